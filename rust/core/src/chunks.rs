@@ -1,0 +1,256 @@
+//! First-in-first-out lists of entries in chunks of 512 bytes, with bounded tombstones.
+//!
+//! Removing an entry touches nothing here: the record's stamp changes, and the entry that still
+//! carries the old one is dead. The list counts its dead, and when there are at least 64 and more
+//! of them than of the living, a pass from head to tail drops them in place, in order, a bounded
+//! number of chunks per call, so that no list, however long, is walked under one lock hold.
+//!
+//! A list of up to `CHUNKS_PER_CALL` chunks is compacted at once, so its entries never exceed
+//! living + max(64, living). In a longer one the pass ends after (entries / `CHUNKS_PER_CALL` / 31)
+//! further removals, which bounds the excess to two thousandths of the list.
+
+use crate::segments::{Item, NIL, Segments};
+use crate::slab::Slab;
+use crate::time::Nanos;
+
+/// What a list holds of a task: 16 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) deadline: Nanos,
+    pub(crate) slot: u32,
+    pub(crate) stamp: u32,
+}
+
+impl Entry {
+    /// Whether the task is still armed as it was when this entry was made. One cache miss.
+    ///
+    /// Stamps repeat after 2^32 armings, but a deadline to the nanosecond with it does not, save
+    /// for the very same arming.
+    #[inline]
+    pub(crate) fn is_live(&self, slab: &Slab) -> bool {
+        slab.get(self.slot)
+            .is_some_and(|record| record.stamp == self.stamp && record.deadline == self.deadline)
+    }
+}
+
+const ENTRIES_PER_CHUNK: usize = 31;
+
+/// Chunks that one removal compacts at the most.
+const CHUNKS_PER_CALL: u32 = 32;
+
+/// Below this many dead entries compaction is not worth its cost.
+const TOLERATED_DEAD: u64 = 64;
+
+#[repr(align(64))]
+pub(crate) struct Chunk {
+    entries: [Entry; ENTRIES_PER_CHUNK],
+    len: u32,
+    next: u32,
+}
+
+const _: () = assert!(size_of::<Chunk>() == 512);
+
+impl Item for Chunk {
+    fn fresh(_mark: u32) -> Self {
+        const BLANK: Entry = Entry { deadline: 0, slot: NIL, stamp: 0 };
+        Self { entries: [BLANK; ENTRIES_PER_CHUNK], len: 0, next: NIL }
+    }
+
+    fn link(&self) -> u32 {
+        self.next
+    }
+
+    fn set_link(&mut self, link: u32) {
+        self.next = link;
+    }
+}
+
+/// Where all lists get their chunks, in segments of 2 MiB.
+pub(crate) type ChunkPool = Segments<Chunk, 12>;
+
+/// A first-in-first-out list of entries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChunkList {
+    head: u32,
+    tail: u32,
+    /// Entries of the head chunk that have been taken.
+    taken: u32,
+    /// The last chunk that the running compaction has seen, `NIL` before the head.
+    compacted: u32,
+    compacting: bool,
+    entries: u64,
+    dead: u64,
+}
+
+impl ChunkList {
+    pub(crate) const EMPTY: Self = Self {
+        head: NIL,
+        tail: NIL,
+        taken: 0,
+        compacted: NIL,
+        compacting: false,
+        entries: 0,
+        dead: 0,
+    };
+
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    #[inline]
+    pub(crate) const fn live(&self) -> u64 {
+        self.entries - self.dead
+    }
+
+    /// Appends an entry. O(1).
+    #[inline]
+    pub(crate) fn push(&mut self, entry: Entry, pool: &mut ChunkPool) {
+        if self.tail == NIL || pool[self.tail].len as usize == ENTRIES_PER_CHUNK {
+            self.grow(pool);
+        }
+        let chunk = &mut pool[self.tail];
+        chunk.entries[chunk.len as usize] = entry;
+        chunk.len += 1;
+        self.entries += 1;
+    }
+
+    /// Removes and returns the oldest entry, dead or alive. O(1).
+    #[inline]
+    pub(crate) fn pop(&mut self, pool: &mut ChunkPool) -> Option<Entry> {
+        if self.entries == 0 {
+            return None;
+        }
+        let chunk = &pool[self.head];
+        let entry = chunk.entries[self.taken as usize];
+        self.taken += 1;
+        self.entries -= 1;
+        if self.taken == chunk.len {
+            self.drop_head(pool);
+        }
+        Some(entry)
+    }
+
+    /// Says that an entry which came out of [`ChunkList::pop`] was dead.
+    #[inline]
+    pub(crate) fn forget_dead(&mut self) {
+        self.dead -= 1;
+    }
+
+    /// Counts an entry as dead and keeps the promise of the module's first paragraph.
+    /// Amortised O(1); at most `CHUNKS_PER_CALL` chunks.
+    #[inline]
+    pub(crate) fn bury(&mut self, pool: &mut ChunkPool, slab: &Slab) {
+        self.dead += 1;
+        if self.dead == self.entries {
+            self.clear(pool);
+        } else if self.compacting || (self.dead >= TOLERATED_DEAD && self.dead > self.live()) {
+            self.compact(pool, slab);
+        }
+    }
+
+    fn clear(&mut self, pool: &mut ChunkPool) {
+        while self.head != NIL {
+            self.drop_head(pool);
+        }
+        *self = Self::EMPTY;
+    }
+
+    fn grow(&mut self, pool: &mut ChunkPool) {
+        // 2^32 chunks are two terabytes: the slab runs out of slots long before.
+        let Some(fresh) = pool.allocate() else { unreachable!("more chunks than slots") };
+        pool[fresh].len = 0;
+        pool[fresh].next = NIL;
+        if self.tail == NIL {
+            self.head = fresh;
+            self.taken = 0;
+        } else {
+            pool[self.tail].next = fresh;
+        }
+        self.tail = fresh;
+    }
+
+    fn drop_head(&mut self, pool: &mut ChunkPool) {
+        let next = pool[self.head].next;
+        if self.compacted == self.head {
+            self.compacted = NIL;
+        }
+        pool.free(self.head);
+        self.head = next;
+        self.taken = 0;
+        if next == NIL {
+            self.tail = NIL;
+        }
+    }
+
+    #[cold]
+    fn compact(&mut self, pool: &mut ChunkPool, slab: &Slab) {
+        self.compacting = true;
+        for _ in 0..CHUNKS_PER_CALL {
+            let current = if self.compacted == NIL { self.head } else { pool[self.compacted].next };
+            if current == NIL {
+                self.compacted = NIL;
+                self.compacting = false;
+                return;
+            }
+            self.compact_chunk(current, pool, slab);
+        }
+    }
+
+    /// Drops the dead of one chunk, and the chunk if its rest fits into the one before it.
+    fn compact_chunk(&mut self, current: u32, pool: &mut ChunkPool, slab: &Slab) {
+        let from = if current == self.head { std::mem::take(&mut self.taken) as usize } else { 0 };
+        let chunk = &mut pool[current];
+        let before = chunk.len as usize - from;
+        // First ask about all of them: independent look-ups overlap, dependent ones do not.
+        let mut alive = 0_u32;
+        for (bit, entry) in chunk.entries[from..chunk.len as usize].iter().enumerate() {
+            alive |= u32::from(entry.is_live(slab)) << bit;
+        }
+        let mut kept = 0;
+        for bit in 0..before {
+            if alive >> bit & 1 == 1 {
+                chunk.entries[kept] = chunk.entries[from + bit];
+                kept += 1;
+            }
+        }
+        chunk.len = kept as u32;
+        self.entries -= (before - kept) as u64;
+        self.dead -= (before - kept) as u64;
+
+        let previous = self.compacted;
+        if previous == NIL {
+            if kept == 0 {
+                self.drop_head(pool);
+            } else {
+                self.compacted = current;
+            }
+            return;
+        }
+        let room = ENTRIES_PER_CHUNK - pool[previous].len as usize;
+        if kept > room {
+            self.compacted = current;
+            return;
+        }
+        let Chunk { entries, next, .. } = pool[current];
+        let target = &mut pool[previous];
+        let len = target.len as usize;
+        target.entries[len..len + kept].copy_from_slice(&entries[..kept]);
+        target.len += kept as u32;
+        target.next = next;
+        if self.tail == current {
+            self.tail = previous;
+        }
+        pool.free(current);
+    }
+}
+
+#[cfg(any(test, feature = "check-invariants"))]
+impl ChunkList {
+    /// Whether the tombstones are within their bound.
+    pub(crate) fn check(&self) {
+        let slack = 2 * self.entries / u64::from(CHUNKS_PER_CALL) / ENTRIES_PER_CHUNK as u64;
+        assert!(self.dead <= TOLERATED_DEAD.max(self.live()) + slack, "{self:?}");
+        assert_eq!(self.head == NIL, self.entries == 0);
+    }
+}

@@ -1,0 +1,78 @@
+//! The cold records: what only some tasks need to know.
+//!
+//! A plain one-shot has none. A recurring task has one for life; so has a one-shot with a grace, or
+//! one whose time had passed when it was scheduled.
+
+use crate::recurrence::Recurrence;
+use crate::segments::{Item, NIL, Segments};
+use crate::time::Nanos;
+
+/// Timing and progress of one task.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) recurrence: Recurrence,
+    /// When the next occurrence is due, or the one that runs was.
+    pub(crate) nominal: Nanos,
+    /// The task's place in the order of scheduling.
+    pub(crate) sequence: u64,
+    /// A time given from outside for after the run to come or the one under way.
+    pub(crate) next: Option<Nanos>,
+    /// The run to come or under way was asked for by hand: it does not count and moves nothing.
+    pub(crate) by_hand: bool,
+    pub(crate) started: Option<Nanos>,
+    pub(crate) ended: Option<Nanos>,
+    pub(crate) runs: u64,
+    pub(crate) missed: u64,
+    /// Missed between the run before and the one that runs or ran last.
+    pub(crate) missed_by_run: u64,
+    pub(crate) missed_since_run: u64,
+    pub(crate) skipped: u64,
+    link: u32,
+}
+
+/// All plans, in segments of 2 MiB or a little more.
+pub(crate) type Plans = Segments<Plan, 13>;
+
+impl Plan {
+    pub(crate) const fn new(recurrence: Recurrence, nominal: Nanos, sequence: u64) -> Self {
+        Self {
+            recurrence,
+            nominal,
+            sequence,
+            next: None,
+            by_hand: false,
+            started: None,
+            ended: None,
+            runs: 0,
+            missed: 0,
+            missed_by_run: 0,
+            missed_since_run: 0,
+            skipped: 0,
+            link: NIL,
+        }
+    }
+
+    /// Notes the start of a run.
+    pub(crate) fn start(&mut self, nominal: Nanos, missed: u64, now: Nanos) {
+        self.nominal = nominal;
+        self.missed += missed;
+        self.missed_by_run = self.missed_since_run + missed;
+        self.missed_since_run = 0;
+        self.started = Some(now);
+        self.runs += u64::from(!self.by_hand);
+    }
+}
+
+impl Item for Plan {
+    fn fresh(_mark: u32) -> Self {
+        Self::new(Recurrence::default(), 0, 0)
+    }
+
+    fn link(&self) -> u32 {
+        self.link
+    }
+
+    fn set_link(&mut self, link: u32) {
+        self.link = link;
+    }
+}

@@ -1,0 +1,83 @@
+//! The ready queue: what is due, in 256 first-in-first-out lanes, one a priority.
+//!
+//! No heap: the front releases tasks in order of (deadline, sequence), so each lane is sorted by
+//! construction, and the first task of the lowest lane is the first in the total order (priority,
+//! effective deadline, sequence).
+
+use crate::chunks::{ChunkList, ChunkPool, Entry};
+use crate::slab::Slab;
+
+const LANES: usize = 256;
+
+/// The lanes and one bit for each that holds anything.
+pub(crate) struct ReadyQueue {
+    lanes: Box<[ChunkList]>,
+    occupied: [u64; LANES / 64],
+    live: u64,
+}
+
+impl ReadyQueue {
+    pub(crate) fn new() -> Self {
+        Self {
+            lanes: vec![ChunkList::EMPTY; LANES].into_boxed_slice(),
+            occupied: [0; LANES / 64],
+            live: 0,
+        }
+    }
+
+    /// Tasks that wait here.
+    #[inline]
+    pub(crate) const fn live(&self) -> u64 {
+        self.live
+    }
+
+    /// Appends a task to the lane of its priority. O(1).
+    #[inline]
+    pub(crate) fn push(&mut self, priority: u8, entry: Entry, pool: &mut ChunkPool) {
+        self.lanes[priority as usize].push(entry, pool);
+        self.occupied[priority as usize / 64] |= 1 << (priority % 64);
+        self.live += 1;
+    }
+
+    /// Removes the first task. Amortised O(1).
+    #[inline]
+    pub(crate) fn pop(&mut self, pool: &mut ChunkPool, slab: &Slab) -> Option<Entry> {
+        loop {
+            let word = self.occupied.iter().position(|word| *word != 0)?;
+            let bit = self.occupied[word].trailing_zeros() as usize;
+            let lane = &mut self.lanes[word * 64 + bit];
+            let entry = lane.pop(pool);
+            if lane.is_empty() {
+                self.occupied[word] &= !(1 << bit);
+            }
+            let entry = entry?;
+            if entry.is_live(slab) {
+                self.live -= 1;
+                return Some(entry);
+            }
+            lane.forget_dead();
+        }
+    }
+
+    /// Counts the entry of a task that left as dead.
+    #[inline]
+    pub(crate) fn bury(&mut self, priority: u8, pool: &mut ChunkPool, slab: &Slab) {
+        let lane = &mut self.lanes[priority as usize];
+        lane.bury(pool, slab);
+        if lane.is_empty() {
+            self.occupied[priority as usize / 64] &= !(1 << (priority % 64));
+        }
+        self.live -= 1;
+    }
+
+    /// Whether bits, counts and bounds agree.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn check(&self) {
+        for (priority, lane) in self.lanes.iter().enumerate() {
+            let bit = self.occupied[priority / 64] >> (priority % 64) & 1 == 1;
+            assert_eq!(bit, !lane.is_empty(), "lane {priority}");
+            lane.check();
+        }
+        assert_eq!(self.live, self.lanes.iter().map(ChunkList::live).sum::<u64>());
+    }
+}

@@ -1,0 +1,111 @@
+//! The hot records: one cache half-line a task, and with it the cancellation index.
+//!
+//! Whether an id is alive is a bounds check, a comparison of generations and a look at the state.
+//! Everything a cancel has to know is in these 32 bytes, so that it costs one cache miss.
+
+use crate::id::{LAST_GENERATION, TaskId};
+use crate::segments::{Item, NIL, Segments};
+use crate::state::{Event, State};
+use crate::time::Nanos;
+
+/// One task: 32 bytes.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// While pending or ready, the effective deadline that orders it; while running, the nominal
+    /// time of the run.
+    pub(crate) deadline: Nanos,
+    /// While pending or ready, its place in the order of scheduling; while running, the start.
+    pub(crate) sequence: u64,
+    /// Which tenant of the slot this is.
+    pub(crate) generation: u32,
+    /// Which arming this is; an entry in a list that carries another stamp is dead.
+    pub(crate) stamp: u32,
+    /// Where the plan is, `NIL` for a plain one-shot; in a free slot the next free one.
+    pub(crate) plan: u32,
+    /// The list that holds its entry.
+    pub(crate) list: ListId,
+    pub(crate) priority: u8,
+    pub(crate) state: State,
+}
+
+const _: () = assert!(size_of::<Record>() == 32);
+
+/// The list that an entry is in: a bucket of the wheel, the front, or a lane of the ready queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListId(pub(crate) u16);
+
+impl ListId {
+    /// Sorted and waiting for the exact nanosecond.
+    pub(crate) const FRONT: Self = Self(u16::MAX);
+    /// The lane of the record's priority.
+    pub(crate) const LANE: Self = Self(u16::MAX - 1);
+}
+
+impl Item for Record {
+    fn fresh(mark: u32) -> Self {
+        Self {
+            deadline: 0,
+            sequence: 0,
+            generation: mark,
+            stamp: 0,
+            plan: NIL,
+            list: ListId::FRONT,
+            priority: 0,
+            state: State::Vacant,
+        }
+    }
+
+    fn link(&self) -> u32 {
+        self.plan
+    }
+
+    fn set_link(&mut self, link: u32) {
+        self.plan = link;
+    }
+
+    fn mark(&self) -> u32 {
+        self.generation
+    }
+}
+
+/// All records, in segments of 2 MiB.
+pub(crate) type Slab = Segments<Record, 16>;
+
+impl Slab {
+    /// The slot that a live id names. O(1), one cache miss.
+    #[inline]
+    pub(crate) fn resolve(&self, id: TaskId) -> Option<u32> {
+        let record = self.get(id.slot())?;
+        (record.generation == id.generation() && record.state.is_task()).then_some(id.slot())
+    }
+
+    /// The id of a slot's tenant.
+    #[inline]
+    pub(crate) fn id(&self, slot: u32) -> TaskId {
+        TaskId::new(slot, self[slot].generation)
+    }
+}
+
+impl Record {
+    /// Takes a step that the transition table allows.
+    #[inline]
+    pub(crate) fn step(&mut self, event: Event) {
+        match self.state.after(event) {
+            Some(state) => self.state = state,
+            None => unreachable!("no {event:?} in state {:?}", self.state),
+        }
+    }
+
+    /// Ends the tenancy: from here on its id is unknown. The slot stays with its owner as
+    /// reserved, or is retired if its generations are used up: an id is never given out twice.
+    #[inline]
+    pub(crate) fn end_tenancy(&mut self) {
+        self.plan = NIL;
+        if self.generation == LAST_GENERATION {
+            self.state = State::Retired;
+        } else {
+            self.generation += 1;
+            self.state = State::Reserved;
+        }
+    }
+}

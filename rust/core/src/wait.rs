@@ -1,0 +1,207 @@
+//! Who sleeps until when: one leader on the clock, the others without.
+//!
+//! Workers that find nothing due wait here. The first becomes the *leader* and sleeps until the
+//! next deadline; the others are *parked* and sleep until called. So a deadline wakes one thread,
+//! and an idle gate with a million timers wakes none.
+//!
+//! The danger of such a protocol is the lost wake-up: something becomes due, and everybody sleeps
+//! beyond it. The rules against it, each checked after every change, under the lock:
+//!
+//! 1. The leader never sleeps beyond the next deadline. Whoever makes the next deadline earlier
+//!    than what the leader is armed for calls the leader.
+//! 2. Whenever something is pending and threads are parked, there is a leader or there is exactly
+//!    one thread *under way*: called and not yet awake, or awake and not yet at the queue. The
+//!    thread under way re-establishes this rule when it arrives: by leading, or, having taken
+//!    work, by calling the next parked thread. A thread that goes to run work for who knows how
+//!    long has thereby handed on the watch before it starts.
+//! 3. A call is a permit that is counted, not only a notification: it is not lost if it comes
+//!    before the sleep, and a spurious wake-up is not one.
+//!
+//! One call in flight suffices: it is the chain of arrivals that wakes as many threads as there is
+//! work, each with a hand free by then, instead of a herd that fights for one lock.
+
+use std::time::Duration;
+
+use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait, wait_for};
+use crate::time::{NEVER, Nanos};
+
+/// What the gate asks of the queue behind it.
+pub trait Deadlines {
+    /// When something has to be done next; [`NEVER`] if nothing is pending.
+    fn next_deadline(&self) -> Nanos;
+}
+
+impl Deadlines for crate::engine::Engine {
+    fn next_deadline(&self) -> Nanos {
+        Self::next_deadline(self)
+    }
+}
+
+/// What the gate asks of a clock.
+pub trait Clock {
+    /// The present moment; never less than one it told before.
+    fn now(&self) -> Nanos;
+}
+
+/// Whether work may be handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// All that is due, when it is due.
+    Open,
+    /// What is due now, then no more.
+    Draining,
+    /// Nothing.
+    Closed,
+}
+
+struct Inner<Q> {
+    queue: Q,
+    phase: Phase,
+    /// What the leader is armed for.
+    leader: Option<Nanos>,
+    /// Threads that sleep without a deadline and have not been called.
+    parked: u32,
+    /// Calls that no parked thread has answered yet.
+    permits: u32,
+    /// Threads that have left the gate for the queue and not yet arrived there.
+    arriving: u32,
+}
+
+/// A queue behind a lock, and the threads that wait for it.
+pub struct Gate<Q> {
+    inner: Mutex<Inner<Q>>,
+    leader: Condvar,
+    parked: Condvar,
+}
+
+impl<Q: Deadlines> Gate<Q> {
+    /// A closed gate.
+    pub fn new(queue: Q) -> Self {
+        let inner =
+            Inner { queue, phase: Phase::Closed, leader: None, parked: 0, permits: 0, arriving: 0 };
+        Self { inner: Mutex::new(inner), leader: Condvar::new(), parked: Condvar::new() }
+    }
+
+    /// Works on the queue under the lock, and calls a thread if that has made one needed.
+    #[inline]
+    pub fn with<R>(&self, work: impl FnOnce(&mut Q) -> R) -> R {
+        let mut inner = lock(&self.inner);
+        let result = work(&mut inner.queue);
+        self.call_if_needed(inner);
+        result
+    }
+
+    /// Works on the queue under the lock, where that cannot bring the next deadline forward.
+    #[inline]
+    pub fn edit<R>(&self, work: impl FnOnce(&mut Q) -> R) -> R {
+        work(&mut lock(&self.inner).queue)
+    }
+
+    /// Looks at the queue under the lock, unless somebody holds it.
+    pub fn try_look<R>(&self, look: impl FnOnce(&Q) -> R) -> Option<R> {
+        self.inner.try_lock().ok().map(|inner| look(&inner.queue))
+    }
+
+    /// Looks at the queue under the lock.
+    pub fn look<R>(&self, look: impl FnOnce(&Q) -> R) -> R {
+        look(&lock(&self.inner).queue)
+    }
+
+    /// Works on the queue as a thread that comes from [`Gate::wait`] (`arriving`) or from its last
+    /// piece of work. The work is told whether it may take more.
+    #[inline]
+    pub fn take<R>(&self, arriving: bool, work: impl FnOnce(&mut Q, bool) -> R) -> R {
+        let mut inner = lock(&self.inner);
+        inner.arriving -= u32::from(arriving);
+        let open = inner.phase != Phase::Closed;
+        let taken = work(&mut inner.queue, open);
+        self.call_if_needed(inner);
+        taken
+    }
+
+    /// Sleeps until something is due. Returns true if so: the thread must then call
+    /// [`Gate::take`]; false if the gate is closed, or drained.
+    pub fn wait(&self, clock: &impl Clock) -> bool {
+        let mut inner = lock(&self.inner);
+        loop {
+            if inner.phase == Phase::Closed {
+                return false;
+            }
+            let (now, next) = (clock.now(), inner.queue.next_deadline());
+            if next <= now {
+                inner.arriving += 1;
+                return true;
+            }
+            if inner.phase == Phase::Draining {
+                return false;
+            }
+            if inner.leader.is_none() {
+                inner.leader = Some(next);
+                inner = if next == NEVER {
+                    wait(&self.leader, inner)
+                } else {
+                    wait_for(&self.leader, inner, Duration::from_nanos(next - now))
+                };
+                inner.leader = None;
+            } else {
+                inner.parked += 1;
+                while inner.permits == 0 && inner.phase == Phase::Open {
+                    inner = wait(&self.parked, inner);
+                }
+                if inner.permits > 0 {
+                    // The caller has counted this thread as no longer parked.
+                    inner.permits -= 1;
+                } else {
+                    inner.parked -= 1;
+                }
+            }
+        }
+    }
+
+    /// Opens, drains or closes the gate; all that wait look again.
+    pub fn set_phase(&self, phase: Phase) {
+        let mut inner = lock(&self.inner);
+        inner.phase = phase;
+        drop(inner);
+        self.leader.notify_all();
+        self.parked.notify_all();
+    }
+
+    /// Whether work is handed out, or still is.
+    pub fn phase(&self) -> Phase {
+        lock(&self.inner).phase
+    }
+
+    /// Wakes the leader to look at the clock again: for clocks that jump.
+    pub fn clock_moved(&self) {
+        let inner = lock(&self.inner);
+        if inner.leader.is_some() {
+            self.leader.notify_one();
+        }
+    }
+
+    /// Rules 1 and 2.
+    #[inline]
+    fn call_if_needed(&self, mut inner: MutexGuard<'_, Inner<Q>>) {
+        match inner.leader {
+            Some(armed) => {
+                let next = inner.queue.next_deadline();
+                if next < armed {
+                    // Armed anew in its name, so that it is called once and not at each insert.
+                    inner.leader = Some(next);
+                    drop(inner);
+                    self.leader.notify_one();
+                }
+            }
+            None => {
+                let under_way = inner.permits + inner.arriving;
+                if inner.parked > 0 && under_way == 0 && inner.queue.next_deadline() != NEVER {
+                    inner.parked -= 1;
+                    inner.permits += 1;
+                    drop(inner);
+                    self.parked.notify_one();
+                }
+            }
+        }
+    }
+}
