@@ -1,0 +1,94 @@
+//! What belongs to a task outside the core, in a Python list: for each slot what the task calls,
+//! and after it the positional arguments. The two lie side by side because they are used together:
+//! at a million tasks each access is a cache miss, and this way it is one.
+//!
+//! Workers read the list; this side fills a slot before the core arms it, and empties it when the
+//! core has let go of it. The interpreter is held from the core's step to the emptying, so nobody
+//! can be given the slot in between.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+/// Call and arguments of the task in each slot.
+pub(crate) struct Columns {
+    pub(crate) cells: Py<PyList>,
+}
+
+/// Where a slot's call is in the list; the arguments follow.
+#[inline]
+pub(crate) const fn cell_of(slot: u32) -> usize {
+    slot as usize * 2
+}
+
+/// The slot whose call is there.
+#[inline]
+pub(crate) const fn slot_of(cell: usize) -> u32 {
+    (cell / 2) as u32
+}
+
+impl Columns {
+    pub(crate) fn new(py: Python<'_>) -> Self {
+        Self { cells: PyList::empty(py).unbind() }
+    }
+
+    /// Puts a task into its slot. Amortised O(1).
+    #[inline]
+    pub(crate) fn fill(
+        &self,
+        py: Python<'_>,
+        slot: u32,
+        call: &Bound<'_, PyAny>,
+        arguments: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let cells = self.cells.bind(py);
+        let cell = cell_of(slot);
+        while cells.len() < cell + 2 {
+            cells.append(py.None())?;
+        }
+        cells.set_item(cell, call)?;
+        cells.set_item(cell + 1, arguments)
+    }
+
+    /// Lets go of what is in a slot. O(1), and whatever the destructors do.
+    #[inline]
+    pub(crate) fn empty(&self, py: Python<'_>, slot: u32) {
+        let cells = self.cells.bind(py);
+        for cell in [cell_of(slot), cell_of(slot) + 1] {
+            // A slot that was filled has its cells.
+            let _ = cells.set_item(cell, py.None());
+        }
+    }
+
+    /// What the task in a slot calls; None where there is none. O(1).
+    #[inline]
+    pub(crate) fn call(&self, py: Python<'_>, slot: u32) -> Py<PyAny> {
+        self.item(py, cell_of(slot))
+    }
+
+    /// The arguments of the task in a slot; None where there is none. O(1).
+    pub(crate) fn arguments(&self, py: Python<'_>, slot: u32) -> Py<PyAny> {
+        self.item(py, cell_of(slot) + 1)
+    }
+
+    /// Gives memory back when less than half of the slots can be in use.
+    pub(crate) fn shrink(&self, py: Python<'_>, slot_limit: u64) -> PyResult<()> {
+        let cells = self.cells.bind(py);
+        let used = slot_limit as usize * 2;
+        if cells.len() > 2 * used {
+            cells.del_slice(used, cells.len())?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of everything.
+    pub(crate) fn clear(&self, py: Python<'_>) {
+        // Only a list that is no list could refuse.
+        let _ = self.cells.bind(py).call_method0(intern!(py, "clear"));
+    }
+
+    #[inline]
+    fn item(&self, py: Python<'_>, cell: usize) -> Py<PyAny> {
+        self.cells.bind(py).get_item(cell).map_or_else(|_| py.None(), Bound::unbind)
+    }
+}

@@ -1,0 +1,53 @@
+//! From Python's arguments to the core's numbers.
+
+use pyo3::buffer::PyBuffer;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
+
+use crate::errors::Error;
+
+const SECONDS: &str = "a number of seconds (int or float) or a timedelta";
+const PRIORITY: &str = "an integer from 0 (first) to 255 (last)";
+const TASK_ID: &str = "a task id (str)";
+
+/// A number of seconds: an int or a float, not a bool. Its value is checked later.
+#[inline]
+pub(crate) fn seconds(value: &Bound<'_, PyAny>, argument: &'static str) -> Result<f64, Error> {
+    if let Ok(float) = value.cast::<PyFloat>() {
+        return Ok(float.value());
+    }
+    if value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyBool>() {
+        // An int beyond the range of a float is beyond every calendar.
+        return Ok(value.extract().unwrap_or(f64::MAX));
+    }
+    Err(Error::wrong_type(argument, SECONDS, value))
+}
+
+/// A priority: an int from 0 to 255, not a bool.
+#[inline]
+pub(crate) fn priority(value: &Bound<'_, PyAny>) -> Result<u8, Error> {
+    if !value.is_instance_of::<PyInt>() || value.is_instance_of::<PyBool>() {
+        return Err(Error::wrong_type("priority", PRIORITY, value));
+    }
+    value.extract().map_err(|_| Error::out_of_range("priority", PRIORITY, value))
+}
+
+/// The text of a task id.
+#[inline]
+pub(crate) fn id_text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    let text =
+        value.cast::<PyString>().map_err(|_| Error::wrong_type("task_id", TASK_ID, value))?;
+    // A text that is not Unicode is nobody's id.
+    Ok(text.to_str().map_or(&[], str::as_bytes))
+}
+
+/// Numbers from a buffer of them.
+pub(crate) fn numbers<T: pyo3::buffer::Element>(
+    value: &Bound<'_, PyAny>,
+    argument: &'static str,
+    expected: &'static str,
+) -> PyResult<Vec<T>> {
+    let buffer =
+        PyBuffer::<T>::get(value).map_err(|_| Error::wrong_type(argument, expected, value))?;
+    buffer.to_vec(value.py())
+}

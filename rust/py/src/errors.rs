@@ -1,0 +1,79 @@
+//! What can be wrong with a call, and the Python exception that says so. There is no other place
+//! in which the extension module makes an exception.
+
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use scheduler_core::InvalidSpan;
+
+/// A call that cannot be carried out.
+pub(crate) enum Error {
+    /// A number of seconds that is no span of time; the index where it is one of many.
+    Span { argument: &'static str, index: Option<usize>, seconds: f64, reason: InvalidSpan },
+    /// Something that is not of the type it should be.
+    Type { argument: &'static str, expected: &'static str, value: String },
+    /// A number out of its range.
+    Range { argument: &'static str, expected: &'static str, value: String },
+    /// Two arguments whose lengths differ.
+    Length { argument: &'static str, expected: usize, found: usize },
+    /// All 2^32 slots are taken.
+    Full,
+}
+
+impl Error {
+    pub(crate) fn wrong_type(
+        argument: &'static str,
+        expected: &'static str,
+        value: &Bound<'_, PyAny>,
+    ) -> Self {
+        Self::Type { argument, expected, value: show(value) }
+    }
+
+    pub(crate) fn out_of_range(
+        argument: &'static str,
+        expected: &'static str,
+        value: &Bound<'_, PyAny>,
+    ) -> Self {
+        Self::Range { argument, expected, value: show(value) }
+    }
+}
+
+/// A value as it stands in a message, whatever its `__repr__` does.
+fn show(value: &Bound<'_, PyAny>) -> String {
+    match value.repr() {
+        Ok(text) => {
+            let text = text.to_string_lossy();
+            text.chars().take(80).collect()
+        }
+        Err(_) => match value.get_type().name() {
+            Ok(name) => format!("<{name}>"),
+            Err(_) => "<?>".to_owned(),
+        },
+    }
+}
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Span { argument, index, seconds, reason } => {
+                let place = index.map_or(String::new(), |index| format!("[{index}]"));
+                let message = format!("{argument}{place} {reason}, got {seconds:?}");
+                match reason {
+                    InvalidSpan::BeyondCalendar => PyOverflowError::new_err(message),
+                    InvalidSpan::NotFinite | InvalidSpan::Negative => {
+                        PyValueError::new_err(message)
+                    }
+                }
+            }
+            Error::Type { argument, expected, value } => {
+                PyTypeError::new_err(format!("{argument} must be {expected}, got {value}"))
+            }
+            Error::Range { argument, expected, value } => {
+                PyValueError::new_err(format!("{argument} must be {expected}, got {value}"))
+            }
+            Error::Length { argument, expected, found } => PyValueError::new_err(format!(
+                "{argument} must have {expected} items, as many as there are tasks, got {found}"
+            )),
+            Error::Full => PyRuntimeError::new_err("the scheduler holds 2**32 tasks: no more fit"),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The extension module `num_agents.scheduler._native`: conversions and errors, and no decision.
+//!
+//! The only crate that knows Python. What it exposes is documented in `_native.pyi`, which a test
+//! compares with the built module.
+
+mod board;
+mod clock;
+mod columns;
+mod convert;
+mod engine;
+mod errors;
+mod ids;
+mod record;
+mod recurrence;
+mod task_ids;
+
+use pyo3::prelude::*;
+
+/// The Rust core of the scheduler.
+#[pymodule(name = "_native")]
+mod native {
+    use super::*;
+
+    #[pymodule_export]
+    use crate::clock::Clock;
+    #[pymodule_export]
+    use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::record::TaskRecord;
+    #[pymodule_export]
+    use crate::recurrence::Recurrence;
+    #[pymodule_export]
+    use crate::task_ids::TaskIds;
+
+    /// Every lawful step in a task's life: from, by, to.
+    #[pyfunction]
+    fn transitions() -> Vec<(String, String, String)> {
+        let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+        scheduler_core::TRANSITIONS
+            .iter()
+            .map(|(from, event, to)| (word(from), word(event), word(to)))
+            .collect()
+    }
+
+    /// Makes timed waits of the calling thread as exact as the system allows (Linux: a timer slack
+    /// of 1 ns instead of 50 µs). Elsewhere it does nothing.
+    #[pyfunction]
+    fn sharpen_timers() {
+        #[cfg(target_os = "linux")]
+        // SAFETY: sets a number that belongs to the calling thread; no memory is involved.
+        unsafe {
+            libc::prctl(libc::PR_SET_TIMERSLACK, 1_u64, 0_u64, 0_u64, 0_u64);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What Python is told of a task.
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use scheduler_core::{Ended, Nanos, TaskId, TaskView};
+
+use crate::board::Kept;
+use crate::ids::IdCodec;
+
+/// How a run or a task ended, on its way to Python.
+pub(crate) struct Outcome {
+    pub(crate) id: TaskId,
+    pub(crate) status: &'static str,
+    /// Whether the task ended with it.
+    pub(crate) is_last: bool,
+    pub(crate) priority: u8,
+    pub(crate) nominal: Nanos,
+    pub(crate) started: Option<Nanos>,
+    pub(crate) ended: Option<Nanos>,
+    pub(crate) runs: u64,
+    pub(crate) missed: u64,
+    pub(crate) kept: Kept,
+}
+
+/// A task, alive or remembered, at the moment of asking. Moments in nanoseconds.
+#[pyclass(frozen, get_all, module = "num_agents.scheduler._native")]
+pub(crate) struct TaskRecord {
+    /// Its id.
+    task_id: Py<PyString>,
+    /// Whether it can still run.
+    is_live: bool,
+    /// "pending", "running", "paused", "completed", "failed", "cancelled" or "missed".
+    status: &'static str,
+    /// 0 first to 255 last.
+    priority: u8,
+    /// When it is due next; of a running or ended one, when that run was due.
+    nominal_ns: Nanos,
+    /// When its last run started.
+    started_ns: Option<Nanos>,
+    /// When its last run ended.
+    ended_ns: Option<Nanos>,
+    /// Runs started.
+    runs: u64,
+    /// Of a live task, all occurrences missed; of an ended one or a run, those of that run.
+    missed: u64,
+    /// Occurrences missed between the run before and the last.
+    missed_by_run: u64,
+    /// Occurrences skipped because the last one still ran.
+    skipped: u64,
+    /// What it calls.
+    call: Py<PyAny>,
+    /// With which arguments; None of an ended one.
+    arguments: Py<PyAny>,
+    /// What an ended one returned, or raised.
+    value: Py<PyAny>,
+}
+
+impl Outcome {
+    /// How a run ended after which the task goes on.
+    pub(crate) fn of_run(
+        id: TaskId,
+        view: &TaskView,
+        now: Nanos,
+        failed: bool,
+        kept: Kept,
+    ) -> Self {
+        Self {
+            id,
+            status: if failed { "failed" } else { "completed" },
+            is_last: false,
+            priority: view.priority,
+            nominal: view.nominal,
+            started: view.started,
+            ended: Some(now),
+            runs: view.runs,
+            missed: view.missed_by_run,
+            kept,
+        }
+    }
+
+    /// How a task ended.
+    pub(crate) fn of_task(ended: Ended, kept: Kept) -> Self {
+        Self {
+            id: ended.id,
+            status: ended.ending.word(),
+            is_last: true,
+            priority: ended.priority,
+            nominal: ended.nominal,
+            started: ended.started,
+            ended: ended.ended,
+            runs: ended.runs,
+            missed: ended.missed,
+            kept,
+        }
+    }
+
+    /// The record that Python sees.
+    pub(crate) fn into_record(self, py: Python<'_>, codec: &IdCodec) -> TaskRecord {
+        TaskRecord {
+            task_id: print(py, codec, self.id),
+            is_live: !self.is_last,
+            status: self.status,
+            priority: self.priority,
+            nominal_ns: self.nominal,
+            started_ns: self.started,
+            ended_ns: self.ended,
+            runs: self.runs,
+            missed: self.missed,
+            missed_by_run: self.missed,
+            skipped: 0,
+            call: self.kept.call,
+            arguments: py.None(),
+            value: self.kept.value,
+        }
+    }
+}
+
+impl TaskRecord {
+    /// A live task.
+    pub(crate) fn live(
+        py: Python<'_>,
+        codec: &IdCodec,
+        id: TaskId,
+        view: &TaskView,
+        call: Py<PyAny>,
+        arguments: Py<PyAny>,
+    ) -> Self {
+        Self {
+            task_id: print(py, codec, id),
+            is_live: true,
+            status: view.state.word(),
+            priority: view.priority,
+            nominal_ns: view.nominal,
+            started_ns: view.started,
+            ended_ns: view.ended,
+            runs: view.runs,
+            missed: view.missed,
+            missed_by_run: view.missed_by_run,
+            skipped: view.skipped,
+            call,
+            arguments,
+            value: py.None(),
+        }
+    }
+}
+
+fn print(py: Python<'_>, codec: &IdCodec, id: TaskId) -> Py<PyString> {
+    PyString::new(py, str::from_utf8(&codec.print(id)).unwrap_or_default()).unbind()
+}

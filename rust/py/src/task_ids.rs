@@ -1,0 +1,111 @@
+//! Many task ids in eight bytes each, printed when looked at.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PySlice, PyString};
+use scheduler_core::TaskId;
+
+use crate::convert::id_text;
+use crate::ids::IdCodec;
+
+/// An immutable sequence of task ids.
+#[pyclass(frozen, module = "num_agents.scheduler._native")]
+pub(crate) struct TaskIds {
+    pub(crate) ids: Vec<TaskId>,
+    pub(crate) codec: Arc<IdCodec>,
+}
+
+impl TaskIds {
+    fn print<'py>(&self, py: Python<'py>, id: TaskId) -> Bound<'py, PyString> {
+        PyString::new(py, str::from_utf8(&self.codec.print(id)).unwrap_or_default())
+    }
+
+    fn place_of(&self, task_id: &Bound<'_, PyAny>) -> Option<usize> {
+        let id = self.codec.parse(id_text(task_id).ok()?)?;
+        self.ids.iter().position(|own| *own == id)
+    }
+}
+
+#[pymethods]
+impl TaskIds {
+    fn __len__(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        index: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if let Ok(slice) = index.cast::<PySlice>() {
+            let range = slice.indices(self.ids.len() as isize)?;
+            let places =
+                (0..range.slicelength).map(|step| range.start + step as isize * range.step);
+            let ids = places.map(|place| self.ids[place as usize]).collect();
+            return Ok(Bound::new(py, Self { ids, codec: self.codec.clone() })?.into_any());
+        }
+        let index: isize = index.extract()?;
+        let place = if index < 0 { index + self.ids.len() as isize } else { index };
+        let id = usize::try_from(place).ok().and_then(|place| self.ids.get(place));
+        match id {
+            Some(id) => Ok(self.print(py, *id).into_any()),
+            None => Err(PyIndexError::new_err("task id index out of range")),
+        }
+    }
+
+    fn __iter__(this: Bound<'_, Self>) -> TaskIdsIterator {
+        let last = this.get().ids.len();
+        TaskIdsIterator { ids: this.unbind(), next: AtomicUsize::new(0), last, reversed: false }
+    }
+
+    fn __reversed__(this: Bound<'_, Self>) -> TaskIdsIterator {
+        let last = this.get().ids.len();
+        TaskIdsIterator { ids: this.unbind(), next: AtomicUsize::new(0), last, reversed: true }
+    }
+
+    fn index(&self, task_id: &Bound<'_, PyAny>) -> PyResult<usize> {
+        self.place_of(task_id)
+            .ok_or_else(|| PyValueError::new_err("task_id is not in the sequence"))
+    }
+
+    fn count(&self, task_id: &Bound<'_, PyAny>) -> usize {
+        usize::from(self.place_of(task_id).is_some())
+    }
+
+    fn __contains__(&self, task_id: &Bound<'_, PyAny>) -> bool {
+        self.place_of(task_id).is_some()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<TaskIds: {}>", self.ids.len())
+    }
+}
+
+/// Goes through a sequence of task ids.
+#[pyclass(frozen, module = "num_agents.scheduler._native")]
+pub(crate) struct TaskIdsIterator {
+    ids: Py<TaskIds>,
+    next: AtomicUsize,
+    last: usize,
+    reversed: bool,
+}
+
+#[pymethods]
+impl TaskIdsIterator {
+    fn __iter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
+        this
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        let step = self.next.fetch_add(1, Ordering::Relaxed);
+        if step >= self.last {
+            return None;
+        }
+        let place = if self.reversed { self.last - 1 - step } else { step };
+        let ids = self.ids.get();
+        Some(ids.print(py, ids.ids[place]))
+    }
+}
