@@ -1,0 +1,299 @@
+"""Flows: nodes that run one after the other on shared data.
+
+```python
+from num_agents.core import Flow, Node
+
+class Double(Node):
+    def exec(self, shared):
+        shared.set("number", shared.get("number") * 2)
+        return {"doubled": True}
+
+flow = Flow([Node("Start"), Double()])
+flow.shared.set("number", 21)
+flow.execute()  # {"Start": {}, "Double": {"doubled": True}}
+```
+
+Deliberately absent: conditional transitions, parallel branches and repeated nodes. A node that
+needs them holds a flow of its own and executes it, on `shared` or on a copy of it.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+# `typing` and `collections.abc` are slow to import, and only checkers need them.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+__all__ = ["Flow", "FlowError", "Node", "SharedStore"]
+
+_MISSING = object()
+
+
+class FlowError(RuntimeError):
+    """A node raised, and its flow stopped there. The node's own error is the `__cause__`.
+
+    Attributes:
+        node_name: The name of the node that raised.
+        reason: The node's error, as the last line of a traceback shows it.
+    """
+
+    def __init__(self, node_name: str, reason: str) -> None:
+        super().__init__(node_name, reason)
+        self.node_name = node_name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"node {self.node_name!r} failed: {self.reason}"
+
+
+class SharedStore:
+    """The data that the nodes of a flow share, by key.
+
+    Any thread may call any method at any time. All but `copy` and `keys`, which are O(n), are O(1).
+
+    Args:
+        data: What the store holds at first; copied, but not its values.
+    """
+
+    # Each method is one operation on one dict, which Python makes atomic. A lock would add nothing
+    # but the deadlock of a signal handler or finalizer that uses the store while it is held.
+
+    def __init__(self, data: Mapping[str, Any] | None = None) -> None:
+        self._data: dict[str, Any] = {} if data is None else dict(data)
+
+    def set(self, key: str, value: Any) -> None:
+        """Put `value` under `key`, in place of what was there."""
+        self._data[key] = value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return what is under `key`, or `default` if nothing is."""
+        return self._data.get(key, default)
+
+    def has(self, key: str) -> bool:
+        """Say whether something, if only None, is under `key`."""
+        return key in self._data
+
+    def delete(self, key: str) -> bool:
+        """Remove what is under `key`, and say whether something was: True to one caller only."""
+        return self._data.pop(key, _MISSING) is not _MISSING
+
+    def clear(self) -> None:
+        """Remove everything."""
+        self._data.clear()
+
+    def keys(self) -> list[str]:
+        """Return the keys of this moment, in the order in which they were first set."""
+        return list(self._data)
+
+    def copy(self) -> SharedStore:
+        """Return a new store with the same values under the same keys; the values are shared."""
+        return SharedStore(self._data)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._data
+
+    def __repr__(self) -> str:
+        return f"SharedStore({self.keys()!r})"
+
+
+class Node:
+    """A step of a flow. Subclasses override `exec`; a bare node passes through.
+
+    One node may be part of several flows, and run in several threads at once: a subclass that keeps
+    state on itself answers for it.
+
+    Args:
+        name: What the results and errors of a flow call the node; by default, its class's name.
+
+    Raises:
+        TypeError: `name` is not a string.
+        ValueError: `name` is empty.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        if name is None:
+            name = type(self).__name__
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a string, not {name!r}")
+        if not name:
+            raise ValueError("name must not be empty: ''")
+        self.name = name
+        self._next_nodes: list[Node] = []
+
+    def exec(self, shared: SharedStore) -> dict[str, Any]:  # noqa: ARG002 - subclasses use it
+        """Do the node's work.
+
+        Args:
+            shared: The data of the flow, to read and to write.
+
+        Returns:
+            What `Flow.execute` reports as the node's result; a bare node has nothing to report.
+        """
+        return {}
+
+    def add_next(self, node: Node) -> None:
+        """Let `node` run after this one, in every flow that reaches this one.
+
+        To connect two nodes in one flow only, use `Flow.add_transition`.
+
+        Raises:
+            TypeError: `node` is not a `Node`.
+        """
+        self._next_nodes.append(_checked_node(node, "node"))
+
+    def get_next_nodes(self) -> list[Node]:
+        """Return the nodes given to `add_next`, in that order; the list is the caller's."""
+        return self._next_nodes.copy()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+
+class Flow:
+    """Nodes, the transitions between them, and the data they share.
+
+    Threads may execute one flow at the same time; building it is for one thread, before that.
+    Transitions belong to the flow and leave its nodes untouched, so that flows can share nodes.
+
+    Args:
+        nodes: The first nodes, each with a transition to the next. The first one is the start.
+
+    Attributes:
+        shared: The data that the nodes share; assign a store to use another one.
+        results: What the execution that ended last returned, or would have if it failed: the
+            results of the nodes before the one that raised.
+
+    Raises:
+        TypeError: One of `nodes` is not a `Node`.
+        ValueError: Two of `nodes` have the same name.
+    """
+
+    def __init__(self, nodes: Iterable[Node] | None = None) -> None:
+        self.shared = SharedStore()
+        self.results: dict[str, dict[str, Any]] = {}
+        self._nodes: dict[str, Node] = {}
+        self._transitions: dict[str, list[Node]] = {}
+        self._start: Node | None = None
+        sequence = [] if nodes is None else list(nodes)
+        for node in sequence:
+            self.add_node(node)
+        for source, target in pairwise(sequence):
+            self.add_transition(source, target)
+
+    def add_node(self, node: Node) -> None:
+        """Add `node`, without a transition. The first node of a flow becomes its start.
+
+        Raises:
+            TypeError: `node` is not a `Node`.
+            ValueError: A node of that name, or `node` itself, is in the flow already.
+        """
+        name = _checked_node(node, "node").name
+        if name in self._nodes:
+            raise ValueError(f"node: the flow has a node named {name!r} already")
+        self._nodes[name] = node
+        if self._start is None:
+            self._start = node
+
+    def add_transition(self, source: Node, target: Node) -> None:
+        """Let `target` run after `source` in this flow.
+
+        Raises:
+            TypeError: `source` or `target` is not a `Node`.
+            ValueError: `source` or `target` is not in the flow.
+        """
+        self._check_member(source, "source")
+        self._check_member(target, "target")
+        self._transitions.setdefault(source.name, []).append(target)
+
+    def set_start(self, node: Node) -> None:
+        """Let `execute` begin with `node`.
+
+        Raises:
+            TypeError: `node` is not a `Node`.
+            ValueError: `node` is not in the flow.
+        """
+        self._check_member(node, "node")
+        self._start = node
+
+    def execute(self, shared: SharedStore | None = None) -> dict[str, dict[str, Any]]:
+        """Run the start and all that can be reached from it, each node once, in this thread.
+
+        The order is breadth-first: a node's successors run in the order in which they were
+        connected, the flow's own transitions before the edges made by `Node.add_next`, and all of
+        them before any of their successors. A node reached again, by a second path or by a cycle,
+        does not run again. An edge of `add_next` may lead to a node that was never added. A node of
+        the flow that nothing leads to does not run. The order is settled before the first node
+        runs; settling it takes time linear in nodes and transitions.
+
+        Args:
+            shared: The data for this execution only, in place of the flow's own. A flow within a
+                flow is given `shared.copy()` to keep what it writes to itself.
+
+        Returns:
+            The result of each node by the node's name, in order of execution. A flow without nodes
+            returns an empty dict.
+
+        Raises:
+            FlowError: A node raised an `Exception` or did not return a dict; no further node runs.
+                `KeyboardInterrupt`, `SystemExit` and their kin stop the flow and stay what they
+                are.
+            ValueError: Two different nodes of the same name can be reached; none has run.
+        """
+        store = self.shared if shared is None else shared
+        order = self._order()
+        results: dict[str, dict[str, Any]] = {}
+        try:
+            for node in order:
+                results[node.name] = _run(node, store)
+        finally:
+            self.results = results
+        return results
+
+    def reset(self) -> None:
+        """Forget the results and clear the shared data. Nodes and transitions stay."""
+        self.results = {}
+        self.shared.clear()
+
+    def _order(self) -> list[Node]:
+        """Return the nodes that can be reached from the start, breadth-first."""
+        if self._start is None:
+            return []
+        order = [self._start]
+        reached = {self._start.name: self._start}
+        # The list is its own queue: the loop goes on to what it appends.
+        for node in order:
+            for successor in (*self._transitions.get(node.name, ()), *node.get_next_nodes()):
+                known = reached.get(successor.name)
+                if known is None:
+                    reached[successor.name] = successor
+                    order.append(successor)
+                elif known is not successor:
+                    raise ValueError(f"two nodes of the flow are named {successor.name!r}")
+        return order
+
+    def _check_member(self, node: Node, argument: str) -> None:
+        name = _checked_node(node, argument).name
+        if self._nodes.get(name) is not node:
+            raise ValueError(f"{argument}: {node!r} is not in the flow; add it with add_node first")
+
+
+def _checked_node(node: Node, argument: str) -> Node:
+    if not isinstance(node, Node):
+        raise TypeError(f"{argument} must be a Node, not {node!r}")
+    return node
+
+
+def _run(node: Node, shared: SharedStore) -> dict[str, Any]:
+    try:
+        result = node.exec(shared)
+        if not isinstance(result, dict):
+            raise TypeError(f"exec must return a dict, not {result!r}")
+    except Exception as error:
+        from traceback import format_exception_only  # noqa: PLC0415 - slow, and rarely needed
+
+        # Not str(error), which may raise in its turn.
+        raise FlowError(node.name, "".join(format_exception_only(error)).strip()) from error
+    return result

@@ -1,0 +1,45 @@
+"""A task scheduler with a Rust core: millions of pending tasks, on time, in order, once.
+
+```python
+from num_agents.scheduler import Scheduler
+
+with Scheduler() as scheduler:
+    task_id = scheduler.schedule("greet", lambda: "hello", delay=0.01)
+    print(scheduler.result(task_id))
+```
+"""
+
+from num_agents.scheduler.errors import (
+    SchedulerError,
+    SchedulerForkedError,
+    TaskCancelledError,
+    TaskMissedError,
+    UnknownTaskError,
+    UnsupportedScheduleError,
+)
+from num_agents.scheduler.outcomes import Outcome
+from num_agents.scheduler.policy import RunPolicy
+from num_agents.scheduler.run import Run, current_run
+from num_agents.scheduler.scheduler import Scheduler
+from num_agents.scheduler.statistics import LatenessHistogram, Statistics, StopReport
+from num_agents.scheduler.task import Task, TaskSchedule, TaskStatus
+
+__all__ = [
+    "LatenessHistogram",
+    "Outcome",
+    "Run",
+    "RunPolicy",
+    "Scheduler",
+    "SchedulerError",
+    "SchedulerForkedError",
+    "Statistics",
+    "StopReport",
+    "Task",
+    "TaskCancelledError",
+    "TaskMissedError",
+    "TaskSchedule",
+    "TaskStatus",
+    "UnknownTaskError",
+    "UnsupportedScheduleError",
+    "current_run",
+]

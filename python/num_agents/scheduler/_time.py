@@ -1,0 +1,201 @@
+"""Time as users say it, to nanoseconds and back. No other module converts.
+
+A moment is nanoseconds since 1970-01-01T00:00:00Z, a span is nanoseconds. Numbers are seconds.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from operator import index
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    Seconds = float | timedelta
+    Moment = datetime | str
+
+SECOND_NS = 1_000_000_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_SPAN = "a number of seconds (int or float) or a timedelta"
+_MOMENT = "a datetime or an ISO-8601 string"
+
+#: The first moment beyond the calendars that users can write: 10000-01-01T00:00:00Z.
+_END_OF_CALENDAR_NS = 253_402_300_800 * SECOND_NS
+#: The last moment that the engine can tell from "never", in the year 2554.
+_FAR_FUTURE_NS = 2**64 - 2
+
+
+def show(value: object) -> str:
+    """A value as it stands in a message, whatever its `__repr__` does."""
+    try:
+        return repr(value)[:80]
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def span_ns(value: object, argument: str, *, positive: bool = False) -> int:
+    """A span of time in nanoseconds, rounded to the nearest.
+
+    Args:
+        value: Seconds, or a timedelta.
+        argument: Its name, for the message.
+        positive: Whether zero is refused.
+
+    Raises:
+        TypeError: It is of another type; a bool or a string is no number.
+        ValueError: It is NaN, infinite, negative, or zero where that is refused.
+    """
+    if isinstance(value, timedelta):
+        nanoseconds = value // _MICROSECOND * 1000
+    elif isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
+            raise ValueError(f"{argument} must be finite, got {value!r}")
+        nanoseconds = round(value * SECOND_NS)
+        if value > 0 and positive:
+            nanoseconds = max(nanoseconds, 1)
+    elif isinstance(value, bool):
+        raise TypeError(f"{argument} must be {_SPAN}, got {value!r}")
+    else:
+        try:
+            nanoseconds = index(value) * SECOND_NS  # type: ignore[arg-type]  # raises if it is not
+        except TypeError:
+            raise TypeError(f"{argument} must be {_SPAN}, got {show(value)}") from None
+    if nanoseconds < 0 or (isinstance(value, float) and value < 0):
+        raise ValueError(f"{argument} must not be negative, got {show(value)}")
+    if positive and nanoseconds == 0:
+        raise ValueError(f"{argument} must be greater than zero, got {show(value)}")
+    return nanoseconds
+
+
+def after_ns(now_ns: int, value: object, argument: str) -> int:
+    """The moment a span after now.
+
+    Raises:
+        OverflowError: It lies beyond the year 9999.
+    """
+    moment = now_ns + span_ns(value, argument)
+    if moment >= _END_OF_CALENDAR_NS:
+        raise OverflowError(f"{argument} ends beyond the year 9999, got {show(value)}")
+    return min(moment, _FAR_FUTURE_NS)
+
+
+def bounded_span_ns(value: object, argument: str, *, positive: bool = False) -> int:
+    """A span as the engine keeps it: one beyond 584 years is as good as 584 years."""
+    return min(span_ns(value, argument, positive=positive), _FAR_FUTURE_NS)
+
+
+def aware(value: object, argument: str, zone: tzinfo | None) -> datetime:
+    """A moment as an aware datetime; a naive one is in `zone`, or in the system's.
+
+    Raises:
+        TypeError: It is neither a datetime nor a string.
+        ValueError: It is a string that is not ISO-8601.
+        OverflowError: Its zone moves it out of the years 1 to 9999.
+    """
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"{argument} must be {_MOMENT}, got {show(value)}") from None
+    if not isinstance(value, datetime):
+        raise TypeError(f"{argument} must be {_MOMENT}, got {show(value)}")
+    if value.tzinfo is None or value.utcoffset() is None:
+        if zone is not None:
+            return value.replace(tzinfo=zone)
+        try:
+            return value.astimezone()
+        except (OverflowError, ValueError, OSError):
+            raise OverflowError(f"{argument} is out of range, got {show(value)}") from None
+    return value
+
+
+def moment_ns(value: object, argument: str, zone: tzinfo | None) -> int:
+    """A moment in nanoseconds; what lies before 1970 counts as 1970, it is past either way."""
+    elapsed = aware(value, argument, zone) - _EPOCH
+    return min(max(elapsed // _MICROSECOND * 1000, 0), _FAR_FUTURE_NS)
+
+
+def to_datetime(moment: int, zone: tzinfo | None = None) -> datetime:
+    """A moment as an aware datetime in a zone, or in the system's; microseconds, rounded down."""
+    return (_EPOCH + timedelta(microseconds=moment // 1000)).astimezone(zone)
+
+
+def zone_of(value: object) -> tzinfo | None:
+    """A time zone: None for the system's, a tzinfo, or "UTC" or "local".
+
+    Raises:
+        TypeError: It is of another type.
+        ValueError: It is another name.
+    """
+    if value is None or isinstance(value, tzinfo):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(f"timezone must be a tzinfo, 'UTC' or 'local', got {show(value)}")
+    if value.upper() == "UTC":
+        return UTC
+    if value == "local":
+        return None
+    raise ValueError(f"timezone must be a tzinfo, 'UTC' or 'local', got {value!r}")
+
+
+def is_buffer(value: object) -> bool:
+    """Whether a value gives access to its memory, as arrays do."""
+    try:
+        memoryview(value).release()  # type: ignore[arg-type]  # raises if it does not
+    except TypeError:
+        return False
+    return True
+
+
+def many_seconds(values: Iterable[Any], argument: str) -> Any:
+    """Spans as a buffer of float64 seconds; a buffer is passed on as it is.
+
+    Raises:
+        TypeError: One is of another type; the message names its index.
+    """
+    from array import array  # noqa: PLC0415 - only bulk calls need it
+
+    if is_buffer(values):
+        return values
+    listed = list(values)
+    if not set(map(type, listed)) <= {int, float}:
+        listed = [
+            value
+            if type(value) in (int, float)
+            else span_ns(value, f"{argument}[{place}]") / SECOND_NS
+            for place, value in enumerate(listed)
+        ]
+    try:
+        return array("d", listed)
+    except OverflowError:
+        raise OverflowError(f"{argument} ends beyond the year 9999") from None
+
+
+def many_moments(values: Iterable[Any], argument: str, zone: tzinfo | None) -> Any:
+    """Moments as a buffer of uint64 nanoseconds; numbers, or a buffer of them, are POSIX seconds.
+
+    Raises:
+        TypeError: One is of another type; the message names its index.
+    """
+    from array import array  # noqa: PLC0415 - only bulk calls need it
+
+    return array(
+        "Q",
+        [
+            _posix_ns(value, f"{argument}[{place}]")
+            if isinstance(value, float | int)
+            else moment_ns(value, f"{argument}[{place}]", zone)
+            for place, value in enumerate(values)
+        ],
+    )
+
+
+def _posix_ns(value: float, argument: str) -> int:
+    """POSIX seconds in nanoseconds; what lies before 1970 counts as 1970."""
+    if isinstance(value, float) and value < 0:
+        value = 0.0 if value > float("-inf") else value
+    return after_ns(0, max(value, 0) if type(value) is int else value, argument)

@@ -1,0 +1,70 @@
+"""What the scheduler tells the event bus.
+
+The payload of an event about a task holds `task_id`, `task_name` and `nominal_time`, and:
+
+| event | when | further payload |
+| --- | --- | --- |
+| `scheduler.started` | the scheduler was started | |
+| `scheduler.stopped` | it was stopped | `mode` |
+| `scheduler.task_scheduled` | a task was scheduled | |
+| `scheduler.task_started` | a run starts | `lateness` (s), `missed`, `attempt` |
+| `scheduler.task_completed` | a run ended well | `result` |
+| `scheduler.task_failed` | a run failed | `error` |
+| `scheduler.task_cancelled` | a task was cancelled | `reason` |
+| `scheduler.task_missed` | occurrences were given up | `missed`, `reason` |
+| `scheduler.task_skipped` | occurrences fell due during a run | `skipped`, `reason` |
+| `scheduler.task_paused` | a task was paused | `reason` |
+| `scheduler.task_resumed` | a task was resumed | `reason` |
+
+An event is published after the change, never under a lock, in the thread that made the change.
+Anything with a `publish(event)` method is a bus. One that also has `has_subscribers(event_type)` is
+asked first, and nothing is built for an event that nobody reads.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    from num_agents.eventbus.eventbus import Event
+
+    class SupportsPublish(Protocol):
+        """What the scheduler needs of an event bus."""
+
+        def publish(self, event: Event) -> object:
+            """Carries an event to whoever wants it."""
+
+
+SOURCE = "num_agents.scheduler"
+
+
+class Publisher:
+    """Builds the scheduler's events and hands them to a bus."""
+
+    __slots__ = ("_bus", "_has_subscribers")
+
+    def __init__(self, bus: SupportsPublish) -> None:
+        if not callable(getattr(bus, "publish", None)):
+            raise TypeError(f"event_bus must have a publish(event) method, got {bus!r}")
+        self._bus = bus
+        self._has_subscribers = getattr(bus, "has_subscribers", None)
+
+    def wants(self, event_type: str) -> bool:
+        """Whether somebody reads events of this type; a bus that does not say is assumed to."""
+        return self._has_subscribers is None or bool(self._has_subscribers(event_type))
+
+    def publish(self, event_type: str, **payload: Any) -> None:
+        """Publishes an event. Whatever a bus raises is logged: it must not fail a run."""
+        if not self.wants(event_type):
+            return
+        from num_agents.eventbus.eventbus import Event  # noqa: PLC0415 - only with a subscriber
+
+        try:
+            self._bus.publish(Event(event_type, payload, source=SOURCE))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            from num_agents.scheduler._log import logger  # noqa: PLC0415
+
+            logger().exception("The event bus failed to publish %s", event_type)

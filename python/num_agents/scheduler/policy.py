@@ -1,0 +1,98 @@
+"""How a task runs: plain data.
+
+`TaskSchedule` says when, `RunPolicy` says how, `Task` says what.
+"""
+
+from __future__ import annotations
+
+from num_agents.scheduler._time import bounded_span_ns, show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from num_agents.scheduler._time import Seconds
+
+    MisfireWord = Literal["latest", "earliest", "all", "skip"]
+
+MISFIRE_WORDS = ("latest", "earliest", "all", "skip")
+
+#: The priority of a task that says nothing: as many lanes before it as behind it.
+DEFAULT_PRIORITY = 128
+
+
+class RunPolicy:
+    """How a task runs.
+
+    Args:
+        priority: 0 (first) to 255 (last). Among tasks that are due, the lower number starts first.
+        misfire: Which of several overdue occurrences of a recurring task runs: the `"latest"`
+            (default) or the `"earliest"`, once; `"all"` of them, one after another; or none
+            (`"skip"`). The others are missed, and the run is told how many.
+        grace: Seconds or a timedelta: how late an occurrence may start; later than that it is
+            missed. None (default): it runs however late.
+        catch_up_limit: With `misfire="all"`, how many overdue occurrences run at the most; the
+            oldest are missed. None: all.
+        pause_after_failures: Pause the task after so many failed runs in a row. None: never.
+
+    Raises:
+        TypeError: An argument is of another type.
+        ValueError: An argument is out of its range.
+    """
+
+    __slots__ = ("catch_up_limit", "grace", "misfire", "pause_after_failures", "priority")
+
+    def __init__(
+        self,
+        *,
+        priority: int = DEFAULT_PRIORITY,
+        misfire: MisfireWord = "latest",
+        grace: Seconds | None = None,
+        catch_up_limit: int | None = None,
+        pause_after_failures: int | None = None,
+    ) -> None:
+        if isinstance(priority, bool) or not isinstance(priority, int):
+            raise TypeError(
+                f"priority must be an integer from 0 (first) to 255 (last), got {show(priority)}"
+            )
+        if not 0 <= priority <= 255:  # noqa: PLR2004 - the number of lanes
+            raise ValueError(
+                f"priority must be an integer from 0 (first) to 255 (last), got {priority}"
+            )
+        if misfire not in MISFIRE_WORDS:
+            words = ", ".join(map(repr, MISFIRE_WORDS))
+            raise ValueError(f"misfire must be one of {words}, got {show(misfire)}")
+        if grace is not None:
+            bounded_span_ns(grace, "grace")
+        self.priority = priority
+        self.misfire = misfire
+        self.grace = grace
+        self.catch_up_limit = count(catch_up_limit, "catch_up_limit")
+        self.pause_after_failures = count(pause_after_failures, "pause_after_failures")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RunPolicy):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable data is no key
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in sorted(self.__slots__))
+        return f"RunPolicy({values})"
+
+
+def count(value: object, argument: str) -> int | None:
+    """A count of at least one, or None.
+
+    Raises:
+        TypeError: It is neither an int nor None.
+        ValueError: It is less than one, or more than 2**63 - 1.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{argument} must be an integer or None, got {show(value)}")
+    if not 1 <= value < 2**63:
+        raise ValueError(f"{argument} must be at least 1 and below 2**63, got {value}")
+    return value

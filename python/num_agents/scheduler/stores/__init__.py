@@ -1,0 +1,1 @@
+"""Where pending tasks are kept: for now in the memory of the process, by the engine alone."""

@@ -1,0 +1,508 @@
+"""What runs, and when: `Task` and `TaskSchedule`.
+
+A `Task` is a description until it is scheduled. From then on it is a view: what it says of status,
+runs and results is looked up when asked for. A million pending tasks are not a million of these.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from num_agents.scheduler._time import (
+    after_ns,
+    aware,
+    bounded_span_ns,
+    moment_ns,
+    show,
+    span_ns,
+    zone_of,
+)
+from num_agents.scheduler.errors import UnknownTaskError, UnsupportedScheduleError
+from num_agents.scheduler.policy import RunPolicy, count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime, tzinfo
+    from typing import Any, Literal, Protocol, TypedDict
+
+    from num_agents.scheduler._time import Moment, Seconds
+    from num_agents.scheduler.outcomes import TaskInfo
+    from num_agents.scheduler.policy import MisfireWord
+
+    FirstRun = Literal["now", "after_interval", "aligned"]
+
+    class ScheduleOptions(TypedDict, total=False):
+        """What `Scheduler.schedule` takes beyond the common."""
+
+        run_at: Moment | None
+        interval: Seconds | None
+        cron_expression: str | None
+        max_runs: int | None
+        start_after: Moment | None
+        end_after: Moment | None
+        timezone: tzinfo | str | None
+        fixed_delay: bool
+        first_run: FirstRun
+        misfire: MisfireWord
+        grace: Seconds | None
+        catch_up_limit: int | None
+        pause_after_failures: int | None
+        kwargs: Mapping[str, Any] | None
+        tags: Iterable[str]
+        metadata: Mapping[str, Any] | None
+
+    class TaskSource(Protocol):
+        """Where a scheduled task looks itself up."""
+
+        def info(self, task_id: str) -> TaskInfo | None:
+            """What is known of a task; None if it is unknown or forgotten."""
+
+
+FIRST_RUN_WORDS = ("now", "after_interval", "aligned")
+
+
+class TaskStatus(StrEnum):
+    """The words for where a task is in life. Each equals its word: `task.status == "pending"`."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PAUSED = "paused"
+    MISSED = "missed"
+
+
+_FINAL = frozenset(("completed", "failed", "cancelled", "missed"))
+
+
+class TaskSchedule:
+    """When a task runs.
+
+    Numbers are seconds; a timedelta does wherever a span is meant, an ISO-8601 string wherever a
+    datetime is. Without any time the task is due at once.
+
+    Args:
+        interval: Run again and again, this long apart, at a fixed rate: run k is due at exactly
+            first + k * interval, and a late run does not move the grid.
+        max_runs: Start at most so many runs; failed ones count.
+        start_after: Not before this moment; the first run of an interval is due then.
+        end_after: Not after this moment, which is itself allowed; judged by the due time.
+        run_at: Run once, at this moment; in the past means at once.
+        delay: Run once, so long after it is scheduled.
+        cron_expression: Refused in this version, never misread as something else.
+        timezone: The zone of naive datetimes here: a tzinfo, "UTC" or "local". By default the
+            scheduler's.
+        fixed_delay: Count the interval from the end of each run instead of keeping a grid.
+        first_run: The first run of an interval without a future `start_after`: `"now"`,
+            `"after_interval"`, or `"aligned"` to multiples of the interval since 1970.
+
+    Raises:
+        TypeError: An argument is of another type.
+        ValueError: An argument is out of its range, or two contradict each other.
+        OverflowError: A time lies beyond the year 9999.
+        UnsupportedScheduleError: A cron expression.
+    """
+
+    __slots__ = (
+        "cron_expression",
+        "delay",
+        "end_after",
+        "first_run",
+        "fixed_delay",
+        "interval",
+        "max_runs",
+        "run_at",
+        "start_after",
+        "timezone",
+    )
+
+    def __init__(
+        self,
+        *,
+        interval: Seconds | None = None,
+        max_runs: int | None = None,
+        start_after: Moment | None = None,
+        end_after: Moment | None = None,
+        run_at: Moment | None = None,
+        delay: Seconds | None = None,
+        cron_expression: str | None = None,
+        timezone: tzinfo | str | None = None,
+        fixed_delay: bool = False,
+        first_run: FirstRun = "now",
+    ) -> None:
+        if cron_expression is not None:
+            raise UnsupportedScheduleError(
+                f"cron_expression: this version has no calendar, got {show(cron_expression)}"
+            )
+        if run_at is not None and delay is not None:
+            raise ValueError("run_at and delay both say when to run once: give one of them")
+        if interval is not None and not (run_at is None and delay is None):
+            raise ValueError("interval repeats, run_at and delay do not: give one of them")
+        if first_run not in FIRST_RUN_WORDS:
+            words = ", ".join(map(repr, FIRST_RUN_WORDS))
+            raise ValueError(f"first_run must be one of {words}, got {show(first_run)}")
+        if not isinstance(fixed_delay, bool):
+            raise TypeError(f"fixed_delay must be a bool, got {show(fixed_delay)}")
+        if fixed_delay and interval is None:
+            raise ValueError("fixed_delay counts an interval from completion: give an interval")
+        zone = zone_of(timezone)
+        for argument, moment in (
+            ("run_at", run_at),
+            ("start_after", start_after),
+            ("end_after", end_after),
+        ):
+            if moment is not None:
+                aware(moment, argument, zone)
+        if delay is not None:
+            after_ns(0, delay, "delay")
+        if interval is not None:
+            span_ns(interval, "interval", positive=True)
+        self.interval = interval
+        self.max_runs = count(max_runs, "max_runs")
+        self.start_after = start_after
+        self.end_after = end_after
+        self.run_at = run_at
+        self.delay = delay
+        self.cron_expression = cron_expression
+        self.timezone = zone
+        self.fixed_delay = fixed_delay
+        self.first_run = first_run
+
+    def first_due_ns(self, now_ns: int, zone: tzinfo | None) -> int:
+        """When the first run is due, in nanoseconds since 1970, if scheduled at `now_ns`.
+
+        Args:
+            now_ns: The moment of scheduling.
+            zone: The scheduler's time zone, for naive datetimes of a schedule without one.
+
+        Raises:
+            ValueError: It lies after `end_after`: the task would never run.
+            OverflowError: It lies beyond the year 9999.
+        """
+        zone = self.timezone or zone
+        base = now_ns
+        if self.start_after is not None:
+            base = max(base, moment_ns(self.start_after, "start_after", zone))
+        if self.run_at is not None:
+            due = moment_ns(self.run_at, "run_at", zone)
+            # A moment that has passed stays what it was, so that the run knows how late it is.
+            due = due if self.start_after is None else max(due, base)
+        elif self.delay is not None:
+            due = max(after_ns(now_ns, self.delay, "delay"), base)
+        else:
+            due = self._first_of_interval(base)
+        end = self.end_ns(zone)
+        if end is not None and due > end:
+            raise ValueError(
+                f"end_after comes before the first run, got {show(self.end_after)}: "
+                "the task would never run"
+            )
+        return due
+
+    def end_ns(self, zone: tzinfo | None) -> int | None:
+        """The last moment at which a run may be due, in nanoseconds since 1970."""
+        if self.end_after is None:
+            return None
+        return moment_ns(self.end_after, "end_after", self.timezone or zone)
+
+    def _first_of_interval(self, base: int) -> int:
+        if self.interval is None or self.first_run == "now":
+            return base
+        interval = bounded_span_ns(self.interval, "interval", positive=True)
+        if self.first_run == "after_interval":
+            return after_ns(base, self.interval, "interval")
+        return -(-base // interval) * interval
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was said, by name, with moments and spans as they were given."""
+        return {name: getattr(self, name) for name in sorted(self.__slots__)}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TaskSchedule):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # mutable data is no key
+
+    def __repr__(self) -> str:
+        said = ", ".join(
+            f"{name}={value!r}"
+            for name, value in self.to_dict().items()
+            if value is not None and value is not False and (name, value) != ("first_run", "now")
+        )
+        return f"TaskSchedule({said})"
+
+
+class Task:
+    """What runs: a callback with its arguments, under a name, on a schedule.
+
+    Args:
+        name: What to call it in logs, events and lists; not necessarily unique.
+        callback: Called with `args` and `kwargs` at each run.
+        schedule: When; at once if None.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+        policy: How: priority, late work. Defaults if None.
+        tags: Words to find it by.
+        metadata: Anything of yours that belongs to it.
+
+    Raises:
+        TypeError: An argument is of another type.
+
+    Once scheduled, what it says of itself is looked up in the scheduler, which remembers the last
+    `history` tasks that ended: a task that is forgotten, and was not looked at after its end,
+    raises `UnknownTaskError`.
+    """
+
+    __slots__ = (
+        "_last_info",
+        "_source",
+        "_task_id",
+        "args",
+        "callback",
+        "kwargs",
+        "metadata",
+        "name",
+        "policy",
+        "schedule",
+        "tags",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        schedule: TaskSchedule | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        policy: RunPolicy | None = None,
+        tags: Iterable[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name = checked_name(name)
+        self.callback = checked_callback(callback)
+        if schedule is not None and not isinstance(schedule, TaskSchedule):
+            raise TypeError(f"schedule must be a TaskSchedule, got {show(schedule)}")
+        if policy is not None and not isinstance(policy, RunPolicy):
+            raise TypeError(f"policy must be a RunPolicy, got {show(policy)}")
+        self.schedule = schedule if schedule is not None else TaskSchedule()
+        self.args = checked_args(args)
+        self.kwargs = checked_kwargs(kwargs)
+        self.policy = policy if policy is not None else RunPolicy()
+        self.tags = checked_tags(tags)
+        self.metadata = checked_mapping(metadata, "metadata")
+        self._source: TaskSource | None = None
+        self._task_id: str | None = None
+        self._last_info: TaskInfo | None = None
+
+    @property
+    def task_id(self) -> str | None:
+        """The id under which it is scheduled; None before that."""
+        return self._task_id
+
+    @property
+    def status(self) -> TaskStatus:
+        """Where it is in life; pending before it is scheduled."""
+        info = self._info()
+        return TaskStatus.PENDING if info is None else TaskStatus(info.status)
+
+    @property
+    def run_count(self) -> int:
+        """Runs started so far, failed ones included."""
+        info = self._info()
+        return 0 if info is None else info.run_count
+
+    @property
+    def next_run(self) -> datetime | None:
+        """When it is due next; None before it is scheduled, while it runs, and after its end."""
+        info = self._info()
+        return None if info is None else info.next_run
+
+    @property
+    def last_run(self) -> datetime | None:
+        """When its last run started; None before the first."""
+        info = self._info()
+        return None if info is None else info.last_run
+
+    @property
+    def result(self) -> Any:
+        """What its last run returned; None before that, or if it failed."""
+        info = self._info()
+        return None if info is None else info.result
+
+    @property
+    def error(self) -> BaseException | None:
+        """What its last run raised; None before that, or if it ended well."""
+        info = self._info()
+        return None if info is None else info.error
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is known of it now, by name; moments in ISO-8601."""
+        info = self._info()
+        facts: dict[str, Any] = {
+            "task_id": self._task_id,
+            "name": self.name,
+            "status": self.status.value,
+            "priority": self.policy.priority,
+            "tags": sorted(self.tags),
+            "metadata": dict(self.metadata),
+            "run_count": 0,
+            "next_run": None,
+            "last_run": None,
+            "result": None,
+            "error": None,
+        }
+        if info is not None:
+            facts |= info.to_dict()
+        return facts
+
+    def _bind(self, source: TaskSource, task_id: str) -> None:
+        """Makes it a view of a scheduled task."""
+        self._source = source
+        self._task_id = task_id
+        self._last_info = None
+
+    def _info(self) -> TaskInfo | None:
+        if self._source is None or self._task_id is None:
+            return None
+        info = self._source.info(self._task_id)
+        if info is not None:
+            self._last_info = info
+        elif self._last_info is None or self._last_info.status not in _FINAL:
+            raise UnknownTaskError(self._task_id)
+        return self._last_info
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Task):
+            return NotImplemented
+        return self is other or (self._task_id is not None and self._task_id == other._task_id)
+
+    def __hash__(self) -> int:
+        return hash(self._task_id) if self._task_id is not None else id(self)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name!r} {self._task_id or 'not scheduled'}>"
+
+
+def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
+    name: str,
+    callback: Callable[..., Any],
+    delay: Seconds | None,
+    args: Iterable[Any],
+    priority: int,
+    options: ScheduleOptions,
+) -> Task:
+    """The task that the arguments of `Scheduler.schedule` describe.
+
+    Raises:
+        TypeError: An option is none of them, or of another type.
+        ValueError: An argument is out of its range, or two contradict each other.
+    """
+    unknown = options.keys() - _SCHEDULE_WORDS - _POLICY_WORDS - _TASK_WORDS
+    if unknown:
+        raise TypeError(f"schedule() got an unexpected keyword argument {min(unknown)!r}")
+
+    def picked(words: frozenset[str]) -> dict[str, Any]:
+        return {word: value for word, value in options.items() if word in words}
+
+    schedule = TaskSchedule(delay=delay, **picked(_SCHEDULE_WORDS))
+    policy = RunPolicy(priority=priority, **picked(_POLICY_WORDS))
+    return Task(name, callback, schedule, args, policy=policy, **picked(_TASK_WORDS))
+
+
+_SCHEDULE_WORDS = frozenset(TaskSchedule.__slots__) - {"delay"}
+_POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
+_TASK_WORDS = frozenset(("kwargs", "tags", "metadata"))
+
+
+def checked_name(name: object) -> str:
+    """A task's name.
+
+    Raises:
+        TypeError: It is no string.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, got {show(name)}")
+    return name
+
+
+def checked_callback(callback: object) -> Callable[..., Any]:
+    """What can be called, and is not a coroutine function.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if not callable(callback):
+        raise TypeError(f"callback must be callable, got {show(callback)}")
+    flags = getattr(getattr(callback, "__code__", None), "co_flags", 0)
+    if flags & _CO_COROUTINE:
+        raise TypeError(
+            f"callback must be a plain function, got the coroutine function {show(callback)}: "
+            "nobody would await it"
+        )
+    return callback
+
+
+#: `inspect.CO_COROUTINE`, without the 10 ms that importing inspect takes.
+_CO_COROUTINE = 0x80
+
+
+def checked_args(args: object) -> tuple[Any, ...]:
+    """Positional arguments as a tuple.
+
+    Raises:
+        TypeError: They are no iterable, or a string, which would be taken apart.
+    """
+    if isinstance(args, tuple):
+        return args
+    if isinstance(args, str | bytes | dict):
+        raise TypeError(f"args must be a tuple or a list, got {show(args)}")
+    try:
+        return tuple(args)  # type: ignore[arg-type]  # raises if it is no iterable
+    except TypeError:
+        raise TypeError(f"args must be a tuple or a list, got {show(args)}") from None
+
+
+def checked_kwargs(kwargs: object) -> dict[str, Any]:
+    """Keyword arguments as a dict of one's own.
+
+    Raises:
+        TypeError: They are no mapping, or a key is no string.
+    """
+    mapping = checked_mapping(kwargs, "kwargs")
+    for key in mapping:
+        if not isinstance(key, str):
+            raise TypeError(f"kwargs must have strings as keys, got {show(key)}")
+    return mapping
+
+
+def checked_mapping(value: object, argument: str) -> dict[Any, Any]:
+    """A mapping as a dict of one's own; None is the empty one.
+
+    Raises:
+        TypeError: It is no mapping.
+    """
+    if value is None:
+        return {}
+    try:
+        return dict(value)  # type: ignore[call-overload, no-any-return]  # raises if it is none
+    except (TypeError, ValueError):
+        raise TypeError(f"{argument} must be a mapping, got {show(value)}") from None
+
+
+def checked_tags(tags: object) -> frozenset[str]:
+    """Tags as a set.
+
+    Raises:
+        TypeError: They are no iterable of strings, or a single string.
+    """
+    if isinstance(tags, str) or not hasattr(tags, "__iter__"):
+        raise TypeError(f"tags must be an iterable of strings, got {show(tags)}")
+    listed = list(tags)
+    for tag in listed:
+        if not isinstance(tag, str):
+            raise TypeError(f"tags must be strings, got {show(tag)}")
+    return frozenset(listed)
