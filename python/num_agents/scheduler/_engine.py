@@ -14,9 +14,16 @@ from contextlib import suppress
 from contextvars import ContextVar
 
 from num_agents.scheduler import _native
-from num_agents.scheduler._time import bounded_span_ns, to_datetime
+from num_agents.scheduler._time import bounded_span_ns, show, to_datetime
 from num_agents.scheduler.errors import UnknownTaskError
-from num_agents.scheduler.outcomes import Outcome, TaskInfo, Waiters, describe, without_frames
+from num_agents.scheduler.outcomes import (
+    Outcome,
+    TaskInfo,
+    Waiters,
+    describe,
+    settle,
+    without_frames,
+)
 from num_agents.scheduler.run import worker
 from num_agents.scheduler.task import checked_callback, checked_name
 
@@ -46,7 +53,7 @@ CLOSED, DRAINING, OPEN = 0, 1, 2
 
 
 class Call:
-    """What a task calls. Tasks of one callback and one name share one, if they ask for no more."""
+    """What a task calls. Plain one-shots of one callback and one name share one."""
 
     __slots__ = ("callback", "details", "is_plain", "kwargs", "name")
 
@@ -61,7 +68,8 @@ class Call:
         self.callback = callback
         self.kwargs = kwargs or {}
         self.details = details
-        self.is_plain = not self.kwargs and details is None
+        #: Whether the worker's loop itself runs it, and not the careful way beside it.
+        self.is_plain = not self.kwargs
 
 
 class Details:
@@ -82,6 +90,12 @@ class Details:
         self.metadata = metadata
         self.value: Any = None
         self.error: BaseException | None = None
+        self.failures_in_a_row = 0
+
+    def note(self, value: object) -> None:
+        """Notes a run that ended well."""
+        self.value = value
+        self.error = None
         self.failures_in_a_row = 0
 
 
@@ -180,10 +194,13 @@ class Engine:
                 self._fail(cell, call, error)
                 cell = take()
                 continue
+            details = call.details
+            if details is not None:
+                details.note(value)
             cell = finish(cell, value)
             del value
             if futures:
-                self._resolve()
+                self.resolve()
 
     def _run_with_care(self, cell: int, call: Call) -> None:
         """Runs a task that has keyword arguments, details, or an audience."""
@@ -196,9 +213,7 @@ class Engine:
             self._fail(cell, call, error)
             return
         if call.details is not None:
-            call.details.value = value
-            call.details.error = None
-            call.details.failures_in_a_row = 0
+            call.details.note(value)
         self._complete(cell, call, value, failed=False)
 
     def _fail(self, cell: int, call: Call, error: BaseException) -> None:
@@ -222,9 +237,10 @@ class Engine:
         native, publisher = self.native, self._publisher
         task_id = native.current()
         before = None if publisher is None or task_id is None else native.record(task_id)
+        was_cancelled = before is not None and native.is_stopping(before.task_id)
         ended, skipped = native.complete(cell, value, failed)
         if self.waiters.futures:
-            self._resolve()
+            self.resolve()
         if publisher is None or before is None:
             return
         about = {
@@ -233,7 +249,8 @@ class Engine:
             "nominal_time": to_datetime(before.nominal_ns, self.zone),
         }
         record = native.record(before.task_id) if ended else None
-        if record is not None and record.status == "cancelled":
+        # A short history may have forgotten it already.
+        if was_cancelled or (record is not None and record.status == "cancelled"):
             publisher.publish("scheduler.task_cancelled", **about, reason="cancelled while it ran")
         elif failed:
             publisher.publish("scheduler.task_failed", **about, error=value)
@@ -273,7 +290,7 @@ class Engine:
                     reason="too late by the task's misfire and grace",
                 )
         if self.waiters.futures:
-            self._resolve()
+            self.resolve()
 
     # ---- changing ----------------------------------------------------------------------------
 
@@ -283,18 +300,24 @@ class Engine:
         before = None if publisher is None else self.native.record(task_id)
         done = self.native.cancel(task_id)
         if self.waiters.futures:
-            self._resolve()
+            self.resolve()
         if publisher is not None and before is not None and done == 1:
             self._publish_change("scheduler.task_cancelled", before, "cancelled before it ran")
         return done != 0
 
     def cancel_many(self, task_ids: Iterable[str]) -> int:
         """Cancels many tasks. How many it stopped."""
+        if isinstance(task_ids, str) or not hasattr(task_ids, "__iter__"):
+            raise TypeError(f"task_ids must be an iterable of task ids, got {show(task_ids)}")
         if self._publisher is not None and self._publisher.wants("scheduler.task_cancelled"):
-            return sum(map(self.cancel, task_ids))
+            listed = list(task_ids)
+            for task_id in listed:
+                if not isinstance(task_id, str):
+                    raise TypeError(f"task_ids must be task ids (str), got {show(task_id)}")
+            return sum(map(self.cancel, listed))
         stopped = self.native.cancel_many(task_ids)
         if self.waiters.futures:
-            self._resolve()
+            self.resolve()
         return stopped
 
     def pause(self, task_id: str, *, reason: str = "paused by hand") -> bool:
@@ -340,7 +363,12 @@ class Engine:
         Raises:
             UnknownTaskError: There is no such task, or it is forgotten.
         """
-        future = self.waiters.enter(task_id, until_end=until_end)
+        with self.waiters.lock:
+            # A task that was watched in vain has left an outcome, which is not the next one.
+            earlier = self._collected()
+            future = self.waiters.enter(task_id, until_end=until_end)
+        for other, outcome in earlier:
+            settle(other, outcome)
         if self.native.watch(task_id, until_end):
             return future
         self.waiters.withdraw(task_id, future)
@@ -350,9 +378,21 @@ class Engine:
         future.set_result(self._outcome(record))
         return future
 
-    def _resolve(self) -> None:
-        for record in self.native.collect():
-            self.waiters.resolve(self._outcome(record), is_last=not record.is_live)
+    def resolve(self) -> None:
+        """Gives the outcomes of watched tasks to those who wait for them."""
+        for future, outcome in self._collected():
+            settle(future, outcome)
+
+    def _collected(self) -> list[tuple[Future[Outcome], Outcome]]:
+        """The outcomes of watched tasks, each with one who waits for it."""
+        found: list[tuple[Future[Outcome], Outcome]] = []
+        with self.waiters.lock:
+            for record in self.native.collect():
+                futures = self.waiters.take(record.task_id, is_last=not record.is_live)
+                if futures:
+                    outcome = self._outcome(record)
+                    found += [(future, outcome) for future in futures]
+        return found
 
     def _outcome(self, record: _native.TaskRecord) -> Outcome:
         failed = record.status == "failed"

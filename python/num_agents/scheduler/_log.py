@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from functools import cache
 
 TYPE_CHECKING = False
@@ -17,3 +19,19 @@ def logger() -> Logger:
     found = logging.getLogger("num_agents.scheduler")
     found.addHandler(logging.NullHandler())
     return found
+
+
+def contain(message: str, *details: object) -> None:
+    """Logs the exception that is being handled, which must not end the thread that runs tasks.
+
+    Raises:
+        KeyboardInterrupt: That is what it is, in the main thread: there it means the program.
+    """
+    from threading import current_thread, main_thread  # noqa: PLC0415 - only failures ask
+
+    error = sys.exception()
+    if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+        raise error
+    # A broken log must not do the harm that is to be contained.
+    with suppress(BaseException):
+        logger().exception(message, *details)

@@ -3,8 +3,18 @@
 Private: `num_agents.scheduler._engine` is the only module that imports it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, SupportsIndex, final, overload
+
+__all__ = [
+    "Clock",
+    "Engine",
+    "Recurrence",
+    "TaskIds",
+    "TaskRecord",
+    "sharpen_timers",
+    "transitions",
+]
 
 @final
 class Clock:
@@ -78,7 +88,7 @@ class TaskRecord:
     def value(self) -> Any: ...
 
 @final
-class TaskIds:
+class TaskIds(Sequence[str]):
     """An immutable sequence of task ids, 8 bytes each, printed when looked at.
 
     Registered as a `collections.abc.Sequence`. Access O(1), `in` O(n).
@@ -92,13 +102,8 @@ class TaskIds:
     def __contains__(self, task_id: object, /) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
     def __reversed__(self) -> Iterator[str]: ...
-    def index(self, task_id: object) -> int:
-        """Where an id is.
-
-        Raises:
-            ValueError: It is not there.
-        """
-    def count(self, task_id: object) -> int: ...
+    def index(self, value: Any, start: int = 0, stop: int | None = None, /) -> int: ...
+    def count(self, value: Any, /) -> int: ...
 
 @final
 class Engine:
@@ -129,9 +134,11 @@ class Engine:
     ) -> str:
         """Schedules a task first due at a moment, at once if that has passed. O(1)."""
     def schedule_many(
-        self, call: object, arguments: object, delays: object, priorities: object
+        self, call: object, arguments: object, now_ns: int, delays: object, priorities: object
     ) -> TaskIds:
-        """Schedules one-shots from a buffer of float64; checks all before it schedules any.
+        """Schedules one-shots from a buffer of float64 seconds after `now_ns`.
+
+        All are checked before any is scheduled.
 
         `arguments` is a tuple for all, or a list of one for each; `priorities` an int for all, or
         bytes.

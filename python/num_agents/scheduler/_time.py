@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from operator import index
+from threading import TIMEOUT_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
+    from typing import Any, TypeVar
 
+    T = TypeVar("T")
     Seconds = float | timedelta
     Moment = datetime | str
 
@@ -26,7 +28,7 @@ _MOMENT = "a datetime or an ISO-8601 string"
 #: The first moment beyond the calendars that users can write: 10000-01-01T00:00:00Z.
 _END_OF_CALENDAR_NS = 253_402_300_800 * SECOND_NS
 #: The last moment that the engine can tell from "never", in the year 2554.
-_FAR_FUTURE_NS = 2**64 - 2
+FAR_FUTURE_NS = 2**64 - 2
 
 
 def show(value: object) -> str:
@@ -35,6 +37,17 @@ def show(value: object) -> str:
         return repr(value)[:80]
     except Exception:
         return f"<{type(value).__name__}>"
+
+
+def each(values: Iterable[T], argument: str) -> Iterable[T]:
+    """What can be iterated over, and is not a string, which would be taken apart.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise TypeError(f"{argument} must be an iterable, got {show(values)}")
+    return values
 
 
 def span_ns(value: object, argument: str, *, positive: bool = False) -> int:
@@ -54,7 +67,9 @@ def span_ns(value: object, argument: str, *, positive: bool = False) -> int:
     elif isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
             raise ValueError(f"{argument} must be finite, got {value!r}")
-        nanoseconds = round(value * SECOND_NS)
+        # Above 2**53 each float is an integer, and 1e300 of them would overflow as a product.
+        exact = abs(value) > 2**53
+        nanoseconds = int(value) * SECOND_NS if exact else round(value * SECOND_NS)
         if value > 0 and positive:
             nanoseconds = max(nanoseconds, 1)
     elif isinstance(value, bool):
@@ -80,12 +95,17 @@ def after_ns(now_ns: int, value: object, argument: str) -> int:
     moment = now_ns + span_ns(value, argument)
     if moment >= _END_OF_CALENDAR_NS:
         raise OverflowError(f"{argument} ends beyond the year 9999, got {show(value)}")
-    return min(moment, _FAR_FUTURE_NS)
+    return min(moment, FAR_FUTURE_NS)
 
 
 def bounded_span_ns(value: object, argument: str, *, positive: bool = False) -> int:
     """A span as the engine keeps it: one beyond 584 years is as good as 584 years."""
-    return min(span_ns(value, argument, positive=positive), _FAR_FUTURE_NS)
+    return min(span_ns(value, argument, positive=positive), FAR_FUTURE_NS)
+
+
+def wait_s(span: int) -> float:
+    """A span as a timeout in seconds, as long as the system can wait at the most."""
+    return min(span, int(TIMEOUT_MAX) * SECOND_NS) / SECOND_NS
 
 
 def aware(value: object, argument: str, zone: tzinfo | None) -> datetime:
@@ -116,7 +136,7 @@ def aware(value: object, argument: str, zone: tzinfo | None) -> datetime:
 def moment_ns(value: object, argument: str, zone: tzinfo | None) -> int:
     """A moment in nanoseconds; what lies before 1970 counts as 1970, it is past either way."""
     elapsed = aware(value, argument, zone) - _EPOCH
-    return min(max(elapsed // _MICROSECOND * 1000, 0), _FAR_FUTURE_NS)
+    return min(max(elapsed // _MICROSECOND * 1000, 0), FAR_FUTURE_NS)
 
 
 def to_datetime(moment: int, zone: tzinfo | None = None) -> datetime:
@@ -161,7 +181,7 @@ def many_seconds(values: Iterable[Any], argument: str) -> Any:
 
     if is_buffer(values):
         return values
-    listed = list(values)
+    listed = list(each(values, argument))
     if not set(map(type, listed)) <= {int, float}:
         listed = [
             value
@@ -189,7 +209,7 @@ def many_moments(values: Iterable[Any], argument: str, zone: tzinfo | None) -> A
             _posix_ns(value, f"{argument}[{place}]")
             if isinstance(value, float | int)
             else moment_ns(value, f"{argument}[{place}]", zone)
-            for place, value in enumerate(values)
+            for place, value in enumerate(each(values, argument))
         ],
     )
 

@@ -23,6 +23,9 @@ asked first, and nothing is built for an event that nobody reads.
 
 from __future__ import annotations
 
+from num_agents.scheduler._log import contain
+from num_agents.scheduler._time import show
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol
@@ -46,13 +49,19 @@ class Publisher:
 
     def __init__(self, bus: SupportsPublish) -> None:
         if not callable(getattr(bus, "publish", None)):
-            raise TypeError(f"event_bus must have a publish(event) method, got {bus!r}")
+            raise TypeError(f"event_bus must have a publish(event) method, got {show(bus)}")
         self._bus = bus
         self._has_subscribers = getattr(bus, "has_subscribers", None)
 
     def wants(self, event_type: str) -> bool:
         """Whether somebody reads events of this type; a bus that does not say is assumed to."""
-        return self._has_subscribers is None or bool(self._has_subscribers(event_type))
+        if self._has_subscribers is None:
+            return True
+        try:
+            return bool(self._has_subscribers(event_type))
+        except BaseException:
+            contain("The event bus failed to say who reads %s", event_type)
+            return False
 
     def publish(self, event_type: str, **payload: Any) -> None:
         """Publishes an event. Whatever a bus raises is logged: it must not fail a run."""
@@ -62,9 +71,5 @@ class Publisher:
 
         try:
             self._bus.publish(Event(event_type, payload, source=SOURCE))
-        except KeyboardInterrupt:
-            raise
         except BaseException:
-            from num_agents.scheduler._log import logger  # noqa: PLC0415
-
-            logger().exception("The event bus failed to publish %s", event_type)
+            contain("The event bus failed to publish %s", event_type)

@@ -6,6 +6,9 @@ look, from the engine's records.
 
 from __future__ import annotations
 
+from threading import RLock
+
+from num_agents.scheduler._log import contain
 from num_agents.scheduler._time import to_datetime
 from num_agents.scheduler.errors import TaskCancelledError, TaskMissedError
 
@@ -85,7 +88,7 @@ class Outcome:
         if self.status == "completed":
             return self.value
         if self.error is not None:
-            raise self.error.with_traceback(None)
+            raise BaseException.with_traceback(self.error, None)
         if self.status == "cancelled":
             raise TaskCancelledError(f"task {self.task_name!r} ({self.task_id}) was cancelled")
         raise TaskMissedError(f"task {self.task_name!r} ({self.task_id}) missed its time")
@@ -176,7 +179,8 @@ def without_frames(error: BaseException) -> BaseException:
         if link is None or id(link) in seen:
             continue
         seen.add(id(link))
-        link.__traceback__ = None
+        # Not by assignment: an exception that is a frozen dataclass refuses it.
+        BaseException.with_traceback(link, None)
         pending += [link.__cause__, link.__context__]
         if isinstance(link, BaseExceptionGroup):
             pending += link.exceptions
@@ -188,37 +192,53 @@ class Waiters:
 
     Registering and resolving race, so the order is fixed: a future is entered here before the
     engine is asked to watch the task, and the engine's outcomes are collected after a run ended.
+    Collecting them and looking up who waits for them is one step under `lock`, or who comes in
+    between would be given what ended before. Futures are settled without it: they call out.
     """
 
-    __slots__ = ("futures",)
+    __slots__ = ("futures", "lock")
 
     def __init__(self) -> None:
-        #: By task id, with whether the last outcome is meant. Workers look whether it is empty.
+        #: By task id, with whether the last outcome is meant. Workers look whether it is empty, so
+        #: it must not be so for a moment while somebody waits.
         self.futures: dict[str, list[tuple[Future[Outcome], bool]]] = {}
+        # Reentrant: a signal handler or a finalizer may wait for a task, too.
+        self.lock = RLock()
 
     def enter(self, task_id: str, *, until_end: bool) -> Future[Outcome]:
         """A future for the next outcome of a task, or for its last."""
         from concurrent.futures import Future  # noqa: PLC0415 - 8 ms, and not everybody waits
 
         future: Future[Outcome] = Future()
-        self.futures.setdefault(task_id, []).append((future, until_end))
+        with self.lock:
+            self.futures.setdefault(task_id, []).append((future, until_end))
         return future
 
     def withdraw(self, task_id: str, future: Future[Outcome]) -> None:
         """Forgets a future whose owner has stopped waiting."""
-        self._keep(task_id, [entry for entry in self._take(task_id) if entry[0] is not future])
+        with self.lock:
+            entered = self.futures.get(task_id, [])
+            self._keep(task_id, [entry for entry in entered if entry[0] is not future])
 
-    def resolve(self, outcome: Outcome, *, is_last: bool) -> None:
-        """Gives an outcome to those who wait for it."""
-        entered = self._take(outcome.task_id)
-        self._keep(outcome.task_id, [entry for entry in entered if entry[1] and not is_last])
-        for future, until_end in entered:
-            if is_last or not until_end:
-                future.set_result(outcome)
-
-    def _take(self, task_id: str) -> list[tuple[Future[Outcome], bool]]:
-        return self.futures.pop(task_id, [])
+    def take(self, task_id: str, *, is_last: bool) -> list[Future[Outcome]]:
+        """Takes out the futures that a task's outcome is meant for."""
+        with self.lock:
+            entered = self.futures.get(task_id, [])
+            self._keep(task_id, [entry for entry in entered if entry[1] and not is_last])
+        return [future for future, until_end in entered if is_last or not until_end]
 
     def _keep(self, task_id: str, entries: list[tuple[Future[Outcome], bool]]) -> None:
         if entries:
-            self.futures.setdefault(task_id, []).extend(entries)
+            self.futures[task_id] = entries
+        else:
+            self.futures.pop(task_id, None)
+
+
+def settle(future: Future[Outcome], outcome: Outcome) -> None:
+    """Gives an outcome to one who waits; whatever that sets off must not harm the thread."""
+    try:
+        # A future of asyncio's may have been cancelled: its owner has stopped waiting.
+        if future.set_running_or_notify_cancel():
+            future.set_result(outcome)
+    except BaseException:
+        contain("A callback of a future of task %r failed", outcome.task_name)

@@ -57,7 +57,7 @@ class RunPolicy:
             )
         if not 0 <= priority <= 255:  # noqa: PLR2004 - the number of lanes
             raise ValueError(
-                f"priority must be an integer from 0 (first) to 255 (last), got {priority}"
+                f"priority must be an integer from 0 (first) to 255 (last), got {show(priority)}"
             )
         if misfire not in MISFIRE_WORDS:
             words = ", ".join(map(repr, MISFIRE_WORDS))
@@ -94,5 +94,5 @@ def count(value: object, argument: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{argument} must be an integer or None, got {show(value)}")
     if not 1 <= value < 2**63:
-        raise ValueError(f"{argument} must be at least 1 and below 2**63, got {value}")
+        raise ValueError(f"{argument} must be at least 1 and below 2**63, got {show(value)}")
     return value

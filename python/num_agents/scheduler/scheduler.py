@@ -7,14 +7,15 @@ from threading import RLock
 from num_agents.scheduler import _lifetime
 from num_agents.scheduler._engine import Call, Clock, Details, Engine, TaskIds, default_clock
 from num_agents.scheduler._time import (
-    SECOND_NS,
     after_ns,
+    each,
     many_moments,
     many_seconds,
     moment_ns,
     show,
     span_ns,
     to_datetime,
+    wait_s,
     zone_of,
 )
 from num_agents.scheduler.policy import DEFAULT_PRIORITY, RunPolicy
@@ -80,7 +81,9 @@ class Scheduler:
         if isinstance(history, bool) or not isinstance(history, int):
             raise TypeError(f"history must be an integer, got {show(history)}")
         if not 0 <= history < 2**31:
-            raise ValueError(f"history must be at least 0 and below 2**31, got {history}")
+            raise ValueError(f"history must be at least 0 and below 2**31, got {show(history)}")
+        if clock is not None and not isinstance(getattr(clock, "native", None), Clock):
+            raise TypeError(f"clock must be a VirtualClock or None, got {show(clock)}")
         publisher = None
         if event_bus is not None:
             from num_agents.scheduler.events import Publisher  # noqa: PLC0415 - only with a bus
@@ -212,15 +215,17 @@ class Scheduler:
         if (delays is None) == (run_ats is None):
             raise ValueError("give either delays or run_ats")
         engine = self._engine
+        now = engine.clock.now_ns()
         call = engine.new_call(name, callback)
-        each = () if args is None else [checked_args(one) for one in args]
+        arguments = () if args is None else [checked_args(one) for one in each(args, "args")]
         lanes = DEFAULT_PRIORITY if priorities is None else _lanes(priorities)
         if delays is not None:
             spans = many_seconds(delays, "delays")
-            task_ids = engine.native.schedule_many(call, each, spans, lanes)
+            task_ids = engine.native.schedule_many(call, arguments, now, spans, lanes)
         else:
-            moments = many_moments(run_ats or (), "run_ats", engine.zone)
-            task_ids = engine.native.schedule_many_at(call, each, moments, lanes)
+            assert run_ats is not None  # one of the two was given
+            moments = many_moments(run_ats, "run_ats", engine.zone)
+            task_ids = engine.native.schedule_many_at(call, arguments, moments, lanes)
         if self._publisher is not None:
             for task_id in task_ids:
                 engine.publish_scheduled(task_id)
@@ -249,15 +254,19 @@ class Scheduler:
             TypeError: The id is no string.
         """
         engine = self._engine
-        if self._publisher is None and not engine.waiters.futures:
-            return engine.native.cancel(task_id) != 0
-        return engine.cancel(task_id)
+        if self._publisher is not None:
+            return engine.cancel(task_id)
+        done = engine.native.cancel(task_id)
+        # Looked at afterwards: somebody may have begun to wait just before.
+        if engine.waiters.futures:
+            engine.resolve()
+        return done != 0
 
     def cancel_many(self, task_ids: Iterable[str]) -> int:
         """Cancels many tasks at once. Returns how many of them it stopped.
 
         Raises:
-            TypeError: One of the ids is no string; then nothing is cancelled.
+            TypeError: It is no iterable, or one of the ids is no string; then nothing is cancelled.
         """
         return self._engine.cancel_many(task_ids)
 
@@ -322,7 +331,11 @@ class Scheduler:
             self._engine.is_cancelling = False
             # Before the first run, so that a callback finds the scheduler running.
             self._running = True
-            self._executor.start()
+            try:
+                self._executor.start()
+            except BaseException:
+                self._running = False
+                raise
         if self._publisher is not None:
             self._publisher.publish("scheduler.started")
 
@@ -349,16 +362,18 @@ class Scheduler:
         if mode not in STOP_MODES:
             words = ", ".join(map(repr, STOP_MODES))
             raise ValueError(f"mode must be one of {words}, got {show(mode)}")
-        limit = span_ns(timeout, "timeout") / SECOND_NS
+        limit = wait_s(span_ns(timeout, "timeout"))
         if isinstance(self._engine, _lifetime.Orphan):
             return StopReport(was_running=False, ended=True, running=0, pending=0)
         with self._lifecycle:
             was_running, self._running = self._running, False
-            ended = True
             if was_running:
                 self._engine.is_cancelling = mode == "cancel"
-                wait = 0.0 if mode == "now" else limit
-                ended = self._executor.stop(drain=mode == "drain", timeout=wait)
+        ended = True
+        if was_running:
+            # Without the lock: a callback that this waits for may stop the scheduler, too.
+            wait = 0.0 if mode == "now" else limit
+            ended = self._executor.stop(drain=mode == "drain", timeout=wait)
         report = StopReport.of(self.statistics(), was_running=was_running, ended=ended)
         if was_running and self._publisher is not None:
             self._publisher.publish("scheduler.stopped", mode=mode)
@@ -410,7 +425,9 @@ class Scheduler:
                 self._wait(future, limit_ns)
             return future.result(0)
         except TimeoutError:
-            raise TimeoutError(f"task {task_id} did not end within {timeout} s") from None
+            raise TimeoutError(
+                f"task {task_id} did not end within {wait_s(limit_ns or 0):g} s"
+            ) from None
         finally:
             engine.waiters.withdraw(task_id, future)
 
@@ -445,20 +462,30 @@ class Scheduler:
             if not future.set_running_or_notify_cancel():
                 return
             try:
-                future.set_result(outcome.unwrap())
+                value = outcome.unwrap()
             except BaseException as error:
-                future.set_exception(error.with_traceback(None))
+                future.set_exception(BaseException.with_traceback(error, None))
+            else:
+                future.set_result(value)
 
         self._engine.future(task_id, until_end=False).add_done_callback(settle)
         return future
 
     async def wait_for_task_async(self, task_id: str, timeout: Seconds | None = None) -> Outcome:
-        """As `wait_for_task`, without blocking the event loop."""
+        """As `wait_for_task`, without blocking the event loop.
+
+        On a virtual clock it is the same: waiting moves the time, and takes none.
+        """
+        if self._virtual_clock is not None:
+            return self.wait_for_task(task_id, timeout)
         from asyncio import wait_for, wrap_future  # noqa: PLC0415 - 40 ms, and asyncio users have it
 
-        limit = None if timeout is None else span_ns(timeout, "timeout") / SECOND_NS
+        limit = None if timeout is None else wait_s(span_ns(timeout, "timeout"))
         future = self._engine.future(task_id, until_end=False)
         try:
+            # Wrapped, it would be done a turn of the loop later, too late for a timeout of 0.
+            if future.done():
+                return future.result()
             return await wait_for(wrap_future(future), limit)
         finally:
             self._engine.waiters.withdraw(task_id, future)
@@ -471,7 +498,7 @@ class Scheduler:
         if self._virtual_clock is not None:
             self._virtual_clock.run_until(future.done, limit_ns)
             return
-        limit = None if limit_ns is None else limit_ns / SECOND_NS
+        limit = None if limit_ns is None else wait_s(limit_ns)
         if self._engine.native.current() is None:
             future.exception(limit)
             return
@@ -569,10 +596,10 @@ def _lanes(priorities: Iterable[int]) -> bytes:
     """
     if isinstance(priorities, bytes):
         return priorities
-    listed = list(priorities)
+    listed = list(each(priorities, "priorities"))
     for place, priority in enumerate(listed):
         if isinstance(priority, bool) or not isinstance(priority, int):
             raise TypeError(f"priorities[{place}] must be an integer, got {show(priority)}")
         if not 0 <= priority <= 255:  # noqa: PLR2004 - the number of lanes
-            raise ValueError(f"priorities[{place}] must be from 0 to 255, got {priority}")
+            raise ValueError(f"priorities[{place}] must be from 0 to 255, got {show(priority)}")
     return bytes(listed)

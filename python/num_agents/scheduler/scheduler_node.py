@@ -12,6 +12,7 @@ from num_agents.scheduler._time import show
 from num_agents.scheduler.errors import UnknownTaskError
 from num_agents.scheduler.outcomes import describe
 from num_agents.scheduler.policy import DEFAULT_PRIORITY
+from num_agents.scheduler.task import checked_args
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ class ScheduleTaskNode(Node):
             "end_after": end_after,
         }
         self._priority = priority
-        self._args = args
+        # A tuple: an iterator would be empty at the second run of the flow.
+        self._args = checked_args(args)
         self._kwargs = kwargs
         self._args_key = args_key
         self._kwargs_key = kwargs_key
@@ -97,7 +99,8 @@ class ScheduleTaskNode(Node):
 
     def exec(self, shared: Store) -> dict[str, Any]:
         """Schedules the task and puts its id into the shared data."""
-        args, kwargs = self._args, self._kwargs
+        args: Iterable[Any] = self._args
+        kwargs = self._kwargs
         if self._args_key is not None:
             args = shared.get(self._args_key, args)
         if self._kwargs_key is not None:

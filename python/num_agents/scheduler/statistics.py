@@ -137,7 +137,8 @@ class StopReport:
         """The report that statistics taken after the stop give."""
         return cls(
             was_running=was_running,
-            ended=ended,
+            # A worker may still be on its way out, with nothing in its hands.
+            ended=ended or statistics.running == 0,
             running=statistics.running,
             pending=statistics.pending,
         )

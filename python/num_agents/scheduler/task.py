@@ -7,8 +7,10 @@ runs and results is looked up when asked for. A million pending tasks are not a 
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 
 from num_agents.scheduler._time import (
+    FAR_FUTURE_NS,
     after_ns,
     aware,
     bounded_span_ns,
@@ -166,7 +168,7 @@ class TaskSchedule:
         self.run_at = run_at
         self.delay = delay
         self.cron_expression = cron_expression
-        self.timezone = zone
+        self.timezone = timezone
         self.fixed_delay = fixed_delay
         self.first_run = first_run
 
@@ -181,7 +183,7 @@ class TaskSchedule:
             ValueError: It lies after `end_after`: the task would never run.
             OverflowError: It lies beyond the year 9999.
         """
-        zone = self.timezone or zone
+        zone = self._zone(zone)
         base = now_ns
         if self.start_after is not None:
             base = max(base, moment_ns(self.start_after, "start_after", zone))
@@ -205,7 +207,11 @@ class TaskSchedule:
         """The last moment at which a run may be due, in nanoseconds since 1970."""
         if self.end_after is None:
             return None
-        return moment_ns(self.end_after, "end_after", self.timezone or zone)
+        return moment_ns(self.end_after, "end_after", self._zone(zone))
+
+    def _zone(self, default: tzinfo | None) -> tzinfo | None:
+        """The zone of naive datetimes; None for the system's."""
+        return default if self.timezone is None else zone_of(self.timezone)
 
     def _first_of_interval(self, base: int) -> int:
         if self.interval is None or self.first_run == "now":
@@ -213,7 +219,7 @@ class TaskSchedule:
         interval = bounded_span_ns(self.interval, "interval", positive=True)
         if self.first_run == "after_interval":
             return after_ns(base, self.interval, "interval")
-        return -(-base // interval) * interval
+        return min(-(-base // interval) * interval, FAR_FUTURE_NS)
 
     def to_dict(self) -> dict[str, Any]:
         """What was said, by name, with moments and spans as they were given."""
@@ -437,8 +443,14 @@ def checked_callback(callback: object) -> Callable[..., Any]:
     """
     if not callable(callback):
         raise TypeError(f"callback must be callable, got {show(callback)}")
-    flags = getattr(getattr(callback, "__code__", None), "co_flags", 0)
-    if flags & _CO_COROUTINE:
+    function: Any = callback
+    while isinstance(function, partial):
+        function = function.func
+    if not hasattr(function, "__code__"):
+        # An instance of a class that can be called.
+        function = type(function).__call__
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    if flags & _ASYNCHRONOUS:
         raise TypeError(
             f"callback must be a plain function, got the coroutine function {show(callback)}: "
             "nobody would await it"
@@ -446,8 +458,8 @@ def checked_callback(callback: object) -> Callable[..., Any]:
     return callback
 
 
-#: `inspect.CO_COROUTINE`, without the 10 ms that importing inspect takes.
-_CO_COROUTINE = 0x80
+#: `inspect.CO_COROUTINE` and `CO_ASYNC_GENERATOR`, without the 10 ms that importing inspect takes.
+_ASYNCHRONOUS = 0x80 | 0x200
 
 
 def checked_args(args: object) -> tuple[Any, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from num_agents.scheduler._time import show
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,7 +75,7 @@ def schedule_cron_task(
         TypeError: `cron_expression` is no string.
     """
     if not isinstance(cron_expression, str):
-        raise TypeError(f"cron_expression must be a string, got {cron_expression!r}")
+        raise TypeError(f"cron_expression must be a string, got {show(cron_expression)}")
     return scheduler.schedule(name, callback, cron_expression=cron_expression, **options)
 
 

@@ -23,13 +23,19 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Whether the task is still armed as it was when this entry was made. One cache miss.
-    ///
-    /// Stamps repeat after 2^32 armings, but a deadline to the nanosecond with it does not, save
-    /// for the very same arming.
     #[inline]
     pub(crate) fn is_live(&self, slab: &Slab) -> bool {
         slab.get(self.slot)
             .is_some_and(|record| record.stamp == self.stamp && record.deadline == self.deadline)
+    }
+
+    /// As [`Entry::is_live`], by the stamp alone: false is certain. A stamp repeats after 2^32
+    /// armings, so true may be wrong once in four billion; then the entry is kept for a while and
+    /// found out before anything runs, and the counts of the dead, which it upsets, are only ever
+    /// a reason to look.
+    #[inline]
+    pub(crate) fn may_live(&self, slab: &Slab) -> bool {
+        slab.stamp_of(self.slot) == Some(self.stamp)
     }
 }
 
@@ -100,7 +106,7 @@ impl ChunkList {
 
     #[inline]
     pub(crate) const fn live(&self) -> u64 {
-        self.entries - self.dead
+        self.entries.saturating_sub(self.dead)
     }
 
     /// Appends an entry. O(1).
@@ -113,6 +119,12 @@ impl ChunkList {
         chunk.entries[chunk.len as usize] = entry;
         chunk.len += 1;
         self.entries += 1;
+    }
+
+    /// The oldest entry, dead or alive. O(1).
+    #[inline]
+    pub(crate) fn first(&self, pool: &ChunkPool) -> Option<Entry> {
+        (self.entries > 0).then(|| pool[self.head].entries[self.taken as usize])
     }
 
     /// Removes and returns the oldest entry, dead or alive. O(1).
@@ -128,32 +140,36 @@ impl ChunkList {
         if self.taken == chunk.len {
             self.drop_head(pool);
         }
+        if self.entries == 0 {
+            *self = Self { dead: self.dead.min(1), ..Self::EMPTY };
+        }
         Some(entry)
     }
 
     /// Says that an entry which came out of [`ChunkList::pop`] was dead.
     #[inline]
     pub(crate) fn forget_dead(&mut self) {
-        self.dead -= 1;
+        self.dead = self.dead.saturating_sub(1);
     }
 
-    /// Counts an entry as dead and keeps the promise of the module's first paragraph.
-    /// Amortised O(1); at most `CHUNKS_PER_CALL` chunks.
+    /// Counts an entry as dead. Amortised O(1); at most `CHUNKS_PER_CALL` chunks.
     #[inline]
     pub(crate) fn bury(&mut self, pool: &mut ChunkPool, slab: &Slab) {
         self.dead += 1;
-        if self.dead == self.entries {
-            self.clear(pool);
-        } else if self.compacting || (self.dead >= TOLERATED_DEAD && self.dead > self.live()) {
-            self.compact(pool, slab);
-        }
+        self.tidy(pool, slab);
     }
 
-    fn clear(&mut self, pool: &mut ChunkPool) {
-        while self.head != NIL {
-            self.drop_head(pool);
+    /// Keeps the promise of the module's first paragraph; to be called when a living entry has
+    /// left, for that too makes the dead outnumber the living. Amortised O(1).
+    #[inline]
+    pub(crate) fn tidy(&mut self, pool: &mut ChunkPool, slab: &Slab) {
+        if self.dead == 0 && !self.compacting {
+            return;
         }
-        *self = Self::EMPTY;
+        let too_many = self.dead >= TOLERATED_DEAD && self.dead > self.live();
+        if self.compacting || too_many || self.dead >= self.entries {
+            self.compact(pool, slab);
+        }
     }
 
     fn grow(&mut self, pool: &mut ChunkPool) {
@@ -191,6 +207,9 @@ impl ChunkList {
             if current == NIL {
                 self.compacted = NIL;
                 self.compacting = false;
+                if self.entries == 0 {
+                    *self = Self::EMPTY;
+                }
                 return;
             }
             self.compact_chunk(current, pool, slab);
@@ -205,7 +224,7 @@ impl ChunkList {
         // First ask about all of them: independent look-ups overlap, dependent ones do not.
         let mut alive = 0_u32;
         for (bit, entry) in chunk.entries[from..chunk.len as usize].iter().enumerate() {
-            alive |= u32::from(entry.is_live(slab)) << bit;
+            alive |= u32::from(entry.may_live(slab)) << bit;
         }
         let mut kept = 0;
         for bit in 0..before {
@@ -216,7 +235,7 @@ impl ChunkList {
         }
         chunk.len = kept as u32;
         self.entries -= (before - kept) as u64;
-        self.dead -= (before - kept) as u64;
+        self.dead = self.dead.saturating_sub((before - kept) as u64);
 
         let previous = self.compacted;
         if previous == NIL {

@@ -89,22 +89,27 @@ impl Front {
 
     /// Says that an entry which came out of [`Front::pop`] was dead.
     pub(crate) fn forget_dead(&mut self) {
-        self.dead -= 1;
+        self.dead = self.dead.saturating_sub(1);
     }
 
     /// Counts an entry as dead; drops the dead of one run when they outnumber the living.
     pub(crate) fn bury(&mut self, slab: &Slab) {
         self.dead += 1;
-        if self.dead == self.entries {
+        if self.dead >= self.entries && !self.may_live(slab) {
             *self = Self::default();
-        } else if self.dead >= 64 && self.dead > self.entries - self.dead {
+        } else if self.dead >= 64 && self.dead > self.entries / 2 {
             self.next_to_compact = (self.next_to_compact + 1) % self.runs.len() as u32;
             let run = &mut self.runs[self.next_to_compact as usize];
             let before = run.len();
-            run.retain(|due| due.entry().is_live(slab));
+            run.retain(|due| due.entry().may_live(slab));
             self.entries -= (before - run.len()) as u64;
-            self.dead -= (before - run.len()) as u64;
+            self.dead = self.dead.saturating_sub((before - run.len()) as u64);
         }
+    }
+
+    fn may_live(&self, slab: &Slab) -> bool {
+        let heads = self.heads.iter().map(|Reverse((due, _))| due);
+        heads.chain(self.runs.iter().flatten()).any(|due| due.entry().may_live(slab))
     }
 
     pub(crate) fn bytes(&self) -> u64 {

@@ -39,6 +39,13 @@ impl ReadyQueue {
         self.live += 1;
     }
 
+    /// The first entry, be it dead. O(1).
+    #[inline]
+    pub(crate) fn first(&self, pool: &ChunkPool) -> Option<Entry> {
+        let word = self.occupied.iter().position(|word| *word != 0)?;
+        self.lanes[word * 64 + self.occupied[word].trailing_zeros() as usize].first(pool)
+    }
+
     /// Removes the first task. Amortised O(1).
     #[inline]
     pub(crate) fn pop(&mut self, pool: &mut ChunkPool, slab: &Slab) -> Option<Entry> {
@@ -47,15 +54,19 @@ impl ReadyQueue {
             let bit = self.occupied[word].trailing_zeros() as usize;
             let lane = &mut self.lanes[word * 64 + bit];
             let entry = lane.pop(pool);
+            let alive = entry.is_some_and(|entry| entry.is_live(slab));
+            if alive {
+                lane.tidy(pool, slab);
+            } else if entry.is_some() {
+                lane.forget_dead();
+            }
             if lane.is_empty() {
                 self.occupied[word] &= !(1 << bit);
             }
-            let entry = entry?;
-            if entry.is_live(slab) {
+            if alive {
                 self.live -= 1;
-                return Some(entry);
+                return entry;
             }
-            lane.forget_dead();
         }
     }
 

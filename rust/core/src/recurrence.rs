@@ -94,7 +94,9 @@ impl Recurrence {
             };
             return Verdict::Miss { missed: 1, next };
         };
-        let latest = last_on_grid(nominal, interval, now.min(self.end));
+        // At the end of the axis there is no occurrence any more.
+        let limit = now.min(self.end).min(FAR_FUTURE - 1);
+        let latest = last_on_grid(nominal, interval, limit);
         let due = (latest - nominal) / interval + 1;
         // The first occurrence that is not too late, and whether it is one that is due.
         let oldest_allowed = now.saturating_sub(self.grace);

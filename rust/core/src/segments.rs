@@ -95,9 +95,10 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
         Some((number as u32) << BITS | place)
     }
 
-    /// Gives a place back. O(1), but for returning an emptied segment to the system.
+    /// Gives a place back. Returns whether its segment, now empty, was returned to the system.
+    /// O(1), but for that.
     #[inline]
-    pub(crate) fn free(&mut self, index: u32) {
+    pub(crate) fn free(&mut self, index: u32) -> bool {
         let number = (index >> BITS) as usize;
         let segment = &mut self.segments[number];
         let item = &mut segment.items[(index & Self::MASK) as usize];
@@ -108,9 +109,7 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
         let emptied = segment.live == 0;
         self.roomy[number / 64] |= 1 << (number % 64);
         self.first_roomy_word = self.first_roomy_word.min(number / 64);
-        if emptied {
-            self.retire_or_keep(number);
-        }
+        emptied && self.retire_or_keep(number)
     }
 
     #[inline]
@@ -158,15 +157,16 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
     }
 
     #[cold]
-    fn retire_or_keep(&mut self, number: usize) {
+    fn retire_or_keep(&mut self, number: usize) -> bool {
         if self.idle_segments == 0 {
             self.idle_segments = 1;
-            return;
+            return false;
         }
         let segment = &mut self.segments[number];
         segment.items = Vec::new();
         segment.free_head = NIL;
         self.mapped_segments -= 1;
+        true
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
             places.allocate();
         }
         assert_eq!(places.mapped_segments, 10);
-        (0..40).for_each(|index| places.free(index));
+        (0..40).for_each(|index| _ = places.free(index));
         assert_eq!(places.mapped_segments, baseline);
         assert_eq!(places.limit(), 0);
     }
@@ -249,7 +249,7 @@ mod tests {
             places.allocate();
         }
         places[5].uses = 41;
-        (0..8).for_each(|index| places.free(index));
+        (0..8).for_each(|index| _ = places.free(index));
         for _ in 0..8 {
             places.allocate();
         }

@@ -68,10 +68,64 @@ impl Item for Record {
     }
 }
 
-/// All records, in segments of 2 MiB.
-pub(crate) type Slab = Segments<Record, 16>;
+const SEGMENT_BITS: u32 = 16;
+
+/// All records, in segments of 2 MiB, and beside each segment its stamps once more, densely:
+/// compaction asks for nothing else, and finds sixteen in a cache line instead of two.
+pub(crate) struct Slab {
+    records: Segments<Record, SEGMENT_BITS>,
+    stamps: Vec<Vec<u32>>,
+}
 
 impl Slab {
+    pub(crate) const fn new() -> Self {
+        Self { records: Segments::new(), stamps: Vec::new() }
+    }
+
+    /// Takes a free slot; `None` if there is none. O(1).
+    #[inline]
+    pub(crate) fn allocate(&mut self) -> Option<u32> {
+        let slot = self.records.allocate()?;
+        let (segment, place) = Self::place(slot);
+        if segment >= self.stamps.len() {
+            self.stamps.push(Vec::new());
+        }
+        let stamps = &mut self.stamps[segment];
+        if place >= stamps.len() {
+            stamps.reserve_exact((1 << SEGMENT_BITS) - stamps.len());
+            stamps.push(0);
+        }
+        Some(slot)
+    }
+
+    /// Gives a slot back. O(1), but for returning memory.
+    #[inline]
+    pub(crate) fn free(&mut self, slot: u32) {
+        if self.records.free(slot) {
+            self.stamps[Self::place(slot).0] = Vec::new();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, slot: u32) -> Option<&Record> {
+        self.records.get(slot)
+    }
+
+    /// Gives a record another stamp: entries with the old one are dead from here on. O(1).
+    #[inline]
+    pub(crate) fn stamp(&mut self, slot: u32, stamp: u32) {
+        let (segment, place) = Self::place(slot);
+        self.stamps[segment][place] = stamp;
+        self.records[slot].stamp = stamp;
+    }
+
+    /// The stamp of a slot, from the dense copy; `None` where there is no record. O(1).
+    #[inline]
+    pub(crate) fn stamp_of(&self, slot: u32) -> Option<u32> {
+        let (segment, place) = Self::place(slot);
+        self.stamps.get(segment)?.get(place).copied()
+    }
+
     /// The slot that a live id names. O(1), one cache miss.
     #[inline]
     pub(crate) fn resolve(&self, id: TaskId) -> Option<u32> {
@@ -83,6 +137,38 @@ impl Slab {
     #[inline]
     pub(crate) fn id(&self, slot: u32) -> TaskId {
         TaskId::new(slot, self[slot].generation)
+    }
+
+    /// One more than the greatest slot in use.
+    pub(crate) fn limit(&self) -> u64 {
+        self.records.limit()
+    }
+
+    /// Memory held, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        let stamps: usize = self.stamps.iter().map(Vec::capacity).sum();
+        self.records.bytes() + (stamps * size_of::<u32>()) as u64
+    }
+
+    #[inline]
+    const fn place(slot: u32) -> (usize, usize) {
+        ((slot >> SEGMENT_BITS) as usize, (slot & ((1 << SEGMENT_BITS) - 1)) as usize)
+    }
+}
+
+impl std::ops::Index<u32> for Slab {
+    type Output = Record;
+
+    #[inline]
+    fn index(&self, slot: u32) -> &Record {
+        &self.records[slot]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Slab {
+    #[inline]
+    fn index_mut(&mut self, slot: u32) -> &mut Record {
+        &mut self.records[slot]
     }
 }
 

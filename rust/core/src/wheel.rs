@@ -197,7 +197,8 @@ impl Wheel {
         while !budget.is_spent() {
             let entry = list.pop(pool)?;
             budget.0 -= 1;
-            if entry.is_live(slab) {
+            if entry.may_live(slab) {
+                list.tidy(pool, slab);
                 return Some(entry);
             }
             list.forget_dead();

@@ -1,13 +1,15 @@
 //! What is behind the gate: the core, and beside its history what ended tasks returned.
 //!
 //! Everything here happens under the core's lock. References to Python objects are moved and
-//! counted up, never dropped: what has to go is handed out as [`Left`], to be dropped after.
+//! counted up, never dropped, for that could run anything: what has to go is handed out as
+//! [`Left`], to be dropped after.
 
 use std::collections::HashMap;
 
 use pyo3::prelude::*;
 use scheduler_core::{Cancelled, Completion, Deadlines, Ended, Engine as Core, Nanos, TaskId};
 
+use crate::columns::Columns;
 use crate::record::Outcome;
 
 pub(crate) struct Board {
@@ -52,15 +54,18 @@ impl Board {
         Self { core, results: Vec::new(), watched: HashMap::new() }
     }
 
-    /// Cancels a task, with what it leaves if it never runs.
+    /// Cancels a task; what it calls is looked up if it is removed.
     #[inline]
-    pub(crate) fn cancel(&mut self, py: Python<'_>, id: TaskId, kept: Kept) -> (Cancelled, Left) {
+    pub(crate) fn cancel(
+        &mut self,
+        py: Python<'_>,
+        id: TaskId,
+        columns: &Columns,
+    ) -> (Cancelled, Left) {
         let done = self.core.cancel(id);
-        let left = match done {
-            Cancelled::Removed { slot, place } => self.end(py, slot, place, kept),
-            _ => Left { dropped: Some(kept), outcome: None },
-        };
-        (done, left)
+        let Cancelled::Removed { slot, place } = done else { return (done, Left::default()) };
+        let kept = Kept { call: columns.call(py, slot), value: py.None() };
+        (done, self.end(py, slot, place, kept))
     }
 
     /// Ends the run of a slot.

@@ -41,12 +41,15 @@ pub(crate) fn id_text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
     Ok(text.to_str().map_or(&[], str::as_bytes))
 }
 
-/// Numbers from a buffer of them.
+/// Numbers from a buffer of them. An empty one is not looked into: some have no address.
 pub(crate) fn numbers<T: pyo3::buffer::Element>(
     value: &Bound<'_, PyAny>,
     argument: &'static str,
     expected: &'static str,
 ) -> PyResult<Vec<T>> {
+    if value.len().is_ok_and(|length| length == 0) {
+        return Ok(Vec::new());
+    }
     let buffer =
         PyBuffer::<T>::get(value).map_err(|_| Error::wrong_type(argument, expected, value))?;
     buffer.to_vec(value.py())

@@ -31,8 +31,13 @@ const NOTHING: i64 = -1;
 /// What it answers when occurrences were missed: [`Engine::missed`] tells which.
 const MISSED: i64 = -2;
 
+const SECONDS: &str = "numbers of seconds, or a buffer of float64";
+
 /// Tasks of a bulk call that are handled under one lock hold.
 const SLICE: usize = 512;
+
+/// Ids of a bulk call that are read together.
+const GROUP: usize = 64;
 
 thread_local! {
     /// The engine and the slot whose callback this thread runs.
@@ -115,23 +120,23 @@ impl Engine {
         Ok(self.print(py, id))
     }
 
-    /// Schedules one-shots `delays` seconds from now; all are checked before any is scheduled.
+    /// Schedules one-shots `delays` seconds after `now_ns`; all are checked before any is
+    /// scheduled.
     fn schedule_many(
         &self,
         py: Python<'_>,
         call: Bound<'_, PyAny>,
         arguments: &Bound<'_, PyAny>,
+        now_ns: Nanos,
         delays: &Bound<'_, PyAny>,
         priorities: &Bound<'_, PyAny>,
     ) -> PyResult<TaskIds> {
-        let delays: Vec<f64> =
-            numbers(delays, "delays", "numbers of seconds, or a buffer of float64")?;
-        let now = self.clock.get().now();
+        let delays: Vec<f64> = numbers(delays, "delays", SECONDS)?;
         let nominals: Result<Vec<Nanos>, Error> = delays
             .iter()
             .enumerate()
             .map(|(index, seconds)| {
-                after_seconds(now, *seconds).map_err(|reason| Error::Span {
+                after_seconds(now_ns, *seconds).map_err(|reason| Error::Span {
                     argument: "delays",
                     index: Some(index),
                     seconds: *seconds,
@@ -158,8 +163,7 @@ impl Engine {
     /// Cancels a task: 0 unknown, 1 it will not run, 2 it runs and will not run again.
     fn cancel(&self, py: Python<'_>, task_id: &Bound<'_, PyAny>) -> PyResult<u8> {
         let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(0) };
-        let kept = Kept { call: self.columns.call(py, id.slot()), value: py.None() };
-        let (done, left) = self.gate.edit(|board| board.cancel(py, id, kept));
+        let (done, left) = self.gate.edit(|board| board.cancel(py, id, &self.columns));
         if let Cancelled::Removed { slot, .. } = done {
             self.columns.empty(py, slot);
         }
@@ -186,13 +190,10 @@ impl Engine {
         let mut stopped = 0;
         let mut left = Vec::with_capacity(SLICE);
         for slice in ids.chunks(SLICE) {
-            let kept: Vec<Kept> = slice
-                .iter()
-                .map(|id| Kept { call: self.columns.call(py, id.slot()), value: py.None() })
-                .collect();
+            self.columns.warm(py, slice.iter().map(|id| id.slot()));
             self.gate.edit(|board| {
                 board.core.warm(slice);
-                left.extend(slice.iter().zip(kept).map(|(id, kept)| board.cancel(py, *id, kept)));
+                left.extend(slice.iter().map(|id| board.cancel(py, *id, &self.columns)));
             });
             for (done, left) in left.drain(..) {
                 if let Cancelled::Removed { slot, .. } = done {
@@ -269,11 +270,13 @@ impl Engine {
         let slot = slot_of(cell);
         let clock = self.clock.get();
         let kept = Kept { call: self.columns.call(py, slot), value: value.unbind() };
-        let (done, left, next) = self.gate.take(false, |board, open| {
+        let (done, left, next, upcoming) = self.gate.take(false, |board, open| {
             let now = clock.now();
             let (done, left) = board.complete(py, slot, now, false, kept);
-            (done, left, Next::of(board, open, now))
+            let next = Next::of(board, open, now);
+            (done, left, next, board.core.upcoming())
         });
+        self.columns.warm(py, upcoming.into_iter());
         self.clean_up(py, slot, done, left);
         match self.follow(py, next) {
             Some(answer) => answer,
@@ -528,10 +531,20 @@ impl Engine {
 
     fn parse_many(&self, task_ids: &Bound<'_, PyAny>) -> PyResult<Vec<TaskId>> {
         let mut ids = Vec::new();
-        for task_id in task_ids.try_iter()? {
-            ids.extend(self.codec.parse(id_text(&task_id?)?));
+        let mut listed = task_ids.try_iter()?;
+        let mut group = Vec::with_capacity(GROUP);
+        loop {
+            // Referring to many before reading any: independent cache misses overlap.
+            for task_id in listed.by_ref().take(GROUP) {
+                group.push(task_id?);
+            }
+            if group.is_empty() {
+                return Ok(ids);
+            }
+            for task_id in group.drain(..) {
+                ids.extend(self.codec.parse(id_text(&task_id)?));
+            }
         }
-        Ok(ids)
     }
 
     /// Does what a step under the lock has left to do.

@@ -66,13 +66,25 @@ impl TaskIds {
         TaskIdsIterator { ids: this.unbind(), next: AtomicUsize::new(0), last, reversed: true }
     }
 
-    fn index(&self, task_id: &Bound<'_, PyAny>) -> PyResult<usize> {
-        self.place_of(task_id)
-            .ok_or_else(|| PyValueError::new_err("task_id is not in the sequence"))
+    #[pyo3(signature = (value, start = 0, stop = None, /))]
+    fn index(
+        &self,
+        value: &Bound<'_, PyAny>,
+        start: isize,
+        stop: Option<isize>,
+    ) -> PyResult<usize> {
+        let from_end =
+            |bound: isize| if bound < 0 { bound + self.ids.len() as isize } else { bound };
+        let place = self.place_of(value).filter(|place| {
+            let place = *place as isize;
+            place >= from_end(start) && stop.is_none_or(|stop| place < from_end(stop))
+        });
+        place.ok_or_else(|| PyValueError::new_err("value is not in the sequence"))
     }
 
-    fn count(&self, task_id: &Bound<'_, PyAny>) -> usize {
-        usize::from(self.place_of(task_id).is_some())
+    #[pyo3(signature = (value, /))]
+    fn count(&self, value: &Bound<'_, PyAny>) -> usize {
+        usize::from(self.place_of(value).is_some())
     }
 
     fn __contains__(&self, task_id: &Bound<'_, PyAny>) -> bool {
