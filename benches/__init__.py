@@ -1,0 +1,1 @@
+"""Benchmarks: of this scheduler by itself (`test_*.py`), and beside its peers (`versus`)."""

@@ -1,0 +1,1 @@
+"""This scheduler and its peers, side by side in one run."""

@@ -1,0 +1,96 @@
+"""A bare heap: tuples in a list, lazy deletion, no lock, no thread.
+
+The least that can be called a scheduler in Python; what a careful program writes by hand.
+"""
+
+# ruff: noqa: D102 - `Adapter` documents the methods.
+
+from __future__ import annotations
+
+import itertools
+import time
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from num_agents.scheduler.cli.bench.adapters.base import Adapter, Burst
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+class BareHeapq(Adapter):
+    """A cancelled task stays in the heap until its time comes."""
+
+    name = "heapq"
+    unable: ClassVar[Mapping[str, str]] = {
+        "schedule_many": "no bulk call",
+        "cancel_many": "no bulk call",
+    }
+    remarks = ("heapq has no lock, no thread and no interface: a lower bound, not a scheduler.",)
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
+        self._cancelled: set[int] = set()
+        self._sequence = itertools.count()
+
+    def schedule_each(
+        self, delays_s: Sequence[float], callback: Callable[..., object], args: tuple[Any, ...]
+    ) -> list[Any]:
+        heap, clock = self._heap, time.monotonic
+        handles = []
+        for delay_s, sequence in zip(delays_s, self._sequence, strict=False):
+            heappush(heap, (clock() + delay_s, sequence, callback, args))
+            handles.append(sequence)
+        return handles
+
+    def cancel_each(self, handles: Sequence[Any]) -> None:
+        cancel = self._cancelled.add
+        for handle in handles:
+            cancel(handle)
+
+    def churn(
+        self, delays_s: Sequence[float], callback: Callable[..., object], args: tuple[Any, ...]
+    ) -> None:
+        heap, clock, cancel = self._heap, time.monotonic, self._cancelled.add
+        for delay_s, sequence in zip(delays_s, self._sequence, strict=False):
+            heappush(heap, (clock() + delay_s, sequence, callback, args))
+            cancel(sequence)
+
+    def repeat(
+        self, first_delays_s: Sequence[float], interval_s: float, callback: Callable[[], object]
+    ) -> None:
+        heap, sequence = self._heap, self._sequence
+
+        def run(due_s: float) -> None:
+            callback()
+            due_s += interval_s
+            heappush(heap, (due_s, next(sequence), run, (due_s,)))
+
+        now_s = time.monotonic()
+        for delay_s in first_delays_s:
+            heappush(heap, (now_s + delay_s, next(sequence), run, (now_s + delay_s,)))
+
+    def _run_due(self) -> None:
+        heap, cancelled = self._heap, self._cancelled
+        now_s = time.monotonic()
+        while heap and heap[0][0] <= now_s:
+            _, sequence, callback, args = heappop(heap)
+            if sequence in cancelled:
+                cancelled.discard(sequence)
+            else:
+                callback(*args)
+
+    def run_for(self, duration_s: float) -> None:
+        end_s = time.monotonic() + duration_s
+        while (now_s := time.monotonic()) < end_s:
+            next_s = min(self._heap[0][0], end_s) if self._heap else end_s
+            if next_s > now_s:
+                time.sleep(next_s - now_s)
+            self._run_due()
+
+    def run_burst(self, burst: Burst) -> None:
+        while not burst.ended.is_set():
+            self._run_due()
+
+
+PEER = BareHeapq

@@ -1,0 +1,34 @@
+"""Why a command could not be run, in words for the person who typed it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+class CommandError(Exception):
+    """A command cannot be run as asked: its one line goes to standard error, the exit code is 2."""
+
+
+def import_with_extra(module: str, *, package: str, extra: str) -> ModuleType:
+    """Import `module` of the command line, which needs `package`.
+
+    Args:
+        module: Absolute name of a module of this package.
+        package: The optional package it imports.
+        extra: The extra of this distribution that installs `package`.
+
+    Raises:
+        CommandError: `package` is not installed; the message says what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != package:
+            raise
+        raise CommandError(
+            f"{package} is not installed: pip install 'num-agents-scheduler[{extra}]'"
+        ) from error

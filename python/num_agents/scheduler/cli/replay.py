@@ -1,0 +1,210 @@
+"""`replay`: schedule one task for each row of a trace of arrivals, and check every row.
+
+All rows share one start: the task of a row is due `arrival / speed` seconds after it. The start
+lies a moment ahead, so that scheduling the rows is over when the first is due.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from array import array
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from num_agents.scheduler.cli.arguments import count, number
+from num_agents.scheduler.cli.errors import CommandError, import_with_extra
+from num_agents.scheduler.cli.progress import View, open_view
+from num_agents.scheduler.cli.recorder import Findings, Recorder, clock_ns
+from num_agents.scheduler.cli.report import Figure, Lateness, Promise, Report, failures, miscounts
+from num_agents.scheduler.cli.trace import Trace, read_trace
+from num_agents.scheduler.cli.watch import NS_PER_S, watch
+from num_agents.scheduler.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from types import ModuleType
+
+# How far ahead the start lies: some for the call, and some for each row.
+LEAD_MIN_S = 0.1
+LEAD_PER_ROW_S = 2e-6
+
+# The longest replay, in seconds: about 31 years.
+REPLAY_MAX_S = 1e9
+
+# `--work sleep`: for each unit of the second column; at most; and in a row that has none.
+SLEEP_PER_UNIT_S = 1e-6
+SLEEP_MAX_S = 0.01
+SLEEP_DEFAULT_S = 0.001
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `replay`."""
+    parser.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE.csv",
+        help="the trace: seconds since the start in the first column; lines that begin with # are"
+        " skipped, and so is a header row",
+    )
+    parser.add_argument(
+        "--speed",
+        type=number(above=0),
+        default=60.0,
+        metavar="X",
+        help="how many times faster than the trace (default 60)",
+    )
+    parser.add_argument(
+        "--work",
+        choices=("none", "sleep"),
+        default="none",
+        help="what a task does: nothing (the default), or sleep one microsecond for each unit of"
+        " the row's second column, 10 ms at most; 1 ms where the row has none",
+    )
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="OUT.svg",
+        help="draw lateness and arrivals over time into this file; its suffix gives the format",
+    )
+    parser.add_argument(
+        "--max-workers",
+        type=count(at_least=1, at_most=1_024),
+        metavar="N",
+        help="worker threads (default: the scheduler's own); with 1 the order is checked too",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(namespace: argparse.Namespace) -> int:
+    """Run `replay`; everything that can be refused is refused before anything is scheduled.
+
+    Returns:
+        0 if every promise held, 1 otherwise.
+    """
+    sleeps = namespace.work == "sleep"
+    trace = read_trace(namespace.file, weights=sleeps)
+    last_s = max(trace.arrivals_s) / namespace.speed
+    if last_s > REPLAY_MAX_S:
+        raise CommandError(
+            f"{namespace.file}: at speed {namespace.speed:g} the last arrival comes after"
+            f" {last_s:g} s; at most {REPLAY_MAX_S:g} s are possible"
+        )
+    plot = _prepare_plot(namespace.plot)
+    view = open_view(as_json=namespace.json)
+    replay = Replay(trace, namespace.speed, max_workers=namespace.max_workers)
+    try:
+        report, findings = replay.run(view, title=namespace.file.name)
+    finally:
+        view.close()
+    view.show(report)
+    if plot is not None:
+        plot.draw(namespace.plot, findings, start_ns=replay.start_ns, title=report.title)
+    return 0 if report.held else 1
+
+
+def _prepare_plot(path: Path | None) -> ModuleType | None:
+    """Return the module that draws, once it is certain that it can."""
+    if path is None:
+        return None
+    plot = import_with_extra("num_agents.scheduler.cli.plot", package="matplotlib", extra="plot")
+    plot.check(path)
+    return plot
+
+
+class Replay:
+    """One replay.
+
+    Args:
+        trace: The rows; tasks sleep if they were read with their second column.
+        speed: How many times faster than the trace.
+        max_workers: Worker threads; None for the scheduler's own number.
+    """
+
+    def __init__(self, trace: Trace, speed: float, *, max_workers: int | None) -> None:
+        self.trace = trace
+        self.speed = speed
+        self.max_workers = max_workers
+        self.start_ns = 0
+        self._recorder = Recorder(len(trace))
+
+    def run(self, view: View, *, title: str) -> tuple[Report, Findings]:
+        """Schedule every row, wait for the last, and judge what became of each."""
+        rows = len(self.trace)
+        lead_s = LEAD_MIN_S + LEAD_PER_ROW_S * rows
+        delays_s = array(
+            "d", [lead_s + arrival_s / self.speed for arrival_s in self.trace.arrivals_s]
+        )
+        with Scheduler(max_workers=self.max_workers) as scheduler:
+            view.begin("replay", rows)
+            before_ns = clock_ns()
+            scheduler.schedule_many(
+                "arrival", self._callback(), delays=delays_s, args=zip(range(rows))
+            )
+            schedule_s = (clock_ns() - before_ns) / NS_PER_S
+            # The scheduler reads its clock within the call, so nothing is due before these.
+            due_ns = array("q", [before_ns + int(delay_s * NS_PER_S) for delay_s in delays_s])
+            self.start_ns = before_ns + int(lead_s * NS_PER_S)
+            watch(scheduler, view, last_due_ns=max(due_ns))
+            view.close()
+        statistics = scheduler.statistics()
+        findings = self._recorder.judge(due_ns)
+        warnings = []
+        if schedule_s > lead_s:
+            warnings.append(
+                f"scheduling took {schedule_s - lead_s:.1f} s longer than foreseen: the first rows"
+                " waited for it, and the lateness shows it"
+            )
+        report = Report(
+            command="replay",
+            title=f"{title} at {self.speed:g} times its speed",
+            figures=(
+                Figure("rows", rows, "tasks"),
+                Figure("ran", findings.started, "tasks"),
+                Figure("schedule rate", rows / schedule_s, "tasks per second"),
+                Figure("due over", max(self.trace.arrivals_s) / self.speed, "seconds"),
+                Figure("overtaken", findings.overtaken, "starts", "after one of a row due later"),
+            ),
+            promises=self._promises(findings, statistics.completed, statistics.failed),
+            lateness=Lateness.of_engine(statistics.lateness),
+            lateness_in_callbacks=Lateness.of_samples(findings.lateness_ns),
+            warnings=tuple(warnings),
+        )
+        return report, findings
+
+    def _promises(self, findings: Findings, completed: int, failed: int) -> tuple[Promise, ...]:
+        row_by_row = f"{len(self.trace):,} rows one by one"
+        promises = [
+            Promise("early", findings.early, row_by_row),
+            Promise("twice", findings.twice, row_by_row),
+            Promise("lost", len(findings.never), row_by_row),
+            failures(completed, failed),
+            miscounts(findings.started, completed, failed),
+        ]
+        if self.max_workers == 1:
+            promises.append(Promise("out of order", findings.overtaken, row_by_row))
+        return tuple(promises)
+
+    def _callback(self) -> Callable[[int], None]:
+        note_start = self._recorder.callback
+        if not self.trace.weights:
+            return note_start
+        pauses_s = array("d", [sleep_s(weight) for weight in self.trace.weights])
+
+        def note_start_and_sleep(row: int) -> None:
+            note_start(row)
+            time.sleep(pauses_s[row])
+
+        return note_start_and_sleep
+
+
+def sleep_s(weight: float) -> float:
+    """Return how long the task of a row sleeps.
+
+    Args:
+        weight: The row's second column; NaN if it has none.
+    """
+    if math.isnan(weight):
+        return SLEEP_DEFAULT_S
+    return min(weight * SLEEP_PER_UNIT_S, SLEEP_MAX_S)
