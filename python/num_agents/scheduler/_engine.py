@@ -167,9 +167,11 @@ class Engine:
     def run_due(self) -> None:
         """Runs what is due now, in order, in the calling thread."""
         outer, worker.engine = worker.engine, self
+        suspended = self.native.suspend()
         try:
             self.run(self.native.take(), [True])
         finally:
+            self.native.restore(suspended)
             worker.engine = outer
 
     def run(self, cell: int, live: list[bool]) -> None:
@@ -361,8 +363,11 @@ class Engine:
         """A future for a task's next outcome, or its last; done already if the task has ended.
 
         Raises:
+            TypeError: The id is no string.
             UnknownTaskError: There is no such task, or it is forgotten.
         """
+        if not isinstance(task_id, str):
+            raise TypeError(f"task_id must be a task id (str), got {show(task_id)}")
         with self.waiters.lock:
             # A task that was watched in vain has left an outcome, which is not the next one.
             earlier = self._collected()

@@ -172,6 +172,10 @@ class Engine:
         """Missed since the last call: id, call, nominal time of the first, number, task ended."""
     def current(self) -> str | None:
         """The task whose callback the calling thread runs for this engine."""
+    def suspend(self) -> tuple[int, int] | None:
+        """Forgets which callback the calling thread is in, for runs within it."""
+    def restore(self, outer: tuple[int, int] | None) -> None:
+        """Takes back what `suspend` answered."""
     def is_stopping(self, task_id: object) -> bool:
         """Whether a task runs and has been cancelled meanwhile."""
     def set_phase(self, phase: int) -> None:

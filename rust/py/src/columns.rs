@@ -3,8 +3,8 @@
 //! at a million tasks each access is a cache miss, and this way it is one.
 //!
 //! Workers read the list; this side fills a slot before the core arms it, and empties it when the
-//! core has let go of it. The interpreter is held from the core's step to the emptying, so nobody
-//! can be given the slot in between.
+//! core has let go of it. The interpreter is held, and nothing of it is run, from the core's step to
+//! the emptying, so nobody can be given the slot in between.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -50,14 +50,18 @@ impl Columns {
         cells.set_item(cell + 1, arguments)
     }
 
-    /// Lets go of what is in a slot. O(1), and whatever the destructors do.
+    /// Empties a slot, and hands out the arguments: dropping them may run anything, which must not
+    /// find a slot that is free and not yet empty. O(1).
     #[inline]
-    pub(crate) fn empty(&self, py: Python<'_>, slot: u32) {
+    #[must_use = "to be dropped when all slots that are free are empty"]
+    pub(crate) fn empty(&self, py: Python<'_>, slot: u32) -> Py<PyAny> {
         let cells = self.cells.bind(py);
+        let arguments = self.arguments(py, slot);
         for cell in [cell_of(slot), cell_of(slot) + 1] {
             // A slot that was filled has its cells.
             let _ = cells.set_item(cell, py.None());
         }
+        arguments
     }
 
     /// Brings the cells of slots into the cache. O(1) each, and they overlap.

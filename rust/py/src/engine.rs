@@ -165,7 +165,7 @@ impl Engine {
         let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(0) };
         let (done, left) = self.gate.edit(|board| board.cancel(py, id, &self.columns));
         if let Cancelled::Removed { slot, .. } = done {
-            self.columns.empty(py, slot);
+            drop(self.columns.empty(py, slot));
         }
         self.settle(left);
         Ok(match done {
@@ -189,19 +189,21 @@ impl Engine {
         };
         let mut stopped = 0;
         let mut left = Vec::with_capacity(SLICE);
+        let mut emptied = Vec::with_capacity(SLICE);
         for slice in ids.chunks(SLICE) {
             self.columns.warm(py, slice.iter().map(|id| id.slot()));
             self.gate.edit(|board| {
                 board.core.warm(slice);
                 left.extend(slice.iter().map(|id| board.cancel(py, *id, &self.columns)));
             });
-            for (done, left) in left.drain(..) {
+            for (done, _) in &left {
                 if let Cancelled::Removed { slot, .. } = done {
-                    self.columns.empty(py, slot);
+                    emptied.push(self.columns.empty(py, *slot));
                 }
-                stopped += usize::from(done != Cancelled::Unknown);
-                self.settle(left);
+                stopped += usize::from(*done != Cancelled::Unknown);
             }
+            emptied.clear();
+            left.drain(..).for_each(|(_, left)| self.settle(left));
             Self::let_others_run(py);
         }
         self.columns.shrink(py, self.gate.look(|board| board.core.slot_limit()))?;
@@ -319,6 +321,16 @@ impl Engine {
         }
         let id = self.gate.look(|board| board.core.id_of(slot))?;
         Some(self.print(py, id))
+    }
+
+    /// Forgets which callback the calling thread is in, for runs within it; `restore` reminds it.
+    fn suspend(&self) -> Option<(usize, u32)> {
+        CURRENT.take()
+    }
+
+    /// Takes back what `suspend` answered.
+    fn restore(&self, outer: Option<(usize, u32)>) {
+        CURRENT.set(outer);
     }
 
     /// Whether a task runs and has been cancelled meanwhile.
@@ -559,7 +571,7 @@ impl Engine {
     #[inline]
     fn clean_up(&self, py: Python<'_>, slot: u32, done: Option<Completion>, left: Left) {
         if done.is_some_and(|done| done.place.is_some()) {
-            self.columns.empty(py, slot);
+            drop(self.columns.empty(py, slot));
         }
         self.settle(left);
     }
@@ -608,7 +620,7 @@ impl Engine {
         if let Some(place) = missed.place {
             let kept = Kept { call: call.clone_ref(py), value: py.None() };
             let left = self.gate.edit(|board| board.end(py, slot, place, kept));
-            self.columns.empty(py, slot);
+            drop(self.columns.empty(py, slot));
             self.settle(left);
         }
         lock(&self.misses).push((missed, call));
