@@ -226,6 +226,19 @@ mod tests {
     }
 
     #[test]
+    fn room_far_below_is_found_again() {
+        let mut places = Small::new();
+        let taken: Vec<u32> = (0..1_000).filter_map(|_| places.allocate()).collect();
+        assert_eq!(taken.len(), 1_000);
+        places.free(999);
+        places.free(3);
+        places.free(500);
+        assert_eq!(places.allocate(), Some(3));
+        assert_eq!(places.allocate(), Some(500));
+        assert_eq!(places.allocate(), Some(999));
+    }
+
+    #[test]
     fn gives_memory_back_but_for_one_segment() {
         let mut places = Small::new();
         let baseline = {

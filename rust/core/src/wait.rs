@@ -162,9 +162,11 @@ impl<Q: Deadlines> Gate<Q> {
     pub fn set_phase(&self, phase: Phase) {
         let mut inner = lock(&self.inner);
         inner.phase = phase;
-        drop(inner);
         self.leader.notify_all();
         self.parked.notify_all();
+        // A parked thread that wakes after the gate is open again has seen nothing of the phase in
+        // which the leader left.
+        self.call_if_needed(inner);
     }
 
     /// Whether work is handed out, or still is.

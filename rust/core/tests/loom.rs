@@ -1,0 +1,419 @@
+//! The waiting protocol of `src/wait.rs` under a model checker: every interleaving of two or three
+//! threads, up to a bound of preemptions.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test -p scheduler-core --release --test loom
+//! ```
+//!
+//! A lost wake-up shows as a deadlock: whoever takes the last piece of work closes the gate, and if
+//! nobody is called for it, nobody ever does.
+//!
+//! The test plays the clock, and must not play it too kindly: a leader that is called for no reason
+//! would find by luck what the protocol has lost. So a timer rings only for a leader whose own
+//! deadline has passed. What the leader is armed for is seen from outside: by the questions that
+//! the gate asks, under its lock, of the clock and of the queue before a thread goes to sleep.
+//!
+//! `LOOM_MAX_PREEMPTIONS` overrides the bound of three, which catches every rule of the protocol
+//! when it is broken, in seconds.
+
+#![cfg(loom)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Mutex as Cell;
+
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+use scheduler_core::{Clock, Deadlines, Gate, NEVER, Nanos, Phase};
+
+/// What can be seen of who sleeps until when. Only ever used under the lock of the gate.
+#[derive(Default)]
+struct Watch {
+    /// Who asks for the time before going to sleep, and what the answer was.
+    asker: Option<(usize, Nanos)>,
+    /// Who sleeps on the clock, and until when: the first to go to sleep.
+    leader: Option<(usize, Nanos)>,
+}
+
+/// A queue of deadlines.
+struct Queue {
+    deadlines: Vec<Nanos>,
+    watch: std::sync::Arc<Cell<Watch>>,
+}
+
+impl Queue {
+    fn pop_due(&mut self, now: Nanos) -> Option<Nanos> {
+        let next = *self.deadlines.iter().min()?;
+        if next > now {
+            return None;
+        }
+        let index = self.deadlines.iter().position(|deadline| *deadline == next)?;
+        Some(self.deadlines.swap_remove(index))
+    }
+}
+
+impl Deadlines for Queue {
+    fn next_deadline(&self) -> Nanos {
+        let next = self.deadlines.iter().min().copied().unwrap_or(NEVER);
+        let mut watch = self.watch.lock().unwrap();
+        if let Some((thread, now)) = watch.asker.take() {
+            // It is awake, so it leads no longer; about to sleep, it leads if nobody else does.
+            if watch.leader.is_some_and(|(leader, _)| leader == thread) {
+                watch.leader = None;
+            }
+            if next > now && watch.leader.is_none() {
+                watch.leader = Some((thread, next));
+            }
+        }
+        next
+    }
+}
+
+/// The clock as one thread sees it.
+struct ThreadClock<'a> {
+    thread: usize,
+    time: &'a AtomicU64,
+    watch: &'a Cell<Watch>,
+}
+
+impl Clock for ThreadClock<'_> {
+    fn now(&self) -> Nanos {
+        let now = self.time.load(Ordering::SeqCst);
+        self.watch.lock().unwrap().asker = Some((self.thread, now));
+        now
+    }
+}
+
+/// A gate with its clock.
+struct Bench {
+    gate: Gate<Queue>,
+    time: AtomicU64,
+    watch: std::sync::Arc<Cell<Watch>>,
+    /// How many pieces of work have been taken.
+    taken: Mutex<usize>,
+    progress: Condvar,
+    /// How many there will be: whoever takes the last closes the gate.
+    expected: usize,
+}
+
+impl Bench {
+    /// An open gate at time zero.
+    fn new(deadlines: &[Nanos], expected: usize) -> Arc<Self> {
+        let watch = std::sync::Arc::<Cell<Watch>>::default();
+        let queue = Queue { deadlines: deadlines.to_vec(), watch: watch.clone() };
+        let gate = Gate::new(queue);
+        gate.set_phase(Phase::Open);
+        let (taken, progress) = (Mutex::new(0), Condvar::new());
+        Arc::new(Self { gate, time: AtomicU64::new(0), watch, taken, progress, expected })
+    }
+
+    fn now(&self) -> Nanos {
+        self.time.load(Ordering::SeqCst)
+    }
+
+    /// Adds a piece of work.
+    fn insert(&self, deadline: Nanos) {
+        self.gate.with(|queue| queue.deadlines.push(deadline));
+    }
+
+    /// Moves the clock, and lets the leader's timer ring if its time has come.
+    fn move_clock(&self, now: Nanos) {
+        self.time.store(now, Ordering::SeqCst);
+        let rings = self.gate.look(|queue| {
+            let leader = queue.watch.lock().unwrap().leader;
+            leader.is_some_and(|(_, armed)| armed <= now)
+        });
+        if rings {
+            self.gate.clock_moved();
+        }
+    }
+
+    /// Waits once. Returns whether something is due.
+    fn wait(&self, thread: usize) -> bool {
+        self.gate.wait(&ThreadClock { thread, time: &self.time, watch: &self.watch })
+    }
+
+    /// Takes one piece of work.
+    fn take(&self, arriving: bool) -> Option<Nanos> {
+        let now = self.now();
+        let taken = self.gate.take(arriving, |queue, open| {
+            if open { queue.pop_due(now.max(self.now())) } else { None }
+        });
+        if let Some(deadline) = taken {
+            assert!(deadline <= self.now(), "taken early");
+            let mut count = self.taken.lock().unwrap();
+            *count += 1;
+            self.progress.notify_all();
+            if *count == self.expected {
+                drop(count);
+                self.gate.set_phase(Phase::Closed);
+            }
+        }
+        taken
+    }
+
+    /// A worker's life: waits, takes, and does work that is over when so many pieces are taken.
+    fn work(&self, thread: usize, until: usize) {
+        while self.wait(thread) {
+            let mut taken = self.take(true);
+            while taken.is_some() {
+                self.sleep_until_taken(until);
+                taken = self.take(false);
+            }
+        }
+    }
+
+    fn sleep_until_taken(&self, until: usize) {
+        let mut count = self.taken.lock().unwrap();
+        while *count < until {
+            count = self.progress.wait(count).unwrap();
+        }
+    }
+
+    fn finish(&self, threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(*self.taken.lock().unwrap(), self.expected);
+    }
+}
+
+fn check(test: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(test);
+}
+
+/// Workers on threads of their own, whose work lasts until so many pieces are taken.
+fn workers(bench: &Arc<Bench>, count: usize, until: usize) -> Vec<thread::JoinHandle<()>> {
+    (0..count)
+        .map(|number| {
+            let bench = bench.clone();
+            thread::spawn(move || bench.work(number, until))
+        })
+        .collect()
+}
+
+// ---- rule 1: the leader never sleeps beyond the next deadline ----------------------------------
+
+#[test]
+fn work_that_is_due_at_once_wakes_an_idle_gate() {
+    check(|| {
+        let bench = Bench::new(&[], 1);
+        let threads = workers(&bench, 1, 0);
+        bench.insert(0);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn an_earlier_deadline_calls_the_leader() {
+    check(|| {
+        let bench = Bench::new(&[20], 2);
+        let threads = workers(&bench, 1, 0);
+        bench.insert(10);
+        bench.move_clock(10);
+        bench.sleep_until_taken(1);
+        bench.move_clock(20);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn earlier_and_earlier_deadlines_from_two_threads() {
+    check(|| {
+        let bench = Bench::new(&[30], 3);
+        let threads = workers(&bench, 1, 0);
+        let other = bench.clone();
+        let other = thread::spawn(move || other.insert(20));
+        bench.insert(10);
+        bench.move_clock(10);
+        bench.move_clock(20);
+        bench.move_clock(30);
+        other.join().unwrap();
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn a_later_deadline_is_kept_though_nobody_is_called() {
+    check(|| {
+        let bench = Bench::new(&[10], 2);
+        let threads = workers(&bench, 2, 0);
+        bench.insert(20);
+        bench.move_clock(10);
+        bench.move_clock(20);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn a_leader_armed_for_what_was_cancelled_arms_itself_anew() {
+    check(|| {
+        let bench = Bench::new(&[10, 20], 1);
+        let threads = workers(&bench, 1, 0);
+        bench.gate.edit(|queue| queue.deadlines.retain(|deadline| *deadline == 20));
+        bench.move_clock(10);
+        bench.move_clock(20);
+        bench.finish(threads);
+    });
+}
+
+// ---- rule 2: while work is pending and threads are parked, somebody leads or is under way ------
+
+#[test]
+fn two_pieces_due_at_once_reach_two_threads() {
+    check(|| {
+        let bench = Bench::new(&[], 2);
+        // Neither work is over before the other is taken.
+        let threads = workers(&bench, 2, 2);
+        bench.gate.with(|queue| queue.deadlines.extend([0, 0]));
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn two_pieces_that_come_one_by_one_reach_two_threads() {
+    check(|| {
+        let bench = Bench::new(&[], 2);
+        let threads = workers(&bench, 2, 2);
+        bench.insert(0);
+        bench.insert(0);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn the_watch_is_handed_on_before_the_work_starts() {
+    check(|| {
+        let bench = Bench::new(&[10, 20], 2);
+        let threads = workers(&bench, 2, 2);
+        bench.move_clock(10);
+        bench.move_clock(20);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn one_wave_after_another_finds_the_gate_as_it_was() {
+    check(|| {
+        let bench = Bench::new(&[0], 3);
+        let threads = workers(&bench, 2, 0);
+        bench.sleep_until_taken(1);
+        bench.insert(0);
+        bench.sleep_until_taken(2);
+        bench.insert(10);
+        bench.move_clock(10);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn a_busy_thread_that_takes_what_another_was_called_for_loses_nothing() {
+    check(|| {
+        let bench = Bench::new(&[], 3);
+        let threads = workers(&bench, 2, 0);
+        bench.gate.with(|queue| queue.deadlines.extend([0, 0]));
+        // A third thread, coming from its work, is faster than those that sleep, or is not.
+        bench.take(false);
+        bench.insert(10);
+        bench.move_clock(10);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn work_from_within_work_is_not_lost() {
+    check(|| {
+        let bench = Bench::new(&[0], 2);
+        let inserter = bench.clone();
+        let first = thread::spawn(move || {
+            while inserter.wait(0) {
+                if inserter.take(true) == Some(0) {
+                    // The callback schedules, and runs on until that is done by the other.
+                    inserter.insert(1);
+                    inserter.sleep_until_taken(2);
+                }
+            }
+        });
+        let second = bench.clone();
+        let second = thread::spawn(move || {
+            while second.wait(1) {
+                match second.take(true) {
+                    Some(0) => {
+                        second.insert(1);
+                        second.sleep_until_taken(2);
+                    }
+                    _ => continue,
+                }
+            }
+        });
+        bench.move_clock(1);
+        bench.finish([first, second]);
+    });
+}
+
+// ---- rule 3, and the phases --------------------------------------------------------------------
+
+#[test]
+fn closing_wakes_everybody() {
+    check(|| {
+        let bench = Bench::new(&[10], 0);
+        let threads = workers(&bench, 2, 0);
+        bench.gate.set_phase(Phase::Closed);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn a_closed_gate_hands_out_nothing_more() {
+    check(|| {
+        let bench = Bench::new(&[0, 0], 9);
+        let threads = workers(&bench, 1, 0);
+        bench.gate.set_phase(Phase::Closed);
+        let left = bench.gate.look(|queue| queue.deadlines.len());
+        assert_eq!(bench.take(false), None);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(bench.gate.look(|queue| queue.deadlines.len()), left);
+    });
+}
+
+#[test]
+fn draining_takes_what_is_due_and_no_more() {
+    check(|| {
+        let bench = Bench::new(&[0, 10], 1);
+        let threads = workers(&bench, 2, 0);
+        bench.gate.set_phase(Phase::Draining);
+        bench.sleep_until_taken(1);
+        bench.finish(threads);
+        assert_eq!(bench.gate.look(|queue| queue.deadlines.clone()), [10]);
+    });
+}
+
+#[test]
+fn draining_ends_when_nothing_is_due() {
+    check(|| {
+        let bench = Bench::new(&[10], 0);
+        let threads = workers(&bench, 2, 0);
+        bench.gate.set_phase(Phase::Draining);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn a_gate_opened_again_is_watched_by_those_who_did_not_leave() {
+    for phase in [Phase::Draining, Phase::Closed] {
+        check(move || {
+            let bench = Bench::new(&[10], 1);
+            let threads = workers(&bench, 2, 0);
+            bench.gate.set_phase(phase);
+            bench.gate.set_phase(Phase::Open);
+            bench.move_clock(10);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            // Either somebody stayed and took it, or all had left.
+            assert!(*bench.taken.lock().unwrap() <= 1);
+        });
+    }
+}
