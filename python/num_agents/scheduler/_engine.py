@@ -376,11 +376,15 @@ class Engine:
             settle(other, outcome)
         if self.native.watch(task_id, until_end):
             return future
-        self.waiters.withdraw(task_id, future)
+        is_ours = self.waiters.withdraw(task_id, future)
         record = self.native.record(task_id)
-        if record is None:
+        if record is not None:
+            # Another one: the first may be about to be settled with what others waited for.
+            ended: Future[Outcome] = type(future)()
+            ended.set_result(self._outcome(record))
+            return ended
+        if is_ours:
             raise UnknownTaskError(task_id)
-        future.set_result(self._outcome(record))
         return future
 
     def resolve(self) -> None:
@@ -455,7 +459,7 @@ def _log_failure(name: str, task_id: str | None, error: BaseException) -> None:
     from num_agents.scheduler._log import logger  # noqa: PLC0415 - only failures log
 
     # A broken log must not fail a worker.
-    with suppress(Exception):
+    with suppress(BaseException):
         logger().error("Task %r (%s) failed: %s", name, task_id, describe(error), exc_info=error)
 
 

@@ -214,11 +214,13 @@ class Waiters:
             self.futures.setdefault(task_id, []).append((future, until_end))
         return future
 
-    def withdraw(self, task_id: str, future: Future[Outcome]) -> None:
-        """Forgets a future whose owner has stopped waiting."""
+    def withdraw(self, task_id: str, future: Future[Outcome]) -> bool:
+        """Forgets a future whose owner has stopped waiting; whether it was here."""
         with self.lock:
             entered = self.futures.get(task_id, [])
-            self._keep(task_id, [entry for entry in entered if entry[0] is not future])
+            kept = [entry for entry in entered if entry[0] is not future]
+            self._keep(task_id, kept)
+        return len(kept) < len(entered)
 
     def take(self, task_id: str, *, is_last: bool) -> list[Future[Outcome]]:
         """Takes out the futures that a task's outcome is meant for."""

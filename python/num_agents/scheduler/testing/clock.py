@@ -7,7 +7,7 @@ from threading import RLock
 from weakref import ref
 
 from num_agents.scheduler._engine import Clock, default_clock
-from num_agents.scheduler._time import after_ns, moment_ns, show, to_datetime
+from num_agents.scheduler._time import FAR_FUTURE_NS, after_ns, moment_ns, show, to_datetime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class VirtualClock:
         self.native = Clock(start_ns)
         self._schedulers: list[ref[Scheduler]] = []
         self._moving = RLock()
-        self._token: Token[Any] | None = None
+        self._tokens: list[Token[Any]] = []
 
     def now(self) -> datetime:
         """The moment at which it stands, in UTC."""
@@ -90,7 +90,8 @@ class VirtualClock:
                 limit: it would never end.
         """
         with self._moving:
-            end = None if limit_ns is None else self.native.now_ns() + limit_ns
+            now = self.native.now_ns()
+            end = None if limit_ns is None else min(now + limit_ns, FAR_FUTURE_NS)
             while not done():
                 upcoming = self._next_deadline()
                 if upcoming is None or (end is not None and upcoming > end):
@@ -111,7 +112,7 @@ class VirtualClock:
         self._schedulers.append(ref(scheduler))
 
     def __enter__(self) -> Self:
-        self._token = default_clock.set(self)
+        self._tokens.append(default_clock.set(self))
         return self
 
     def __exit__(
@@ -120,9 +121,7 @@ class VirtualClock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._token is not None:
-            default_clock.reset(self._token)
-            self._token = None
+        default_clock.reset(self._tokens.pop())
 
     def _move_to(self, target: int) -> None:
         with self._moving:

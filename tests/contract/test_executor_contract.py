@@ -1,0 +1,211 @@
+"""What every executor keeps to: one suite, and a class for each executor.
+
+A new executor is done when a class of a few lines here says how it is made, and passes.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from num_agents.scheduler import RunPolicy, TaskSchedule
+from num_agents.scheduler._engine import Call, Clock, Engine
+from num_agents.scheduler.executors.inline import InlineExecutor
+from num_agents.scheduler.executors.threads import ThreadPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from num_agents.scheduler.executors import Executor
+
+HOUR = 3600.0
+
+
+class ExecutorContract:
+    """The suite. Subclasses say how an executor is made, and how what is due comes to run."""
+
+    #: Whether a callback that blocks leaves other threads to carry on.
+    is_concurrent: bool
+
+    engine: Engine
+    executor: Executor
+
+    def make_engine(self) -> Engine:
+        raise NotImplementedError
+
+    def make_executor(self, engine: Engine) -> Executor:
+        raise NotImplementedError
+
+    def let_run(self, done: Callable[[], bool]) -> None:
+        """Lets what is due run until a condition holds, for 10 s at the most."""
+        raise NotImplementedError
+
+    @pytest.fixture(autouse=True)
+    def made(self) -> Iterator[None]:
+        self.engine = self.make_engine()
+        self.executor = self.make_executor(self.engine)
+        yield
+        self.executor.stop(drain=False, timeout=5)
+
+    def schedule(
+        self, callback: Callable[..., Any], *args: Any, delay: float = 0, priority: int = 128
+    ) -> str:
+        schedule, policy = TaskSchedule(delay=delay), RunPolicy(priority=priority)
+        return self.engine.schedule(Call("t", callback), args, schedule, policy)
+
+    def status(self, task_id: str) -> str:
+        info = self.engine.info(task_id)
+        assert info is not None
+        return info.status
+
+    def let_end(self, *task_ids: str) -> None:
+        self.let_run(lambda: all(self.status(one) in ("completed", "failed") for one in task_ids))
+        assert {self.status(one) for one in task_ids} <= {"completed", "failed"}
+
+    def test_nothing_runs_before_the_start(self) -> None:
+        task_id = self.schedule(int)
+        self.let_run(lambda: True)
+        assert self.status(task_id) == "pending"
+        self.executor.start()
+        self.let_end(task_id)
+
+    def test_nothing_runs_after_the_stop(self) -> None:
+        self.executor.start()
+        self.let_end(self.schedule(int))
+        assert self.executor.stop(drain=False, timeout=5)
+        task_id = self.schedule(int)
+        self.let_run(lambda: True)
+        assert self.status(task_id) == "pending"
+
+    def test_goes_on_after_another_start(self) -> None:
+        for _ in range(3):
+            task_id = self.schedule(int)
+            self.executor.start()
+            self.let_end(task_id)
+            assert self.executor.stop(drain=False, timeout=5)
+
+    def test_a_drain_runs_what_is_due_and_no_more(self) -> None:
+        self.executor.start()
+        due = [self.schedule(int) for _ in range(200)]
+        later = self.schedule(int, delay=HOUR)
+        assert self.executor.stop(drain=True, timeout=10)
+        assert {self.status(one) for one in due} == {"completed"}
+        assert self.status(later) == "pending"
+
+    def test_a_stop_before_any_start_is_nothing(self) -> None:
+        assert self.executor.stop(drain=False, timeout=5)
+        assert self.executor.stop(drain=False, timeout=0)
+
+    def test_each_runs_once(self) -> None:
+        ran: list[int] = []
+        ids = [self.schedule(ran.append, number) for number in range(2000)]
+        self.executor.start()
+        self.let_end(*ids)
+        assert sorted(ran) == list(range(2000))
+
+    def test_what_fails_harms_nobody(self) -> None:
+        def fail() -> None:
+            raise SystemExit(1)
+
+        self.executor.start()
+        failing = [self.schedule(fail) for _ in range(50)]
+        well = self.schedule(int)
+        self.let_end(*failing, well)
+        assert {self.status(one) for one in failing} == {"failed"}
+        assert self.status(well) == "completed"
+
+    def test_a_callback_may_stop_it(self) -> None:
+        answers: list[bool] = []
+        self.executor.start()
+        start = monotonic()
+        self.schedule(lambda: answers.append(self.executor.stop(drain=False, timeout=5)))
+        self.let_run(lambda: bool(answers))
+        assert answers == [True]
+        assert monotonic() - start < 5
+        task_id = self.schedule(int)
+        self.let_run(lambda: True)
+        assert self.status(task_id) == "pending"
+
+    def test_room_made_for_a_wait_is_taken_back(self) -> None:
+        def callback() -> None:
+            for _ in range(3):
+                self.executor.grow()
+                self.executor.shrink()
+
+        self.executor.start()
+        self.let_end(*[self.schedule(callback) for _ in range(20)])
+        self.let_end(self.schedule(int))
+        assert self.executor.stop(drain=False, timeout=5)
+
+    def test_a_stop_gives_up_in_time(self) -> None:
+        if not self.is_concurrent:
+            pytest.skip("runs in the calling thread: there is nothing to wait for")
+        began, release = threading.Event(), threading.Event()
+
+        def callback() -> None:
+            began.set()
+            release.wait(10)
+
+        self.executor.start()
+        task_id = self.schedule(callback)
+        assert began.wait(5)
+        start = monotonic()
+        assert not self.executor.stop(drain=False, timeout=0.01)
+        assert monotonic() - start < 2
+        release.set()
+        self.let_end(task_id)
+
+    def test_a_wait_in_a_callback_lets_the_others_run(self) -> None:
+        if not self.is_concurrent:
+            pytest.skip("runs in the calling thread: who waits runs the others itself")
+        done = threading.Event()
+
+        def outer() -> bool:
+            self.executor.grow()
+            try:
+                return done.wait(5)
+            finally:
+                self.executor.shrink()
+
+        waiting = [self.schedule(outer) for _ in range(5)]
+        setting = self.schedule(done.set, priority=255)
+        self.executor.start()
+        self.let_end(*waiting, setting)
+        results = [self.engine.info(one) for one in waiting]
+        assert [info.result for info in results if info is not None] == [True] * 5
+
+
+class TestThreadPool(ExecutorContract):
+    is_concurrent = True
+    workers = 4
+
+    def make_engine(self) -> Engine:
+        return Engine(Clock(), 10_000, None, None)
+
+    def make_executor(self, engine: Engine) -> Executor:
+        return ThreadPool(engine, self.workers)
+
+    def let_run(self, done: Callable[[], bool]) -> None:
+        deadline = monotonic() + 10
+        while not done() and monotonic() < deadline:
+            threading.Event().wait(0.001)
+
+
+class TestThreadPoolOfOne(TestThreadPool):
+    workers = 1
+
+
+class TestInline(ExecutorContract):
+    is_concurrent = False
+
+    def make_engine(self) -> Engine:
+        return Engine(Clock(1_000_000_000), 10_000, None, None)
+
+    def make_executor(self, engine: Engine) -> Executor:
+        return InlineExecutor(engine)
+
+    def let_run(self, done: Callable[[], bool]) -> None:
+        self.engine.run_due()
