@@ -7,6 +7,8 @@ ARGS ?=
 
 CARGO := cargo
 CORE := --locked --package scheduler-core
+# Built for the model checker, in a folder of its own: the flag is for every crate.
+LOOM := RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/loom
 
 VENV := .venv
 # The environments of `test`, `wheel` and `sdist` are made anew each time.
@@ -74,6 +76,7 @@ lint-rust: tools rust-linters
 	$(CARGO) fmt --all --check
 	$(call stage, clippy)
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- --deny warnings
+	$(LOOM) $(CARGO) clippy $(CORE) --release --test loom -- --deny warnings
 	$(call stage, rustdoc)
 	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private_intra_doc_links' \
 		$(CARGO) doc $(CORE) --no-deps --document-private-items
@@ -87,8 +90,7 @@ test-rust: tools
 	$(CARGO) test $(CORE) --features check-invariants,tiny-generations \
 		--test generations --test model
 	$(call stage, Rust tests: the waiting protocol under loom)
-	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/loom \
-		$(CARGO) test $(CORE) --release --test loom
+	$(LOOM) $(CARGO) test $(CORE) --release --test loom
 
 .PHONY: ci-venv
 ci-venv: tools
@@ -115,7 +117,7 @@ lint-python:
 .PHONY: test-benches
 test-benches:
 	$(call stage, Python benchmarks: a smoke run)
-	$(CI_PYTHON) -m pytest benches --bench-size 1000 --quiet
+	$(CI_PYTHON) -m pytest benches --bench-size 1000 --quiet --benchmark-quiet
 
 .PHONY: test-python
 test-python:

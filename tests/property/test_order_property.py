@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -139,72 +140,88 @@ def test_long_random_programs_do_what_the_model_does(program: list[tuple[Any, ..
 
 def check(program: list[tuple[Any, ...]]) -> None:
     """Runs a program on both, and compares what they say and do at each step."""
-    clock, model = VirtualClock(), Model()
-    start = clock.native.now_ns()
-    ids: list[str] = []
-    ran: list[tuple[int, float]] = []
+    both = Both()
+    for word, *details in program:
+        getattr(both, word)(*details)
+    both.advance(20_000_000)
+    both.compare_what_is_left()
 
-    def note(number: int) -> None:
-        ran.append((number, (clock.native.now_ns() - start) / SECOND))
 
-    with Scheduler(clock=clock) as scheduler:
+class Both:
+    """The scheduler and its model, which are told the same."""
 
-        def schedule(**options: Any) -> None:
-            ids.append(scheduler.schedule("t", note, args=(len(ids),), **options))
+    def __init__(self) -> None:
+        self.clock, self.model = VirtualClock(), Model()
+        self.start = self.clock.native.now_ns()
+        self.scheduler = Scheduler(clock=self.clock)
+        self.scheduler.start()
+        self.ids: list[str] = []
+        self.ran: list[tuple[int, float]] = []
 
-        for word, *details in program:
-            if word == "once":
-                schedule(delay=details[0], priority=details[1])
-                model.add(model.now + details[0], details[1])
-            elif word == "many":
-                delays, priority = details
-                ids.extend(
-                    scheduler.schedule_many(
-                        "t",
-                        note,
-                        delays=delays,
-                        args=[(len(ids) + offset,) for offset in range(len(delays))],
-                        priorities=[priority] * len(delays),
-                    )
-                )
-                for delay in delays:
-                    model.add(model.now + delay, priority)
-            elif word == "past":
-                moment = clock.now().timestamp() - details[0]
-                ids.extend(
-                    scheduler.schedule_many(
-                        "t", note, run_ats=[moment], args=[(len(ids),)], priorities=[details[1]]
-                    )
-                )
-                model.add(model.now - details[0], details[1])
-            elif word == "every":
-                interval, priority, runs = details
-                schedule(interval=interval, priority=priority, max_runs=runs)
-                model.add(model.now, priority, interval, runs)
-            elif word == "advance":
-                clock.advance(details[0])
-                model.advance(details[0])
-                assert ran == model.ran
-            elif word == "cancel_many":
-                picked = [entry for entry in map(model.pick, details[0]) if entry is not None]
-                stopped = scheduler.cancel_many([ids[entry.number] for entry in picked])
-                assert stopped == sum(map(model.cancel, picked))
-            else:
-                entry = model.pick(details[0])
-                if entry is None:
-                    continue
-                method = getattr(scheduler, f"{word}_task")
-                if word == "reschedule":
-                    done = method(ids[entry.number], delay=details[1])
-                    assert done == model.reschedule(entry, details[1])
-                else:
-                    assert method(ids[entry.number]) == getattr(model, word)(entry)
-        clock.advance(20_000_000)
-        model.advance(20_000_000)
-        assert ran == model.ran
-        statistics = scheduler.statistics()
-        assert statistics.started == len(ran)
-        assert statistics.running == statistics.due == 0
-        alive = [entry for entry in model.tasks if entry.state != "ended"]
+    def note(self, number: int) -> None:
+        self.ran.append((number, (self.clock.native.now_ns() - self.start) / SECOND))
+
+    def schedule(self, **options: Any) -> None:
+        self.ids.append(self.scheduler.schedule("t", self.note, args=(len(self.ids),), **options))
+
+    def once(self, delay: int, priority: int) -> None:
+        self.schedule(delay=delay, priority=priority)
+        self.model.add(self.model.now + delay, priority)
+
+    def every(self, interval: int, priority: int, runs: int) -> None:
+        self.schedule(interval=interval, priority=priority, max_runs=runs)
+        self.model.add(self.model.now, priority, interval, runs)
+
+    def past(self, age: int, priority: int) -> None:
+        self.schedule(run_at=self.clock.now() - timedelta(seconds=age), priority=priority)
+        self.model.add(self.model.now - age, priority)
+
+    def many(self, delays: list[int], priority: int) -> None:
+        first, count = len(self.ids), len(delays)
+        self.ids += self.scheduler.schedule_many(
+            "t",
+            self.note,
+            delays=delays,
+            args=[(first + offset,) for offset in range(count)],
+            priorities=[priority] * count,
+        )
+        for delay in delays:
+            self.model.add(self.model.now + delay, priority)
+
+    def cancel(self, place: int) -> None:
+        if entry := self.model.pick(place):
+            done = self.scheduler.cancel_task(self.ids[entry.number])
+            assert done == self.model.cancel(entry)
+
+    def cancel_many(self, chosen: list[int]) -> None:
+        picked = [entry for entry in map(self.model.pick, chosen) if entry]
+        stopped = self.scheduler.cancel_many([self.ids[entry.number] for entry in picked])
+        assert stopped == sum(map(self.model.cancel, picked))
+
+    def reschedule(self, place: int, span: int) -> None:
+        if entry := self.model.pick(place):
+            done = self.scheduler.reschedule_task(self.ids[entry.number], delay=span)
+            assert done == self.model.reschedule(entry, span)
+
+    def pause(self, place: int) -> None:
+        if entry := self.model.pick(place):
+            done = self.scheduler.pause_task(self.ids[entry.number])
+            assert done == self.model.pause(entry)
+
+    def resume(self, place: int) -> None:
+        if entry := self.model.pick(place):
+            done = self.scheduler.resume_task(self.ids[entry.number])
+            assert done == self.model.resume(entry)
+
+    def advance(self, span: int) -> None:
+        self.clock.advance(span)
+        self.model.advance(span)
+        assert self.ran == self.model.ran
+
+    def compare_what_is_left(self) -> None:
+        statistics = self.scheduler.statistics()
+        assert statistics.started == len(self.ran)
+        assert statistics.running == statistics.due == statistics.pending == 0
+        alive = [entry for entry in self.model.tasks if entry.state != "ended"]
         assert statistics.paused == len(alive)
-        assert set(scheduler.live_task_ids()) == {ids[entry.number] for entry in alive}
+        assert set(self.scheduler.live_task_ids()) == {self.ids[entry.number] for entry in alive}

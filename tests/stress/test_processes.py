@@ -115,9 +115,7 @@ class TestExit:
             scheduler.schedule("next year", print, delay=YEAR)
             raise SystemExit(7)
         """)
-        ended = subprocess.run(
-            [sys.executable, "-c", PRELUDE + program], timeout=30, check=False
-        )
+        ended = subprocess.run([sys.executable, "-c", PRELUDE + program], timeout=30, check=False)
         assert ended.returncode == 7
 
     @pytest.mark.skipif(os.name != "posix", reason="no such signal here")
@@ -126,8 +124,8 @@ class TestExit:
             scheduler = Scheduler()
             scheduler.start()
             task_id = scheduler.schedule("next year", print, delay=YEAR)
-            print("waiting", flush=True)
             try:
+                print("waiting", flush=True)
                 scheduler.wait_for_task(task_id)
             except KeyboardInterrupt:
                 print("interrupted")

@@ -7,6 +7,8 @@ import os
 import random
 import sys
 import threading
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -89,7 +91,7 @@ def test_schedulers_and_cancellers_at_the_same_time(threaded: Callable[..., Sche
             ran[number] = ran.get(number, 0) + 1
 
     def schedule() -> None:
-        chance = random.Random(threading.get_ident())  # noqa: S311 - no secret
+        chance = random.Random(threading.get_ident())
         for _ in range(per_thread // batch):
             with lock:
                 mine = [next(numbers) for _ in range(batch)]
@@ -109,7 +111,7 @@ def test_schedulers_and_cancellers_at_the_same_time(threaded: Callable[..., Sche
                 open_ids.append((number, task_id))
 
     def cancel() -> None:
-        chance = random.Random(threading.get_ident())  # noqa: S311 - no secret
+        chance = random.Random(threading.get_ident())
         for _ in range(per_thread):
             with lock:
                 if not open_ids:
@@ -142,17 +144,13 @@ def test_no_waiter_loses_its_outcome(threaded: Callable[..., Scheduler]) -> None
         task_id = scheduler.schedule("t", int, delay=0.0005)
 
         def patient(task_id: str = task_id) -> None:
-            try:
+            with suppress(TaskCancelledError):
                 assert scheduler.result(task_id, 20) == 0
-            except TaskCancelledError:
-                pass
 
         def impatient(task_id: str = task_id) -> None:
             for _ in range(10):
-                try:
+                with suppress(TimeoutError):
                     scheduler.wait_for_task(task_id, 0)
-                except TimeoutError:
-                    continue
 
         def canceller(task_id: str = task_id, turn: int = turn) -> None:
             if turn % 3 == 0:
@@ -173,28 +171,25 @@ def test_control_from_many_threads(threaded: Callable[..., Scheduler]) -> None:
         assert at_once[name] == 1
         at_once[name] -= 1
 
-    ids = [
-        scheduler.schedule("t", callback, interval=0.0005, args=(name,)) for name in "abcdefgh"
-    ]
+    ids = [scheduler.schedule("t", callback, interval=0.0005, args=(name,)) for name in "abcdefgh"]
 
     def control(seed: int) -> None:
-        chance = random.Random(seed)  # noqa: S311 - no secret
+        chance = random.Random(seed)
         for _ in range(300):
             task_id = chance.choice(ids)
-            chance.choice(
-                [
-                    lambda: scheduler.pause_task(task_id),
-                    lambda: scheduler.resume_task(task_id),
-                    lambda: scheduler.resume_task(task_id),
-                    lambda: scheduler.run_now(task_id),
-                    lambda: scheduler.reschedule_task(task_id, delay=0.0003),
-                    lambda: scheduler.tasks[task_id].to_dict(),
-                    lambda: scheduler.get_due_tasks(),
-                    lambda: scheduler.statistics(),
-                ]
-            )()
+            operations: list[Callable[[str], object]] = [
+                scheduler.pause_task,
+                scheduler.resume_task,
+                scheduler.resume_task,
+                scheduler.run_now,
+                partial(scheduler.reschedule_task, delay=0.0003),
+                lambda task_id: scheduler.tasks[task_id].to_dict(),
+                lambda task_id: scheduler.get_due_tasks(),
+                lambda task_id: scheduler.statistics(),
+            ]
+            chance.choice(operations)(task_id)
 
-    in_threads(*[lambda seed=seed: control(seed) for seed in range(4)])
+    in_threads(*[partial(control, seed) for seed in range(4)])
     for task_id in ids:
         scheduler.resume_task(task_id)
     before = scheduler.statistics().completed
@@ -271,7 +266,7 @@ def test_one_scheduler_started_and_stopped_at_once_many_times() -> None:
 def test_lateness_of_an_idle_scheduler(threaded: Callable[..., Scheduler]) -> None:
     """Timers fire when they are due: a bound that only a lost wake-up or a poll would break."""
     scheduler = threaded(2)
-    chance = random.Random(1)  # noqa: S311 - no secret
+    chance = random.Random(1)
     ids = [scheduler.schedule("t", int, delay=chance.random() / 4) for _ in range(200)]
     for task_id in ids:
         assert scheduler.result(task_id, 10) == 0

@@ -241,7 +241,7 @@ class TestIds:
             scheduler.run_now,
             scheduler.wait_for_task,
         ):
-            with pytest.raises(TypeError, match="^task_id must be a task id"):
+            with pytest.raises(TypeError, match=r"^task_id must be a task id"):
                 method(task_id)
 
 
@@ -288,7 +288,7 @@ class TestMany:
 
     @pytest.mark.parametrize("bad", [None, 5, "an id", object()])
     def test_what_is_no_collection_of_ids_is_refused(self, scheduler: Scheduler, bad: Any) -> None:
-        with pytest.raises(TypeError, match="^task_ids must be an iterable of task ids"):
+        with pytest.raises(TypeError, match=r"^task_ids must be an iterable of task ids"):
             scheduler.cancel_many(bad)
 
     def test_an_iterable_that_raises(self, scheduler: Scheduler) -> None:

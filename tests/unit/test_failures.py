@@ -101,9 +101,8 @@ class TestOnWorkers:
         for task_id in failing:
             outcome = scheduler.wait_for_task(task_id, 5)
             assert (outcome.status, outcome.error) == ("failed", error)
-            assert scheduler.get_task(task_id).to_dict()["error"].startswith(  # type: ignore[union-attr]
-                type(error).__name__
-            )
+            shown = scheduler.tasks[task_id].to_dict()["error"]
+            assert shown.startswith(type(error).__name__)
         assert scheduler.result(scheduler.schedule("next", lambda: "well"), 5) == "well"
         assert scheduler.statistics().failed == 2
         assert scheduler.statistics().running == 0
@@ -257,8 +256,8 @@ class TestSubscribers:
         def program() -> None:
             scheduler = Scheduler(max_workers=1, event_bus=bus)
             scheduler.start()
-            for _ in range(3):
-                results.append(scheduler.result(scheduler.schedule("t", lambda: "well"), 5))
+            ids = [scheduler.schedule("t", lambda: "well") for _ in range(3)]
+            results.extend(scheduler.result(task_id, 5) for task_id in ids)
             scheduler.stop()
 
         thread = threading.Thread(target=program)

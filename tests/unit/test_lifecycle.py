@@ -215,11 +215,14 @@ class TestStop:
         scheduler.stop("drain", 0.05)
         assert monotonic() - start < 2
         figures = scheduler.statistics()
-        assert figures.pending + figures.running == 1
+        # The one that runs may have scheduled the next already.
+        assert 1 <= figures.pending + figures.running <= 2
 
     @pytest.mark.parametrize("mode", ["", "WAIT", None, 5, ["wait"]])
     def test_another_mode_is_refused(self, scheduler: Scheduler, mode: Any) -> None:
-        with pytest.raises(ValueError, match="^mode must be one of 'wait', 'drain', 'now', 'cancel'"):
+        with pytest.raises(
+            ValueError, match=r"^mode must be one of 'wait', 'drain', 'now', 'cancel'"
+        ):
             scheduler.stop(mode)
         assert scheduler.is_running
 

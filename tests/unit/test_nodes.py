@@ -86,7 +86,9 @@ class TestSchedule:
 
     def test_what_is_wrong_fails_the_flow_and_names_the_node(self, scheduler: Scheduler) -> None:
         flow = Flow([ScheduleTaskNode(scheduler, "t", print, cron_expression="* * * * *")])
-        with pytest.raises(FlowError, match="^node 'ScheduleTask_t' failed: .*cron_expression") as e:
+        with pytest.raises(
+            FlowError, match=r"^node 'ScheduleTask_t' failed: .*cron_expression"
+        ) as e:
             flow.execute()
         assert isinstance(e.value.__cause__, UnsupportedScheduleError)
 

@@ -227,9 +227,9 @@ class TestReschedule:
 
     def test_wants_one_time(self, scheduler: Scheduler) -> None:
         task_id = scheduler.schedule("t", print, delay=1)
-        with pytest.raises(ValueError, match="^give either delay or run_at"):
+        with pytest.raises(ValueError, match=r"^give either delay or run_at"):
             scheduler.reschedule_task(task_id)
-        with pytest.raises(ValueError, match="^give either delay or run_at"):
+        with pytest.raises(ValueError, match=r"^give either delay or run_at"):
             scheduler.reschedule_task(task_id, delay=1, run_at="2030-01-01")
         assert scheduler.tasks[task_id].next_run == START + timedelta(seconds=1)
 

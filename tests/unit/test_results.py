@@ -89,7 +89,7 @@ class TestOutcome:
         def cancel() -> None:
             raise CancelledError
 
-        with pytest.raises(TimeoutError, match="^mine$"):
+        with pytest.raises(TimeoutError, match=r"^mine$"):
             scheduler.result(scheduler.schedule("t", time_out), timeout=9)
         assert scheduler.wait_for_task(scheduler.schedule("t", time_out)).status == "failed"
         with pytest.raises(CancelledError):
@@ -155,11 +155,11 @@ class TestTimeouts:
     ) -> None:
         task_id = scheduler.schedule("t", print, delay=1)
         for method in (scheduler.wait_for_task, scheduler.result):
-            with pytest.raises((TypeError, ValueError), match="^timeout"):
+            with pytest.raises((TypeError, ValueError), match=r"^timeout"):
                 method(task_id, timeout)
-        with pytest.raises((TypeError, ValueError), match="^timeout"):
+        with pytest.raises((TypeError, ValueError), match=r"^timeout"):
             asyncio.run(scheduler.wait_for_task_async(task_id, timeout))
-        with pytest.raises((TypeError, ValueError), match="^timeout"):
+        with pytest.raises((TypeError, ValueError), match=r"^timeout"):
             scheduler.stop(timeout=timeout)
         assert scheduler.is_running
         assert not scheduler._engine.waiters.futures
@@ -192,7 +192,7 @@ class TestRecurring:
         task_id = scheduler.schedule("t", counter(), interval=1, max_runs=5)
         outcome = scheduler.wait_for_task(task_id, until="end")
         assert (outcome.value, outcome.run_count) == (5, 5)
-        with pytest.raises(ValueError, match="^until must be 'run' or 'end'"):
+        with pytest.raises(ValueError, match=r"^until must be 'run' or 'end'"):
             scheduler.wait_for_task(task_id, until="over")  # type: ignore[arg-type]
 
     def test_both_at_once(self, threaded: Callable[..., Scheduler]) -> None:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from num_agents.scheduler import Scheduler
-
 if TYPE_CHECKING:
+    from num_agents.scheduler import Scheduler
     from num_agents.scheduler.testing import VirtualClock
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -73,9 +72,9 @@ class TestTimes:
         assert len(scheduler.schedule_many("t", int, delays=[], args=[], priorities=[])) == 0
 
     def test_one_kind_of_time(self, scheduler: Scheduler) -> None:
-        with pytest.raises(ValueError, match="^give either delays or run_ats"):
+        with pytest.raises(ValueError, match=r"^give either delays or run_ats"):
             scheduler.schedule_many("t", int)
-        with pytest.raises(ValueError, match="^give either delays or run_ats"):
+        with pytest.raises(ValueError, match=r"^give either delays or run_ats"):
             scheduler.schedule_many("t", int, delays=[1], run_ats=[1])
 
 
@@ -121,13 +120,15 @@ class TestOptions:
             scheduler.schedule_many("t", int, delays=[1, 2], priorities=[1, True])
         with pytest.raises(ValueError, match=r"^priorities\[1\]"):
             scheduler.schedule_many("t", int, delays=[1, 2], priorities=[1, 256])
-        with pytest.raises(TypeError, match="^args must be a tuple or a list"):
+        with pytest.raises(TypeError, match=r"^args must be a tuple or a list"):
             scheduler.schedule_many("t", int, delays=[1, 2], args=[(), "no"])
         assert scheduler.statistics().scheduled == 0
 
-    @pytest.mark.parametrize("delays", [array("f", [1]), array("q", [1]), b"12345678", bytearray(8)])
+    @pytest.mark.parametrize(
+        "delays", [array("f", [1]), array("q", [1]), b"12345678", bytearray(8)]
+    )
     def test_a_buffer_of_another_type_is_refused(self, scheduler: Scheduler, delays: Any) -> None:
-        with pytest.raises(TypeError, match="^delays must be numbers of seconds, or a buffer"):
+        with pytest.raises(TypeError, match=r"^delays must be numbers of seconds, or a buffer"):
             scheduler.schedule_many("t", int, delays=delays)
 
     def test_in_order_across_slices(self, scheduler: Scheduler, clock: VirtualClock) -> None:

@@ -81,7 +81,8 @@ class TestOnce:
         assert log.times == [2]
 
     @pytest.mark.parametrize(
-        "moment", [START + timedelta(seconds=7), "2025-01-01T00:00:07Z", "2025-01-01T02:00:07+02:00"]
+        "moment",
+        [START + timedelta(seconds=7), "2025-01-01T00:00:07Z", "2025-01-01T02:00:07+02:00"],
     )
     def test_at_a_moment(
         self, scheduler: Scheduler, clock: VirtualClock, log: Log, moment: Any
@@ -104,8 +105,9 @@ class TestOnce:
         self, scheduler: Scheduler, clock: VirtualClock, log: Log
     ) -> None:
         after = START + timedelta(seconds=50)
-        for times in ({"run_at": START}, {"delay": 3}, {"run_at": "2024-01-01T00:00:00Z"}, {}):
-            scheduler.schedule("t", log, start_after=after, **times)  # type: ignore[arg-type]
+        held: list[dict[str, Any]] = [{"run_at": START}, {"run_at": "2024-01-01"}, {"delay": 3}, {}]
+        for times in held:
+            scheduler.schedule("t", log, start_after=after, **times)
         scheduler.schedule("t", log, start_after=after, delay=70)
         clock.advance(100)
         assert log.times == [50, 50, 50, 50, 70]
@@ -261,7 +263,8 @@ class TestRecurring:
         assert log.times == [600, 900]
 
     @pytest.mark.parametrize(
-        ("word", "times"), [("now", [15, 25, 35]), ("after_interval", [25, 35]), ("aligned", [20, 30])]
+        ("word", "times"),
+        [("now", [15, 25, 35]), ("after_interval", [25, 35]), ("aligned", [20, 30])],
     )
     def test_first_run_words_count_from_a_start_in_the_future(
         self,
@@ -333,7 +336,7 @@ class TestRecurring:
 
         task = scheduler.tasks[scheduler.schedule("t", fail_at_first, interval=1)]
         clock.advance(0)
-        assert isinstance(task.error, ValueError)
+        assert repr(task.error) == "ValueError('no')"
         assert (task.status, task.result) == ("pending", None)
         clock.advance(1)
         assert (task.error, task.result) == (None, "well")

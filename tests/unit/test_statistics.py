@@ -78,7 +78,7 @@ def test_lateness(scheduler: Scheduler, clock: VirtualClock) -> None:
 
 @pytest.mark.parametrize("quantile", [-0.1, 1.1, float("nan"), float("inf")])
 def test_a_quantile_is_a_share(quantile: float) -> None:
-    with pytest.raises(ValueError, match="^quantile must be from 0 to 1"):
+    with pytest.raises(ValueError, match=r"^quantile must be from 0 to 1"):
         LatenessHistogram(0, 0, []).quantile_ns(quantile)
     assert LatenessHistogram(0, 0, []).quantile_ns(0.5) == 0
 

@@ -34,6 +34,11 @@ class ZoneWithoutOffset(tzinfo):
     def utcoffset(self, moment: datetime | None) -> None:
         return None
 
+    dst = utcoffset
+
+    def tzname(self, moment: datetime | None) -> None:
+        return None
+
 
 class TestSpan:
     @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ class TestSpan:
 
     @pytest.mark.parametrize("value", [True, "1", b"1", None, Fraction(1), 1j, datetime.now(UTC)])
     def test_other_types_are_refused(self, value: Any) -> None:
-        with pytest.raises(TypeError, match="^delay must be a number of seconds"):
+        with pytest.raises(TypeError, match=r"^delay must be a number of seconds"):
             time_of.span_ns(value, "delay")
 
     @given(st.integers(0, 2**63))
@@ -91,7 +96,7 @@ class TestMoment:
         assert time_of.moment_ns("2025-01-01T01:00+01:00", "run_at", None) == expected
 
     def test_naive_ones_are_in_the_zone_given_or_local(self) -> None:
-        naive = datetime(2025, 1, 1, 12)  # noqa: DTZ001 - naive on purpose
+        naive = datetime(2025, 1, 1, 12)
         ours = time_of.moment_ns(naive, "run_at", FIVE_EAST)
         assert ours == time_of.moment_ns(naive.replace(tzinfo=FIVE_EAST), "run_at", None)
         local = time_of.moment_ns(naive, "run_at", None)
@@ -117,7 +122,7 @@ class TestMoment:
 
     def test_beyond_the_year_9999_is_an_overflow(self) -> None:
         now = time_of.moment_ns("2025-01-01T00:00:00Z", "start", None)
-        with pytest.raises(OverflowError, match="^delay ends beyond the year 9999"):
+        with pytest.raises(OverflowError, match=r"^delay ends beyond the year 9999"):
             time_of.after_ns(now, 8000 * 366 * 86_400, "delay")
         assert time_of.after_ns(now, 600 * 366 * 86_400, "delay") == time_of.FAR_FUTURE_NS
 
@@ -168,3 +173,9 @@ class TestZones:
             Scheduler(timezone=name)
         with pytest.raises(ValueError, match="timezone must be a tzinfo, 'UTC' or 'local'"):
             TaskSchedule(timezone=name)
+
+    def test_one_that_knows_no_offset_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="^timezone must know its offset"):
+            Scheduler(timezone=ZoneWithoutOffset())
+        with pytest.raises(ValueError, match="^timezone must know its offset"):
+            TaskSchedule(timezone=ZoneWithoutOffset())

@@ -53,15 +53,15 @@ def test_recurring(scheduler: Scheduler, clock: VirtualClock) -> None:
     clock.advance(100)
     assert scheduler.tasks[task_id].run_count == 4
     interval: Any = None
-    with pytest.raises(TypeError, match="^interval must be a number of seconds"):
+    with pytest.raises(TypeError, match=r"^interval must be a number of seconds"):
         schedule_recurring_task(scheduler, "t", int, interval)
 
 
 def test_cron_is_refused(scheduler: Scheduler) -> None:
-    with pytest.raises(UnsupportedScheduleError, match="^cron_expression"):
+    with pytest.raises(UnsupportedScheduleError, match=r"^cron_expression"):
         schedule_cron_task(scheduler, "t", int, "*/5 * * * *")
     expression: Any = None
-    with pytest.raises(TypeError, match="^cron_expression must be a string"):
+    with pytest.raises(TypeError, match=r"^cron_expression must be a string"):
         schedule_cron_task(scheduler, "t", int, expression)
     assert len(scheduler.tasks) == 0
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import gc
 import threading
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from num_agents.scheduler import Scheduler
 from num_agents.scheduler.testing import VirtualClock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -28,7 +25,7 @@ class TestStart:
         [
             (datetime(2030, 5, 1, tzinfo=UTC), datetime(2030, 5, 1, tzinfo=UTC)),
             ("2030-05-01T00:00:00+02:00", datetime(2030, 4, 30, 22, tzinfo=UTC)),
-            (datetime(2030, 5, 1), datetime(2030, 5, 1).astimezone(UTC)),  # noqa: DTZ001
+            (datetime(2030, 5, 1), datetime(2030, 5, 1).astimezone(UTC)),
             ("1970-01-01T00:00:01Z", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
         ],
     )
@@ -51,9 +48,9 @@ class TestMoving:
 
     def test_never_backwards(self, clock: VirtualClock) -> None:
         clock.advance(10)
-        with pytest.raises(ValueError, match="^moment must not lie before"):
+        with pytest.raises(ValueError, match=r"^moment must not lie before"):
             clock.advance_to(START)
-        with pytest.raises(ValueError, match="^duration must not be negative"):
+        with pytest.raises(ValueError, match=r"^duration must not be negative"):
             clock.advance(-1)
         assert clock.now() == START + timedelta(seconds=10)
 
@@ -74,7 +71,7 @@ class TestMoving:
         scheduler.schedule("t", int, run_at="9999-12-31T00:00:00Z")
         clock.advance_to("9999-12-31T00:00:00Z")
         assert clock.now().year == 2554
-        with pytest.raises(OverflowError, match="^duration ends beyond the year 9999"):
+        with pytest.raises(OverflowError, match=r"^duration ends beyond the year 9999"):
             clock.advance(1e300)
 
     def test_from_several_threads(self, scheduler: Scheduler, clock: VirtualClock) -> None:

@@ -151,8 +151,15 @@ def zone_of(value: object) -> tzinfo | None:
         TypeError: It is of another type.
         ValueError: It is another name.
     """
-    if value is None or isinstance(value, tzinfo):
+    if isinstance(value, tzinfo):
+        try:
+            _EPOCH.astimezone(value)
+        except Exception as error:
+            # Found here, or it would keep outcomes from those who wait for them.
+            raise ValueError(f"timezone must know its offset, got {show(value)}") from error
         return value
+    if value is None:
+        return None
     if not isinstance(value, str):
         raise TypeError(f"timezone must be a tzinfo, 'UTC' or 'local', got {show(value)}")
     if value.upper() == "UTC":

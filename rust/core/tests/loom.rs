@@ -135,10 +135,8 @@ impl Bench {
 
     /// Takes one piece of work.
     fn take(&self, arriving: bool) -> Option<Nanos> {
-        let now = self.now();
-        let taken = self.gate.take(arriving, |queue, open| {
-            if open { queue.pop_due(now.max(self.now())) } else { None }
-        });
+        let pop = |queue: &mut Queue| queue.pop_due(self.now());
+        let taken = self.gate.take(arriving, |queue, open| open.then(|| pop(queue)).flatten());
         if let Some(deadline) = taken {
             assert!(deadline <= self.now(), "taken early");
             let mut count = self.taken.lock().unwrap();

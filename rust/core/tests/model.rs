@@ -8,7 +8,7 @@
 //!
 //! Two drivers share the programs and the comparison (`support/`). Proptest draws short programs
 //! and makes the failing ones small. The long run draws longer ones as fast as it can:
-//! `MODEL_OPERATIONS` says for how many operations (a million unless told), `MODEL_SEED` repeats a
+//! `MODEL_OPERATIONS` says for how many operations (two million unless told), `MODEL_SEED` repeats a
 //! run by the seed that it printed, and a program that fails is made small as well.
 //!
 //! What is compared after each operation, and against which promise of the documentation, stands in
@@ -70,7 +70,7 @@ proptest! {
 
 #[test]
 fn long_run() {
-    let operations = number_from_environment("MODEL_OPERATIONS").unwrap_or(1_000_000);
+    let operations = number_from_environment("MODEL_OPERATIONS").unwrap_or(2_000_000);
     let seed = number_from_environment("MODEL_SEED")
         .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64);
     eprintln!("MODEL_SEED={seed} MODEL_OPERATIONS={operations}");

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from threading import RLock
 from weakref import ref
 
 from num_agents.scheduler._engine import Clock, default_clock
-from num_agents.scheduler._time import FAR_FUTURE_NS, after_ns, moment_ns, show, to_datetime
+from num_agents.scheduler._time import (
+    FAR_FUTURE_NS,
+    after_ns,
+    moment_ns,
+    show,
+    to_datetime,
+    zone_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
+    from datetime import datetime
     from types import TracebackType
     from typing import Any, Self
 
@@ -20,7 +27,9 @@ if TYPE_CHECKING:
     from num_agents.scheduler.scheduler import Scheduler
 
 #: Where a virtual clock starts unless told otherwise: any fixed moment makes tests repeatable.
-DEFAULT_START = datetime(2025, 1, 1, tzinfo=UTC)
+DEFAULT_START = "2025-01-01T00:00:00Z"
+
+_UTC = zone_of("UTC")
 
 
 class VirtualClock:
@@ -53,7 +62,7 @@ class VirtualClock:
 
     def now(self) -> datetime:
         """The moment at which it stands, in UTC."""
-        return to_datetime(self.native.now_ns(), UTC)
+        return to_datetime(self.native.now_ns(), _UTC)
 
     def advance(self, duration: Seconds) -> None:
         """Moves it on by seconds or a timedelta, and runs what falls due on the way.

@@ -1,7 +1,7 @@
 //! Bytes as a program of operations, run on two engines and the model of the randomized tests.
 //!
 //! ```text
-//! cd rust/core && cargo +nightly fuzz run engine -- -max_total_time=60 -max_len=4096
+//! cd rust/core && cargo +nightly fuzz run engine -- -max_total_time=60 -len_control=0
 //! ```
 //!
 //! `tests/support/trial.rs` says what is compared. A crash prints the program in a form that can be

@@ -196,7 +196,7 @@ impl When {
 
     /// The moment meant. A recurring task does not begin too many intervals ago: the model counts.
     pub fn moment(self, program: &Program, now: Nanos, timing: Option<&Recurrence>) -> Nanos {
-        let scaled = |word: u64| u128::from(word) * u128::from(program.span) >> 26;
+        let scaled = |word: u64| (u128::from(word) * u128::from(program.span)) >> 26;
         let now = u128::from(now);
         let moment = match self {
             Self::Now => now,
@@ -234,7 +234,7 @@ impl Step {
 
     /// The moment to go to. No step passes so many occurrences that they could not be counted.
     pub fn target(self, program: &Program, now: Nanos, next: Nanos) -> Nanos {
-        let scaled = |word: u64| u128::from(word) * u128::from(program.span) >> 16;
+        let scaled = |word: u64| (u128::from(word) * u128::from(program.span)) >> 16;
         let now = u128::from(now);
         let target = match self {
             Self::By(word) => now + scaled(word),
@@ -301,7 +301,8 @@ impl fmt::Debug for Program {
         let Self { start, span, without, cuts, words } = self;
         writeln!(
             formatter,
-            "Program {{ start: {start}, span: {span}, without: {without}, cuts: {cuts}, words: vec!["
+            "Program {{ start: {start}, span: {span}, without: {without}, cuts: {cuts}, \
+             words: vec!["
         )?;
         for words in words {
             writeln!(formatter, "    {words:?}, // {:?}", Operation::read(*words, *without))?;

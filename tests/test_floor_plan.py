@@ -1,0 +1,108 @@
+"""Imports go strictly downwards, and time is converted on one floor only.
+
+What imports the extension module, and what the other packages may know of the scheduler, is
+checked beside the page that says so: see `test_architecture.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PYTHON = Path(__file__).parents[1] / "python"
+SCHEDULER = "num_agents.scheduler"
+
+#: The floors of the library, from the ground up: a module imports from floors below its own only.
+#: Of the command line, which is a program of its own on top of all, `test_architecture.py` tells.
+FLOORS = [
+    {"num_agents"},
+    {"core", "eventbus.eventbus"},
+    {"eventbus"},
+    {"scheduler.errors", "scheduler._log", "scheduler._time", "scheduler._native"},
+    {
+        "scheduler._lifetime",
+        "scheduler._tasks_mapping",
+        "scheduler.events",
+        "scheduler.outcomes",
+        "scheduler.policy",
+        "scheduler.run",
+        "scheduler.statistics",
+        "scheduler.executors",
+        "scheduler.stores",
+    },
+    {"scheduler.task"},
+    {"scheduler._engine"},
+    {"scheduler.executors.inline", "scheduler.executors.threads", "scheduler.testing.clock"},
+    {"scheduler.scheduler", "scheduler.testing"},
+    {"scheduler"},
+    {"scheduler.scheduler_node", "scheduler.utils"},
+    {"scheduler.cli"},
+    {"scheduler.__main__"},
+]
+FLOOR = {
+    module if module == "num_agents" else f"num_agents.{module}": number
+    for number, floor in enumerate(FLOORS)
+    for module in floor
+}
+
+#: Who else may import datetime at run time.
+OWN_CALENDAR = {
+    # An event has a timestamp, and the bus knows nothing of the scheduler.
+    "num_agents.eventbus.eventbus",
+}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PYTHON).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    name: path
+    for path in sorted(PYTHON.rglob("*.py"))
+    if not (name := name_of(path)).startswith(f"{SCHEDULER}.cli")
+}
+
+
+def imported_at_run_time(node: ast.AST) -> set[str]:
+    """The modules that code imports, at its top or in functions, but not for checkers only."""
+    found: set[str] = set()
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(child, ast.Import):
+            found |= {alias.name for alias in child.names}
+        elif isinstance(child, ast.ImportFrom):
+            assert child.module is not None
+            assert child.level == 0, "imports are absolute"
+            # `from package import module` means the module.
+            inner = {f"{child.module}.{alias.name}" for alias in child.names}
+            known = {name for name in inner if name in FLOOR}
+            found |= known or {child.module}
+        found |= imported_at_run_time(child)
+    return found
+
+
+def test_every_module_has_a_floor() -> None:
+    assert set(MODULES) == {
+        name for name in FLOOR if name not in (f"{SCHEDULER}._native", f"{SCHEDULER}.cli")
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module: str) -> None:
+    imported = imported_at_run_time(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+    ours = {name for name in imported if name.partition(".")[0] == "num_agents"}
+    assert {name: FLOOR[name] for name in ours if FLOOR[name] >= FLOOR[module]} == {}
+
+
+def test_one_module_of_the_library_knows_calendars() -> None:
+    importers = {
+        module
+        for module, path in MODULES.items()
+        if imported_at_run_time(ast.parse(path.read_text(encoding="utf-8")))
+        & {"datetime", "zoneinfo", "calendar"}
+    }
+    assert importers == {f"{SCHEDULER}._time"} | OWN_CALENDAR
