@@ -129,6 +129,9 @@ test-python:
 # What is given away names no folder of the machine that built it.
 ANYWHERE = --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo \
 	--remap-path-prefix=$(CURDIR)=.
+# Before Python 3.14 a thread that is late for the end of the interpreter is unwound by the system's
+# unwinder. Another one of our own, which zig would link in, crashes over that.
+UNWINDER = -C link-arg=$(shell cc -print-file-name=libgcc_s.so.1)
 
 .PHONY: wheel
 wheel: tools ## a portable manylinux2014 wheel in dist/, inspected and tested
@@ -136,7 +139,7 @@ wheel: tools ## a portable manylinux2014 wheel in dist/, inspected and tested
 	rm -rf $(WHEEL)
 	$(call environment,$(WHEEL)/tools)
 	$(WHEEL)/tools/bin/python -m pip install --group dev --group wheel
-	PATH="$(CURDIR)/$(WHEEL)/tools/bin:$$PATH" RUSTFLAGS="$(ANYWHERE)" \
+	PATH="$(CURDIR)/$(WHEEL)/tools/bin:$$PATH" RUSTFLAGS="$(ANYWHERE) $(UNWINDER)" \
 		maturin build --release --locked --zig \
 		--compatibility manylinux2014 --out $(WHEEL)/dist
 	$(call stage, inspect)

@@ -335,6 +335,30 @@ class TestWorkers:
             scheduler.wait_for_task(one, 5)
         assert max(peak) == 1
 
+    def test_one_runs_one_at_a_time_as_soon_as_a_wait_has_ended(
+        self, threaded: Callable[..., Scheduler]
+    ) -> None:
+        scheduler = threaded(1)
+        at_once: list[int] = []
+        peak: list[int] = []
+        ids: list[str] = []
+
+        def callback() -> None:
+            at_once.append(1)
+            peak.append(len(at_once))
+            threading.Event().wait(0.01)
+            at_once.pop()
+
+        def outer() -> None:
+            scheduler.wait_for_task(inner, 5)
+            ids.extend(scheduler.schedule_many("t", callback, delays=[0.0] * 5))
+
+        inner = scheduler.schedule("inner", int, delay=0.001)
+        scheduler.wait_for_task(scheduler.schedule("outer", outer), 5)
+        for one in ids:
+            scheduler.wait_for_task(one, 5)
+        assert max(peak) == 1
+
     def test_one_waits_for_a_chain_of_others(self, threaded: Callable[..., Scheduler]) -> None:
         scheduler = threaded(1)
 

@@ -20,6 +20,7 @@ from num_agents.scheduler import (
     UnknownTaskError,
     current_run,
 )
+from num_agents.scheduler.outcomes import Waiters, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -398,6 +399,68 @@ class TestFutures:
         future.add_done_callback(lambda done: seen.append(done.result()))
         clock.advance(1)
         assert seen == [7]
+
+
+class Interleaved:
+    """The native engine, with somebody who begins to wait just before a task is cancelled."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.native = scheduler._engine.native
+        self.future: Any = None
+
+    def cancel(self, task_id: str) -> int:
+        self.future = self.scheduler.future(task_id)
+        return self.native.cancel(task_id)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.native, name)
+
+
+class TestRaces:
+    """Interleavings that threads come to once in a million times, brought about on purpose."""
+
+    def test_a_wait_that_begins_while_the_task_is_cancelled(
+        self, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        task_id = scheduler.schedule("t", print, delay=1)
+        native = Interleaved(scheduler)
+        monkeypatch.setattr(scheduler._engine, "native", native)
+        assert scheduler.cancel_task(task_id)
+        assert native.future.cancelled()
+
+    def test_one_that_gives_up_never_hides_the_others(self) -> None:
+        class Watched(dict[str, Any]):
+            """Notes whether it was empty after any step."""
+
+            was_empty = False
+
+            def pop(self, *args: Any) -> Any:
+                value = super().pop(*args)
+                self.was_empty |= not self
+                return value
+
+            def __delitem__(self, key: str) -> None:
+                self.pop(key)
+
+        waiters = Waiters()
+        patient = waiters.enter("t", until_end=False)
+        impatient = waiters.enter("t", until_end=False)
+        watched = waiters.futures = Watched(waiters.futures)
+        assert waiters.withdraw("t", impatient)
+        assert not waiters.withdraw("t", impatient)
+        assert not watched.was_empty
+        assert waiters.take("t", is_last=True) == [patient]
+        assert not waiters.futures
+
+    def test_an_outcome_for_one_who_has_given_up(self, scheduler: Scheduler) -> None:
+        outcome = scheduler.wait_for_task(scheduler.schedule("t", int))
+        waiters = Waiters()
+        future = waiters.enter(outcome.task_id, until_end=False)
+        (taken,) = waiters.take(outcome.task_id, is_last=True)
+        assert future.cancel()
+        settle(taken, outcome)
+        assert future.cancelled()
 
 
 class TestAsyncio:

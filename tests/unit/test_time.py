@@ -175,7 +175,7 @@ class TestZones:
             TaskSchedule(timezone=name)
 
     def test_one_that_knows_no_offset_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="^timezone must know its offset"):
+        with pytest.raises(ValueError, match=r"^timezone must know its offset"):
             Scheduler(timezone=ZoneWithoutOffset())
-        with pytest.raises(ValueError, match="^timezone must know its offset"):
+        with pytest.raises(ValueError, match=r"^timezone must know its offset"):
             TaskSchedule(timezone=ZoneWithoutOffset())

@@ -186,7 +186,7 @@ class Engine:
                 cell = take()
                 continue
             call = cells[cell]
-            if not (call.is_plain and publisher is None and live):
+            if not (call.is_plain and publisher is None):
                 self._run_with_care(cell, call)
                 cell = take() if live else _NOTHING
                 continue
@@ -194,11 +194,15 @@ class Engine:
                 value = call.callback(*cells[cell + 1])
             except BaseException as error:
                 self._fail(cell, call, error)
-                cell = take()
+                cell = take() if live else _NOTHING
                 continue
             details = call.details
             if details is not None:
                 details.note(value)
+            if not live:
+                # Dismissed meanwhile: another has its place.
+                self._complete(cell, call, value, failed=False)
+                return
             cell = finish(cell, value)
             del value
             if futures:

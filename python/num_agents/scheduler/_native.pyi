@@ -167,7 +167,7 @@ class Engine:
     def finish(self, cell: int, value: object) -> int:
         """Ends the run of a cell's task well, and takes as `take` does."""
     def complete(self, cell: int, value: object, failed: bool) -> tuple[bool, int]:
-        """Ends the run of a cell's task: did the task end with it, how many occurrences are skipped."""
+        """Ends the run of a cell's task: did the task end with it, how many are skipped."""
     def missed(self) -> list[tuple[str, Any, int, int, bool]]:
         """Missed since the last call: id, call, nominal time of the first, number, task ended."""
     def current(self) -> str | None:
@@ -181,7 +181,10 @@ class Engine:
     def set_phase(self, phase: int) -> None:
         """Opens (2), drains (1) or closes (0) the gate that `wait` sleeps at."""
     def watch(self, task_id: object, until_end: bool) -> bool:
-        """Asks for the next outcome of a live task, or its last, to be kept for `collect`."""
+        """Asks for the next outcome of a live task, or its last, to be kept.
+
+        `collect` then gives it. Returns whether there is such a task.
+        """
     def collect(self) -> list[TaskRecord]:
         """The outcomes of watched tasks since the last call."""
     def record(self, task_id: object) -> TaskRecord | None:

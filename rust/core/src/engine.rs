@@ -1,8 +1,8 @@
 //! The engine: owner of all the parts, and the only one that changes them.
 //!
-//! Told what time it is, it moves tasks along: wheel, front, ready queue, and out of [`Engine::take`]
-//! to whoever runs them. It never asks for the time, never waits and never calls out, so the same
-//! operations at the same times give the same results, on any clock.
+//! Told what time it is, it moves tasks along: wheel, front, ready queue, and out of
+//! [`Engine::take`] to whoever runs them. It never asks for the time, never waits and never calls
+//! out, so the same operations at the same times give the same results, on any clock.
 //!
 //! Who holds what belongs to a task outside (a callback, its arguments) keeps it by slot. Therefore
 //! a slot is handed over in two steps: [`Engine::reserve`] before [`Engine::arm`], so that the

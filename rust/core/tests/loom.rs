@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A lost wake-up shows as a deadlock: whoever takes the last piece of work closes the gate, and if
-//! nobody is called for it, nobody ever does.
+//! nobody is called for it, nobody ever does. The checker then aborts the process, after it has
+//! named the test.
 //!
 //! The test plays the clock, and must not play it too kindly: a leader that is called for no reason
 //! would find by luck what the protocol has lost. So a timer rings only for a leader whose own

@@ -8,8 +8,8 @@
 //!
 //! Two drivers share the programs and the comparison (`support/`). Proptest draws short programs
 //! and makes the failing ones small. The long run draws longer ones as fast as it can:
-//! `MODEL_OPERATIONS` says for how many operations (two million unless told), `MODEL_SEED` repeats a
-//! run by the seed that it printed, and a program that fails is made small as well.
+//! `MODEL_OPERATIONS` says for how many operations (two million unless told), `MODEL_SEED` repeats
+//! a run by the seed that it printed, and a program that fails is made small as well.
 //!
 //! What is compared after each operation, and against which promise of the documentation, stands in
 //! `support/trial.rs`; what the promises are, in `support/reference.rs`.

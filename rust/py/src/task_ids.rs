@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PySlice, PyString};
 use scheduler_core::TaskId;
@@ -47,12 +47,15 @@ impl TaskIds {
             let ids = places.map(|place| self.ids[place as usize]).collect();
             return Ok(Bound::new(py, Self { ids, codec: self.codec.clone() })?.into_any());
         }
-        let index: isize = index.extract()?;
+        let index: isize = index.extract().map_err(|error: PyErr| {
+            // An index beyond all lists is out of range, like any other.
+            if error.is_instance_of::<PyOverflowError>(py) { out_of_range() } else { error }
+        })?;
         let place = if index < 0 { index + self.ids.len() as isize } else { index };
         let id = usize::try_from(place).ok().and_then(|place| self.ids.get(place));
         match id {
             Some(id) => Ok(self.print(py, *id).into_any()),
-            None => Err(PyIndexError::new_err("task id index out of range")),
+            None => Err(out_of_range()),
         }
     }
 
@@ -94,6 +97,10 @@ impl TaskIds {
     fn __repr__(&self) -> String {
         format!("<TaskIds: {}>", self.ids.len())
     }
+}
+
+fn out_of_range() -> PyErr {
+    PyIndexError::new_err("task id index out of range")
 }
 
 /// Goes through a sequence of task ids.
