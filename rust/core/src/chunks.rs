@@ -7,7 +7,8 @@
 //!
 //! A list of up to `CHUNKS_PER_CALL` chunks is compacted at once, so its entries never exceed
 //! living + max(64, living). In a longer one the pass ends after (entries / `CHUNKS_PER_CALL` / 31)
-//! further removals, which bounds the excess to two thousandths of the list.
+//! further removals, which bounds the excess to three hundredths of the list. More chunks a call
+//! would cost no less in sum, and make each of these calls a longer lock hold.
 
 use crate::segments::{Item, NIL, Segments};
 use crate::slab::Slab;
@@ -42,7 +43,10 @@ impl Entry {
 const ENTRIES_PER_CHUNK: usize = 31;
 
 /// Chunks that one removal compacts at the most.
-const CHUNKS_PER_CALL: u32 = 32;
+const CHUNKS_PER_CALL: u32 = 2;
+
+/// Chunks that the removal of the last living entry clears away at the most.
+const LAST_CHUNKS: u32 = 32;
 
 /// Below this many dead entries compaction is not worth its cost.
 const TOLERATED_DEAD: u64 = 64;
@@ -127,6 +131,12 @@ impl ChunkList {
         (self.entries > 0).then(|| pool[self.head].entries[self.taken as usize])
     }
 
+    /// Whether the oldest entry is alive. O(1).
+    #[inline]
+    pub(crate) fn first_is_live(&self, pool: &ChunkPool, slab: &Slab) -> bool {
+        self.dead == 0 || self.first(pool).is_some_and(|entry| entry.is_live(slab))
+    }
+
     /// Removes and returns the oldest entry, dead or alive. O(1).
     #[inline]
     pub(crate) fn pop(&mut self, pool: &mut ChunkPool) -> Option<Entry> {
@@ -160,16 +170,19 @@ impl ChunkList {
     }
 
     /// Keeps the promise of the module's first paragraph; to be called when a living entry has
-    /// left, for that too makes the dead outnumber the living. Amortised O(1).
+    /// left, for that too makes the dead outnumber the living. Amortised O(1). Returns how many
+    /// entries it may have looked at.
     #[inline]
-    pub(crate) fn tidy(&mut self, pool: &mut ChunkPool, slab: &Slab) {
+    pub(crate) fn tidy(&mut self, pool: &mut ChunkPool, slab: &Slab) -> u32 {
         if self.dead == 0 && !self.compacting {
-            return;
+            return 0;
         }
         let too_many = self.dead >= TOLERATED_DEAD && self.dead > self.live();
         if self.compacting || too_many || self.dead >= self.entries {
             self.compact(pool, slab);
+            return CHUNKS_PER_CALL * ENTRIES_PER_CHUNK as u32;
         }
+        0
     }
 
     fn grow(&mut self, pool: &mut ChunkPool) {
@@ -202,7 +215,13 @@ impl ChunkList {
     #[cold]
     fn compact(&mut self, pool: &mut ChunkPool, slab: &Slab) {
         self.compacting = true;
-        for _ in 0..CHUNKS_PER_CALL {
+        let mut chunks = CHUNKS_PER_CALL;
+        if self.dead >= self.entries {
+            // When nothing lives here any more nobody will call again, and little is left.
+            self.compacted = NIL;
+            chunks = LAST_CHUNKS;
+        }
+        for _ in 0..chunks {
             let current = if self.compacted == NIL { self.head } else { pool[self.compacted].next };
             if current == NIL {
                 self.compacted = NIL;
@@ -228,10 +247,9 @@ impl ChunkList {
         }
         let mut kept = 0;
         for bit in 0..before {
-            if alive >> bit & 1 == 1 {
-                chunk.entries[kept] = chunk.entries[from + bit];
-                kept += 1;
-            }
+            // No branch: which are alive cannot be foretold.
+            chunk.entries[kept] = chunk.entries[from + bit];
+            kept += (alive >> bit & 1) as usize;
         }
         chunk.len = kept as u32;
         self.entries -= (before - kept) as u64;

@@ -383,13 +383,13 @@ impl Engine {
             }
             while let Some(due) = self.front.pop(self.now) {
                 self.make_ready(due.entry());
-                budget.0 = budget.0.saturating_sub(1);
+                budget.0 = budget.0.saturating_sub(self.front.cost());
                 if budget.is_spent() {
                     return false;
                 }
             }
             if !self.wheel.move_on(self.now) {
-                return true;
+                return self.ready.settle(&mut budget, &mut self.pool, &self.slab);
             }
         }
     }

@@ -42,6 +42,12 @@ pub(crate) struct Front {
 /// A buffer up to this long is kept for the next run.
 const KEPT_CAPACITY: usize = 4096;
 
+/// So many buffers are kept between two bursts.
+const KEPT_RUNS: usize = 16;
+
+/// One in so many removals compacts a run: 1024 entries, or 64 a removal.
+const REMOVALS_PER_RUN: u64 = 16;
+
 impl Front {
     /// Adds entries as one run. O(n log n), O(n) where they are sorted already.
     pub(crate) fn add(&mut self, found: &mut Vec<Due>) {
@@ -65,6 +71,7 @@ impl Front {
     /// Removes the first in order if it is due by `now`. O(log runs).
     #[inline]
     pub(crate) fn pop(&mut self, now: Nanos) -> Option<Due> {
+        let many = self.runs.len() > KEPT_RUNS;
         let mut head = self.heads.peek_mut()?;
         let Reverse((due, run)) = *head;
         if due.deadline > now {
@@ -75,7 +82,8 @@ impl Front {
         if let Some(next) = rest.pop() {
             *head = Reverse((next, run));
         } else {
-            if rest.capacity() > KEPT_CAPACITY {
+            // The buffers of a storm go one by one: all at once would be a long lock hold.
+            if rest.capacity() > KEPT_CAPACITY || many {
                 *rest = Vec::new();
             }
             PeekMut::pop(head);
@@ -85,6 +93,12 @@ impl Front {
             }
         }
         Some(due)
+    }
+
+    /// What popping one entry takes out of a budget: with many runs it is a walk down a heap.
+    #[inline]
+    pub(crate) fn cost(&self) -> u32 {
+        1 + self.heads.len().max(1).ilog2() / 2
     }
 
     /// Says that an entry which came out of [`Front::pop`] was dead.
@@ -98,10 +112,14 @@ impl Front {
         if self.dead >= self.entries && !self.may_live(slab) {
             *self = Self::default();
         } else if self.dead >= 64 && self.dead > self.entries / 2 {
+            if !self.dead.is_multiple_of(REMOVALS_PER_RUN) {
+                return;
+            }
             self.next_to_compact = (self.next_to_compact + 1) % self.runs.len() as u32;
             let run = &mut self.runs[self.next_to_compact as usize];
             let before = run.len();
             run.retain(|due| due.entry().may_live(slab));
+            run.shrink_to_fit();
             self.entries -= (before - run.len()) as u64;
             self.dead = self.dead.saturating_sub((before - run.len()) as u64);
         }
@@ -119,7 +137,7 @@ impl Front {
 
     /// Keeps the buffers of a normal load and returns those of a storm.
     fn give_back(&mut self) {
-        if self.runs.len() > 16 {
+        if self.runs.len() > KEPT_RUNS {
             // The counts stay: the last entry may be dead, and its caller has yet to say so.
             self.runs = Vec::new();
             self.unused_runs = Vec::new();

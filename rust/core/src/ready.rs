@@ -6,6 +6,7 @@
 
 use crate::chunks::{ChunkList, ChunkPool, Entry};
 use crate::slab::Slab;
+use crate::wheel::Budget;
 
 const LANES: usize = 256;
 
@@ -44,6 +45,34 @@ impl ReadyQueue {
     pub(crate) fn first(&self, pool: &ChunkPool) -> Option<Entry> {
         let word = self.occupied.iter().position(|word| *word != 0)?;
         self.lanes[word * 64 + self.occupied[word].trailing_zeros() as usize].first(pool)
+    }
+
+    /// Drops the dead before the first living task, as far as the budget goes, so that taking it
+    /// is O(1). Returns whether that was all.
+    #[inline]
+    pub(crate) fn settle(
+        &mut self,
+        budget: &mut Budget,
+        pool: &mut ChunkPool,
+        slab: &Slab,
+    ) -> bool {
+        while let Some(word) = self.occupied.iter().position(|word| *word != 0) {
+            let bit = self.occupied[word].trailing_zeros() as usize;
+            let lane = &mut self.lanes[word * 64 + bit];
+            if lane.first_is_live(pool, slab) {
+                return true;
+            }
+            if budget.is_spent() {
+                return false;
+            }
+            budget.0 -= 1;
+            lane.pop(pool);
+            lane.forget_dead();
+            if lane.is_empty() {
+                self.occupied[word] &= !(1 << bit);
+            }
+        }
+        true
     }
 
     /// Removes the first task. Amortised O(1).

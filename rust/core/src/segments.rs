@@ -105,11 +105,13 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
         segment.mark = segment.mark.max(item.mark());
         item.set_link(segment.free_head);
         segment.free_head = index & Self::MASK;
-        segment.live -= 1;
-        let emptied = segment.live == 0;
-        self.roomy[number / 64] |= 1 << (number % 64);
-        self.first_roomy_word = self.first_roomy_word.min(number / 64);
-        emptied && self.retire_or_keep(number)
+        let live = segment.live;
+        segment.live = live - 1;
+        if live as usize == Self::PER_SEGMENT {
+            self.roomy[number / 64] |= 1 << (number % 64);
+            self.first_roomy_word = self.first_roomy_word.min(number / 64);
+        }
+        live == 1 && self.retire_or_keep(number)
     }
 
     #[inline]

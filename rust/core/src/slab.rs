@@ -9,7 +9,10 @@ use crate::state::{Event, State};
 use crate::time::Nanos;
 
 /// One task: 32 bytes.
+///
+/// Aligned, or every other one would straddle two cache lines.
 #[derive(Debug)]
+#[repr(align(32))]
 pub(crate) struct Record {
     /// While pending or ready, the effective deadline that orders it; while running, the nominal
     /// time of the run.

@@ -198,7 +198,7 @@ impl Wheel {
             let entry = list.pop(pool)?;
             budget.0 -= 1;
             if entry.may_live(slab) {
-                list.tidy(pool, slab);
+                budget.0 = budget.0.saturating_sub(list.tidy(pool, slab));
                 return Some(entry);
             }
             list.forget_dead();

@@ -34,7 +34,7 @@ const MISSED: i64 = -2;
 const SECONDS: &str = "numbers of seconds, or a buffer of float64";
 
 /// Tasks of a bulk call that are handled under one lock hold.
-const SLICE: usize = 512;
+const SLICE: usize = 128;
 
 /// Ids of a bulk call that are read together.
 const GROUP: usize = 64;
