@@ -24,8 +24,8 @@
 //! Each armed task has an *effective deadline*: its nominal time, or the moment of arming if that
 //! is later. Among tasks that are due, the engine gives out the one that is least in (priority,
 //! effective deadline, sequence), where the sequence is the order of scheduling. A recurring task
-//! keeps its sequence until it is rescheduled. What is overdue at the very moment of re-arming goes behind all
-//! that were due before.
+//! keeps its sequence until it is rescheduled. What is overdue at the very moment of re-arming goes
+//! behind all that were due before.
 //!
 //! # A lock hold is short
 //!

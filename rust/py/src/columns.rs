@@ -3,8 +3,8 @@
 //! at a million tasks each access is a cache miss, and this way it is one.
 //!
 //! Workers read the list; this side fills a slot before the core arms it, and empties it when the
-//! core has let go of it. The interpreter is held, and nothing of it is run, from the core's step to
-//! the emptying, so nobody can be given the slot in between.
+//! core has let go of it. From the core's step to the emptying the interpreter is held, and nothing
+//! of it is run, so nobody can be given the slot in between.
 
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -286,8 +286,8 @@ impl Engine {
         }
     }
 
-    /// Ends the run of a cell's task: whether the task ended with it, and how many occurrences are given
-    /// up because they fell due while it ran.
+    /// Ends the run of a cell's task: whether the task ended with it, and how many occurrences are
+    /// given up because they fell due while it ran.
     fn complete(
         &self,
         py: Python<'_>,

@@ -1,7 +1,7 @@
 //! What can be wrong with a call, and the Python exception that says so. There is no other place
 //! in which the extension module makes an exception.
 
-use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use scheduler_core::InvalidSpan;
 
@@ -15,6 +15,10 @@ pub(crate) enum Error {
     Range { argument: &'static str, expected: &'static str, value: String },
     /// Two arguments whose lengths differ.
     Length { argument: &'static str, expected: usize, found: usize },
+    /// An index beyond the ends of a sequence.
+    Index,
+    /// A value that is not in a sequence.
+    Absent,
     /// All 2^32 slots are taken.
     Full,
 }
@@ -73,6 +77,8 @@ impl From<Error> for PyErr {
             Error::Length { argument, expected, found } => PyValueError::new_err(format!(
                 "{argument} must have {expected} items, as many as there are tasks, got {found}"
             )),
+            Error::Index => PyIndexError::new_err("task id index out of range"),
+            Error::Absent => PyValueError::new_err("value is not in the sequence"),
             Error::Full => PyRuntimeError::new_err("the scheduler holds 2**32 tasks: no more fit"),
         }
     }

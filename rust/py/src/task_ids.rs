@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PySlice, PyString};
 use scheduler_core::TaskId;
 
 use crate::convert::id_text;
+use crate::errors::Error;
 use crate::ids::IdCodec;
 
 /// An immutable sequence of task ids.
@@ -49,13 +50,13 @@ impl TaskIds {
         }
         let index: isize = index.extract().map_err(|error: PyErr| {
             // An index beyond all lists is out of range, like any other.
-            if error.is_instance_of::<PyOverflowError>(py) { out_of_range() } else { error }
+            if error.is_instance_of::<PyOverflowError>(py) { Error::Index.into() } else { error }
         })?;
         let place = if index < 0 { index + self.ids.len() as isize } else { index };
         let id = usize::try_from(place).ok().and_then(|place| self.ids.get(place));
         match id {
             Some(id) => Ok(self.print(py, *id).into_any()),
-            None => Err(out_of_range()),
+            None => Err(Error::Index.into()),
         }
     }
 
@@ -82,7 +83,7 @@ impl TaskIds {
             let place = *place as isize;
             place >= from_end(start) && stop.is_none_or(|stop| place < from_end(stop))
         });
-        place.ok_or_else(|| PyValueError::new_err("value is not in the sequence"))
+        Ok(place.ok_or(Error::Absent)?)
     }
 
     #[pyo3(signature = (value, /))]
@@ -97,10 +98,6 @@ impl TaskIds {
     fn __repr__(&self) -> String {
         format!("<TaskIds: {}>", self.ids.len())
     }
-}
-
-fn out_of_range() -> PyErr {
-    PyIndexError::new_err("task id index out of range")
 }
 
 /// Goes through a sequence of task ids.
