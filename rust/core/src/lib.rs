@@ -40,6 +40,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod calendar;
 mod chunks;
 mod engine;
 mod front;
