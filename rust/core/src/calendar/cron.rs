@@ -155,12 +155,14 @@ impl Days {
     fn mask(&self, length: u8, first_weekday: u8) -> u32 {
         let by_date = self.mask_by_date(length, first_weekday);
         let by_weekday = self.mask_by_weekday(length, first_weekday);
-        let within = u32::MAX >> (31 - length) & !1;
-        within & if self.both { by_date & by_weekday } else { by_date | by_weekday }
+        days_of(length) & if self.both { by_date & by_weekday } else { by_date | by_weekday }
     }
 
     fn mask_by_date(&self, length: u8, first_weekday: u8) -> u32 {
         let mut mask = self.days;
+        if self.last | self.nearest | self.last_nearest == 0 {
+            return mask;
+        }
         for day in 1..=length {
             let until_last = length - day;
             if self.last >> until_last & 1 == 1 {
@@ -174,17 +176,35 @@ impl Days {
     }
 
     fn mask_by_weekday(&self, length: u8, first_weekday: u8) -> u32 {
-        (1..=length)
-            .filter(|day| {
-                let weekday = (first_weekday + day - 1) % 7;
-                let is_last = day + 7 > length;
-                let set = self.weekdays
-                    | self.nth[usize::from((day - 1) / 7)]
-                    | if is_last { self.last_weekdays } else { 0 };
-                set >> weekday & 1 == 1
-            })
-            .fold(0, |mask, day| mask | 1 << day)
+        let mut mask = 0;
+        for weekday in 0..7 {
+            let has = |set: u8| set >> weekday & 1 == 1;
+            let first_such = 1 + (weekday + 7 - first_weekday) % 7;
+            let all = WEEKLY << first_such & days_of(length);
+            if has(self.weekdays) {
+                mask |= all;
+            }
+            if has(self.last_weekdays) {
+                mask |= 1 << all.ilog2();
+            }
+            for (weeks, &set) in self.nth.iter().enumerate() {
+                // Days 1 to 7 hold the first of each weekday, 8 to 14 the second.
+                mask |= if has(set) { all & FIRST_WEEK << (7 * weeks) } else { 0 };
+            }
+        }
+        mask
     }
+}
+
+/// Every seventh bit.
+const WEEKLY: u32 = 1 | 1 << 7 | 1 << 14 | 1 << 21 | 1 << 28;
+
+/// Days 1 to 7.
+const FIRST_WEEK: u32 = 0xfe;
+
+/// The days of a month of that length.
+fn days_of(length: u8) -> u32 {
+    u32::MAX >> (31 - length) & !1
 }
 
 /// The day from Monday to Friday nearest to `day`, without leaving the month.

@@ -162,7 +162,7 @@ fn days(days: &Days) -> Option<String> {
 fn dates(days: &Days) -> String {
     let before_last = |count| match count {
         0 => "the last day".to_owned(),
-        count => format!("{} before the last day", counted_all(count, "day")),
+        count => format!("the day {} before the last day", counted_all(count, "day")),
     };
     let mut all = Vec::new();
     if days.days != 0 {
@@ -354,5 +354,142 @@ fn join(items: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [head @ .., end] => format!("{} and {end}", head.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Calendar, Dialect, Dst, ParsedRule};
+    use super::*;
+
+    fn rule(expression: &str) -> Rule {
+        match Cron::parse(expression, Dialect::Vixie).expect(expression).rule {
+            ParsedRule::Cron(cron) => Rule::Cron(cron),
+            ParsedRule::Every(interval) => Rule::Grid { anchor: 0, interval },
+        }
+    }
+
+    fn described(rule: Rule, zone: &Arc<Zone>, exclusions: Option<Exclusions>) -> String {
+        let part = Part { rule, zone: zone.clone(), dst: Dst::Debian };
+        Calendar::new(vec![part], exclusions).expect("it fires").describe()
+    }
+
+    #[test]
+    fn expressions() {
+        for (expression, expected) in [
+            // Times.
+            ("* * * * *", "every minute"),
+            ("*/5 * * * *", "every 5 minutes"),
+            ("*/7 * * * *", "at minutes 0 to 56 in steps of 7 of every hour"),
+            ("15 * * * *", "at minute 15 of every hour"),
+            ("10,40 * * * *", "at minutes 10 and 40 of every hour"),
+            ("0 * * * *", "every hour"),
+            ("0 */2 * * *", "every 2 hours"),
+            ("0 9-17 * * *", "every hour from 09:00 to 17:00"),
+            ("15 9-17 * * *", "at minute 15 of hours 9 to 17"),
+            ("30 */2 * * *", "at minute 30 of hours 0 to 22 in steps of 2"),
+            ("*/15 9-17 * * *", "every 15 minutes from 09:00 to 17:59"),
+            ("* 9 * * *", "every minute from 09:00 to 09:59"),
+            ("* 9,17 * * *", "every minute in hours 9 and 17"),
+            ("0 9 * * *", "at 09:00 every day"),
+            ("0,30 9,17 * * *", "at 09:00, 09:30, 17:00 and 17:30 every day"),
+            ("@daily", "at 00:00 every day"),
+            ("* * * * * *", "every second"),
+            ("*/10 * * * * *", "every 10 seconds"),
+            ("* * 9-10 * * *", "every second from 09:00:00 to 10:59:59"),
+            ("* */5 * * * *", "every second of minutes 0 to 55 in steps of 5 of every hour"),
+            ("5 * * * * *", "at second 5 of every minute"),
+            ("5 * 9 * * *", "at second 5 of every minute from 09:00:00 to 09:59:59"),
+            ("5,6 1 * * * *", "at seconds 5 and 6 of minute 1 of every hour"),
+            ("15 30 9 * * *", "at 09:30:15 every day"),
+            ("@every 90m", "every 90 minutes"),
+            ("@every 1s", "every second"),
+            ("@every 2.5ms", "every 2500 microseconds"),
+            // Days.
+            ("0 9 * * MON-FRI", "at 09:00 on Monday to Friday"),
+            ("0 9 * * 0,6", "at 09:00 on Saturday and Sunday"),
+            ("0 9 * * 1,3,5", "at 09:00 on Monday, Wednesday and Friday"),
+            ("* * * * SUN", "every minute on Sunday"),
+            ("0 0 1 * *", "at 00:00 on day 1 of the month"),
+            ("0 0 1,15-20 * *", "at 00:00 on days 1 and 15 to 20 of the month"),
+            ("0 0 L * *", "at 00:00 on the last day of the month"),
+            ("0 0 L-3 * *", "at 00:00 on the day 3 days before the last day of the month"),
+            ("0 0 15W * *", "at 00:00 on the weekday nearest day 15 of the month"),
+            ("0 0 LW * *", "at 00:00 on the last weekday of the month"),
+            (
+                "0 0 L-1W * *",
+                "at 00:00 on the weekday nearest the day 1 day before the last day of the month",
+            ),
+            ("0 0 1,L * *", "at 00:00 on day 1 and the last day of the month"),
+            ("0 0 * * 5L", "at 00:00 on the last Friday of the month"),
+            ("0 0 * * 5#3", "at 00:00 on the third Friday of the month"),
+            ("0 0 13 * 5", "at 00:00 on day 13 of the month or on Friday"),
+            (
+                "0 0 */2 * 5",
+                "at 00:00 on days 1 to 31 in steps of 2 of the month if that is Friday",
+            ),
+            ("0 0 1-31 * MON", "at 00:00 every day"),
+            // Months and years.
+            ("0 0 1 1 *", "at 00:00 on day 1 of the month in January"),
+            ("0 9 * 6-8 *", "at 09:00 every day in June to August"),
+            ("*/5 * * 1,2 *", "every 5 minutes in January and February"),
+            ("0 0 9 * * * 2030", "at 09:00 every day in 2030"),
+            ("0 0 9 * 1 * 2030-2032", "at 09:00 every day in January of 2030 to 2032"),
+        ] {
+            let expected = match expression.starts_with("@every") {
+                true => expected.to_owned(),
+                false => format!("{expected}, UTC"),
+            };
+            assert_eq!(described(rule(expression), &Zone::utc(), None), expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn other_rules() {
+        let paris = Zone::named("Europe/Paris").expect("a zone");
+        let anchor = Date::new(2025, 1, 31).expect("a date");
+        let every = |every, unit, second| {
+            let rule = CalendarInterval::new(every, unit, anchor, second).expect("an interval");
+            described(Rule::Every(rule), &paris, None)
+        };
+        let monthly = "every month at 09:30 from 2025-01-31, Europe/Paris";
+        assert_eq!(every(1, Unit::Months, 34_200), monthly);
+        let weekly = "every 2 weeks at 00:00:01 from 2025-01-31, Europe/Paris";
+        assert_eq!(every(2, Unit::Weeks, 1), weekly);
+        // 2024-06-01T12:00:00Z
+        let noon = 1_717_243_200 * SECOND_NS;
+        let moments = |count| Rule::Moments((0..count).map(|k| noon + k * SECOND_NS / 2).collect());
+        let two = "at 2024-06-01 14:00:00 and 2024-06-01 14:00:00.5, Europe/Paris";
+        assert_eq!(described(moments(2), &paris, None), two);
+        let many = "at 9 moments from 2024-06-01 14:00:00 to 2024-06-01 14:00:04, Europe/Paris";
+        assert_eq!(described(moments(9), &paris, None), many);
+        let grid = Rule::Grid { anchor: noon, interval: 300 * SECOND_NS };
+        let expected = "every 5 minutes from 2024-06-01 12:00:00 UTC";
+        assert_eq!(described(grid, &paris, None), expected);
+    }
+
+    #[test]
+    fn unions_and_exclusions() {
+        let utc = Zone::utc();
+        let without = |zone: &Arc<Zone>, weekdays, days: &[u8], hours| {
+            let dates = days.iter().filter_map(|&day| Date::new(2025, 12, day));
+            let exclusions = Exclusions::new(zone.clone(), weekdays, dates, hours);
+            described(rule("*/5 * * * *"), &utc, Some(exclusions))
+        };
+        let weekends = "every 5 minutes, UTC, except on Saturday and Sunday";
+        assert_eq!(without(&utc, 0b100_0001, &[], 0), weekends);
+        let all = "every 5 minutes, UTC, except on Saturday, on 2025-12-25 and 2025-12-26 and in \
+                   hours 0 to 2 (+05:30)";
+        assert_eq!(without(&Zone::fixed(19_800), 0b100_0000, &[26, 25], 0b111), all);
+        let days = "every 5 minutes, UTC, except on 7 dates from 2025-12-01 to 2025-12-07";
+        assert_eq!(without(&utc, 0, &[1, 2, 3, 4, 5, 6, 7], 0), days);
+        assert_eq!(without(&utc, 0, &[], 0), "every 5 minutes, UTC");
+        let part =
+            |text, zone: &Arc<Zone>| Part { rule: rule(text), zone: zone.clone(), dst: Dst::Skip };
+        let parts = vec![part("0 9 * * *", &utc), part("@hourly", &Zone::fixed(3600))];
+        let calendar = Calendar::new(parts, None).expect("it fires");
+        assert_eq!(calendar.describe(), "at 09:00 every day, UTC; and every hour, +01:00");
     }
 }
