@@ -177,7 +177,7 @@ def test_the_core_knows_no_clock_no_io_and_no_python() -> None:
     assert found == set()
     assert "#![forbid(unsafe_code)]" in (CORE / "lib.rs").read_text(encoding="utf-8")
     manifest = tomllib.loads((ROOT / "rust/core/Cargo.toml").read_text(encoding="utf-8"))
-    assert set(manifest.get("dependencies", ())) <= {"rustc-hash"}
+    assert set(manifest.get("dependencies", ())) <= {"jiff", "rustc-hash"}
 
 
 def test_only_the_boundary_names_pyo3() -> None:

@@ -1,8 +1,8 @@
 //! Times of calendars: the next occurrence, counting, reading expressions, loading zones.
 //!
-//! `cargo bench -p scheduler-core --bench calendar`. "next" asks about a different moment each time,
-//! spread over a century, so that the memo of the last answer hardly ever helps; "memo" asks about
-//! one moment again and again, as tasks do that are armed together.
+//! `cargo bench -p scheduler-core --bench calendar`. "next" asks about a different moment each
+//! time, spread over a century, so that the memo of the last answer hardly ever helps; "memo" asks
+//! about one moment again and again, as tasks do that are armed together.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on should stop")]
 

@@ -36,7 +36,7 @@
 //! # What it does not know
 //!
 //! No clock: `now` comes in. No thread, but for [`wait`], which puts threads to sleep around it.
-//! No I/O, no Python, no `unsafe`.
+//! No I/O, but that [`calendar`] has the database of time zones read. No Python, no `unsafe`.
 
 #![forbid(unsafe_code)]
 

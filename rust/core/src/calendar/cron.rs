@@ -20,6 +20,12 @@ pub(super) const LAST_YEAR: i64 = 2554;
 
 const YEAR_WORDS: usize = 10;
 
+/// Days 1 to 31.
+pub(super) const ALL_DAYS: u32 = !1;
+
+/// Sunday to Saturday.
+pub(super) const ALL_WEEKDAYS: u8 = 0x7f;
+
 /// A set of years, [`FIRST_YEAR`] to [`LAST_YEAR`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Years([u64; YEAR_WORDS]);

@@ -5,7 +5,7 @@
 //! different descriptions. What the clock's changes do to them is not said.
 
 use super::civil::{DAY_S, Date, MONTHS, WEEKDAYS};
-use super::cron::{Cron, Days, FIRST_YEAR, LAST_YEAR, Times};
+use super::cron::{ALL_DAYS, ALL_WEEKDAYS, Cron, Days, FIRST_YEAR, LAST_YEAR, Times};
 use super::exclusions::Exclusions;
 use super::interval::{CalendarInterval, Unit};
 use super::zone::Zone;
@@ -20,8 +20,6 @@ const ZERO: u64 = 1;
 
 const ALL_60: u64 = (1 << 60) - 1;
 const ALL_HOURS: u64 = (1 << 24) - 1;
-const ALL_DAYS: u32 = u32::MAX & !1;
-const ALL_WEEKDAYS: u8 = 0x7f;
 const ALL_MONTHS: u16 = 0b1_1111_1111_1110;
 
 pub(super) fn calendar(parts: &[Part], exclusions: Option<&Exclusions>) -> String {
@@ -216,7 +214,7 @@ fn interval(rule: &CalendarInterval) -> String {
         Unit::Years => "year",
     };
     let second = rule.second_of_day as usize;
-    let time = time(second, second % 60 != 0);
+    let time = time(second, !second.is_multiple_of(60));
     format!("every {} at {time} from {}", counted(rule.every as usize, unit), rule.anchor)
 }
 
@@ -235,7 +233,7 @@ fn moment(moment: Nanos, offset_s: i32) -> String {
     let wall = (moment / SECOND_NS) as i64 + i64::from(offset_s);
     let time = time(wall.rem_euclid(DAY_S) as usize, true);
     let mut text = format!("{} {time}", date(wall.div_euclid(DAY_S)));
-    if moment % SECOND_NS != 0 {
+    if !moment.is_multiple_of(SECOND_NS) {
         let digits = format!("{:09}", moment % SECOND_NS);
         text.push('.');
         text.push_str(digits.trim_end_matches('0'));
@@ -258,7 +256,7 @@ fn span(span: Nanos) -> String {
         (1_000, "microsecond"),
         (1, "nanosecond"),
     ];
-    let fitting = UNITS.iter().find(|unit| span % unit.0 == 0);
+    let fitting = UNITS.iter().find(|unit| span.is_multiple_of(unit.0));
     fitting.map_or_else(String::new, |&(unit, name)| counted((span / unit) as usize, name))
 }
 

@@ -16,7 +16,7 @@
 use std::fmt;
 
 use super::civil::{MONTHS, WEEKDAYS};
-use super::cron::{Cron, Days, LAST_YEAR, Times, Years};
+use super::cron::{ALL_DAYS, ALL_WEEKDAYS, Cron, Days, LAST_YEAR, Times, Years};
 use crate::time::{FAR_FUTURE, Nanos, SECOND_NS};
 
 /// Whose rules an expression is written by.
@@ -202,11 +202,10 @@ impl Field {
             Some((base, step)) => (base, Some(step)),
             None => (item, None),
         };
-        let everything = (self.least, self.greatest);
-        let (start, end) = if base.text == "*" {
-            everything
-        } else if base.text.is_empty() && step.is_some() && dialect == Dialect::Quartz {
-            everything
+        // Quartz lets `/5` stand for `*/5`.
+        let is_implied = base.text.is_empty() && step.is_some() && dialect == Dialect::Quartz;
+        let (start, end) = if base.text == "*" || is_implied {
+            (self.least, self.greatest)
         } else if let Some((start, end)) = base.split_once('-') {
             let (start, end) = (self.value(start)?, self.value(end)?);
             if end < start && (dialect == Dialect::Vixie || self.name == YEAR.name) {
@@ -273,7 +272,7 @@ fn years(text: Text<'_>, dialect: Dialect) -> Outcome<Years> {
 fn days_of_month(text: Text<'_>, dialect: Dialect, days: &mut Days) -> Outcome<()> {
     let field = &DAY_OF_MONTH;
     if text.text == "?" {
-        days.days = u32::MAX & !1;
+        days.days = ALL_DAYS;
         return Ok(());
     }
     for item in text.split(',') {
@@ -315,7 +314,7 @@ fn days_of_week(text: Text<'_>, dialect: Dialect, days: &mut Days) -> Outcome<()
     // From the numbers of the dialect to bits from Sunday, which is 0 and 7, or 1.
     let bit = |value: u16| 1_u8 << ((value - field.named_from) % 7);
     if text.text == "?" {
-        days.weekdays = 0x7f;
+        days.weekdays = ALL_WEEKDAYS;
         return Ok(());
     }
     for item in text.split(',') {

@@ -96,7 +96,8 @@ pub fn seconds() -> impl Strategy<Value = String> {
     let year = prop_oneof![
         3 => Just(String::new()),
         1 => Just(" *".to_owned()),
-        1 => (2000..2030_u16, 0..40_u16).prop_map(|(year, more)| format!(" {year}-{}", year + more)),
+        1 => (2000..2030_u16, 0..40_u16)
+            .prop_map(|(year, more)| format!(" {year}-{}", year + more)),
         1 => (2000..2030_u16, 1..9_u16).prop_map(|(year, step)| format!(" {year}/{step}")),
     ];
     (plain(0, 59), minutes(), year)
