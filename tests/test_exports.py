@@ -14,6 +14,7 @@ PACKAGES = [
     "num_agents.eventbus",
     "num_agents.eventbus.eventbus",
     "num_agents.scheduler",
+    "num_agents.scheduler.files",
     "num_agents.scheduler.testing",
 ]
 

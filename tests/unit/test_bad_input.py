@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from num_agents.scheduler import RunPolicy, Scheduler, Task, TaskSchedule
+from num_agents.scheduler import (
+    CalendarInterval,
+    Exclusions,
+    RunPolicy,
+    Scheduler,
+    Task,
+    TaskSchedule,
+)
 from num_agents.scheduler.scheduler_node import ScheduleTaskNode
 from num_agents.scheduler.testing import VirtualClock
 
@@ -79,6 +86,77 @@ BAD_MOMENTS: list[Any] = [
     [],
     OBJECT,
 ]
+BAD_DATES: list[Any] = [
+    5,
+    1.5,
+    True,
+    "",
+    "soon",
+    "2025-02-29",
+    "2025-13-01",
+    "2025-01-01T00:00:00",
+    b"2025-01-01",
+    datetime(2025, 1, 1),
+    time(12),
+    OBJECT,
+]
+BAD_TIMES: list[Any] = [
+    9,
+    9.5,
+    True,
+    "",
+    "noon",
+    "24:00",
+    "09:60",
+    "09:30:00.5",
+    "09:30+02:00",
+    b"09:30",
+    time(9, tzinfo=UTC),
+    time(9, 0, 0, 1),
+    datetime(2025, 1, 1),
+    OBJECT,
+]
+BAD_DAYS: list[Any] = [5, True, None, "", "s", "mond", "samstag", b"sat", OBJECT]
+NO_RULES: list[Any] = [5, True, {}, ["FREQ=DAILY"], timedelta(1), b"FREQ=DAILY", OBJECT]
+BAD_EXPRESSIONS: list[Any] = [
+    5,
+    True,
+    b"* * * * *",
+    ["*"] * 5,
+    OBJECT,
+    "",
+    " ",
+    "nonsense",
+    "* * * *",
+    "* * * * * * * *",
+    "60 * * * *",
+    "* * * * MONDAI",
+    "*/0 * * * *",
+    "5-1 * * * *",
+    "0 0 30 2 *",
+    "@often",
+    "@every",
+    "@every 0s",
+    "@every -1h",
+    "CRON_TZ=Nowhere/Land * * * * *",
+    "CRON_TZ=UTC",
+    "\ud800 * * * *",
+    "* * * * *\0",
+    "9" * 5000 + " * * * *",
+    ", " * 5000,
+]
+BAD_HORIZONS: list[Any] = [
+    *BAD_SPANS,
+    0,
+    0.5,
+    1.5,
+    366 * 86_400 + 1,
+    HUGE,
+    1e300,
+    timedelta.max,
+    timedelta(microseconds=1),
+    None,
+]
 NO_INTEGERS: list[Any] = [True, 1.0, NAN, "1", b"1", Decimal(1), [], OBJECT]
 BAD_COUNTS: list[Any] = [*NO_INTEGERS, 0, -1, 2**63, HUGE, UNPRINTABLE_INT, -UNPRINTABLE_INT]
 BAD_PRIORITIES: list[Any] = [*NO_INTEGERS, -1, 256, HUGE, UNPRINTABLE_INT, None]
@@ -95,7 +173,11 @@ BAD_CALLBACKS: list[Any] = [
 ]
 BAD_ARGS: list[Any] = [5, "ab", b"ab", {"a": 1}, None, True, OBJECT]
 BAD_MAPPINGS: list[Any] = [5, "ab", [1], [(1, 2, 3)], True, OBJECT]
-BAD_ZONES: list[Any] = [5, True, b"UTC", "", "Europe/Berlin", "+01:00", [], OBJECT]
+FREE = Exclusions(hours=[1])
+BAD_ZONES: list[Any] = [
+    *(5, True, b"UTC", [], OBJECT),
+    *("", "Europe/Nowhere", "../UTC", "+01:00", "a\0b", "\ud800"),
+]
 
 Call = tuple[str, "Callable[[Scheduler, Any], object]", list[Any]]
 
@@ -130,6 +212,10 @@ def existing(method: str, argument: str) -> Callable[[Scheduler, Any], object]:
         return getattr(scheduler, method)(task_id, **{argument: value})
 
     return call
+
+
+def made_by(method: str, argument: str) -> Callable[[Scheduler, Any], object]:
+    return lambda scheduler, value: getattr(scheduler, method)(**{argument: value})
 
 
 def made(
@@ -184,8 +270,63 @@ CALLS: list[Call] = [
     ("first_run", scheduling("first_run", interval=1), BAD_WORDS),
     ("timezone", scheduling("timezone"), BAD_ZONES),
     ("timezone", made("timezone", Scheduler), BAD_ZONES),
-    # In cron's place: see test_task.
-    ("cron_expression", scheduling("cron_expression"), ["* * * * *", 5, OBJECT]),
+    ("cron_expression", scheduling("cron_expression"), BAD_EXPRESSIONS),
+    ("cron_expression", made("cron_expression", TaskSchedule), BAD_EXPRESSIONS),
+    ("dialect", scheduling("dialect", cron_expression="0 9 * * *"), BAD_WORDS),
+    ("dst", scheduling("dst", cron_expression="0 9 * * *"), BAD_WORDS),
+    ("jitter", scheduling("jitter", interval=60), BAD_SPANS),
+    ("jitter", made("jitter", TaskSchedule), BAD_SPANS),
+    ("window", scheduling("window", cron_expression="@hourly"), BAD_SPANS),
+    ("window", made("window", TaskSchedule), BAD_SPANS),
+    (
+        "calendar_interval",
+        scheduling("calendar_interval"),
+        [5, True, "1 day", {"days": 1}, (1,), timedelta(1), CalendarInterval, OBJECT],
+    ),
+    *(
+        (unit, made(unit, CalendarInterval), [*BAD_COUNTS, INFINITY, 1_000_001])
+        for unit in ("days", "weeks", "months", "years")
+    ),
+    ("at", made("at", lambda **said: CalendarInterval(days=1, **said)), BAD_TIMES),
+    ("anchor", made("anchor", lambda **said: CalendarInterval(days=1, **said)), BAD_DATES),
+    (
+        "rrule",
+        scheduling("rrule"),
+        ["", "FREQ=", "FREQ=OFTEN", "FREQ=DAILY;BYDAY=XX", "nonsense", *NO_RULES],
+    ),
+    ("any_of", scheduling("any_of"), [5, "ab", True, TaskSchedule(delay=1), OBJECT]),
+    ("any_of", scheduling("any_of"), [[value] for value in [5, "ab", None, {}, OBJECT]]),
+    (
+        "any_of",
+        scheduling("any_of"),
+        [
+            [TaskSchedule()],
+            [TaskSchedule(delay=1)],
+            [TaskSchedule(interval=1)],
+            [TaskSchedule(interval=1, fixed_delay=True, first_run="aligned")],
+            [TaskSchedule(run_at="2030-01-01", jitter=1)],
+            [TaskSchedule(cron_expression="@daily", window=1)],
+            [TaskSchedule(cron_expression="@daily", max_runs=1)],
+            [TaskSchedule(cron_expression="@daily", end_after="2030-01-01")],
+            [TaskSchedule(cron_expression="@daily", exclude=Exclusions(hours=[1]))],
+            [TaskSchedule(any_of=[TaskSchedule(cron_expression="@daily")])],
+        ],
+    ),
+    (
+        "exclude",
+        scheduling("exclude", cron_expression="@hourly"),
+        [5, True, "sat", ["sat"], {"hours": [1]}, Exclusions, OBJECT],
+    ),
+    ("exclude", lambda scheduler, value: scheduling("delay", exclude=value)(scheduler, 1), [FREE]),
+    ("exclude", scheduling("exclude", run_at="2030-01-01"), [FREE]),
+    ("exclude", scheduling("exclude", interval=1), [FREE]),
+    ("weekdays", made("weekdays", Exclusions), [5, "sat", None, True, *in_list(BAD_DAYS)]),
+    ("dates", made("dates", Exclusions), [5, "2025-12-25", None, *in_list(BAD_DATES)]),
+    (
+        "hours",
+        made("hours", Exclusions),
+        [5, "1", None, range(24), *in_list([*NO_INTEGERS, -1, 24, HUGE, UNPRINTABLE_INT, None])],
+    ),
     # How.
     ("priority", scheduling("priority"), BAD_PRIORITIES),
     ("priority", scheduling("priority", interval=1), BAD_PRIORITIES),
@@ -200,7 +341,48 @@ CALLS: list[Call] = [
     ("grace", scheduling("grace"), BAD_SPANS),
     ("catch_up_limit", scheduling("catch_up_limit", interval=1), BAD_COUNTS),
     ("pause_after_failures", scheduling("pause_after_failures", interval=1), BAD_COUNTS),
+    # What is to come.
+    ("horizon", made_by("forecast", "horizon"), BAD_HORIZONS),
+    ("bucket", made_by("forecast", "bucket"), BAD_HORIZONS),
+    (
+        "moment",
+        lambda scheduler, value: TaskSchedule(interval=1).next_after(value),
+        [*BAD_MOMENTS, None],
+    ),
+    ("count", lambda scheduler, value: TaskSchedule().preview(value), [*NO_INTEGERS, -1, None]),
+    (
+        "start",
+        lambda scheduler, value: TaskSchedule(interval=1).preview(1, value),
+        BAD_MOMENTS,
+    ),
     # The scheduler and its clock.
+    ("catch_up_spread", made("catch_up_spread", Scheduler), BAD_SPANS),
+    ("timezone", made("timezone", VirtualClock), BAD_ZONES),
+    (
+        "limit",
+        lambda scheduler, value: _clock(scheduler).run_until_idle(value),
+        [*BAD_SPANS, *ENDLESS_SPANS, None],
+    ),
+    (
+        "moment",
+        lambda scheduler, value: _clock(scheduler).set_wall(value),
+        [*BAD_MOMENTS, "1970-01-01T00:00:00Z", "2500-01-01T00:00:00Z", None],
+    ),
+    (
+        "duration",
+        lambda scheduler, value: _clock(scheduler).shift_wall(value),
+        [*NO_SPANS, NAN, INFINITY, -INFINITY, HUGE, -HUGE, 1e300, timedelta.max, None],
+    ),
+    (
+        "duration",
+        lambda scheduler, value: _clock(scheduler).shift_wall(value),
+        [-56 * 366 * 86400, 476 * 366 * 86400, timedelta.min],
+    ),
+    (
+        "duration",
+        lambda scheduler, value: _clock(scheduler).suspend(value),
+        [*BAD_SPANS, *ENDLESS_SPANS, None],
+    ),
     ("max_workers", made("max_workers", Scheduler), [*NO_INTEGERS, 0, -1, HUGE, UNPRINTABLE_INT]),
     ("history", made("history", Scheduler), [*NO_INTEGERS, -1, 2**31, HUGE, UNPRINTABLE_INT, None]),
     ("clock", made("clock", Scheduler), [5, "now", True, VirtualClock, OBJECT]),
@@ -281,7 +463,7 @@ def test_a_value_whose_text_ends_the_program_is_at_least_not_scheduled(
 
 
 def test_an_unknown_option_is_named(scheduler: Scheduler) -> None:
-    for unknown in ("dealy", "overlap", "jitter", "retry", "timeout", "dst"):
+    for unknown in ("dealy", "overlap", "jiter", "retry", "timeout", "zone"):
         with pytest.raises(TypeError, match=f"unexpected keyword argument '{unknown}'"):
             scheduling(unknown)(scheduler, 5)
     assert len(scheduler.tasks) == 0

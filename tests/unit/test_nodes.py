@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from num_agents.core import Flow, FlowError, Node, SharedStore
-from num_agents.scheduler import Scheduler, UnsupportedScheduleError
+from num_agents.scheduler import InvalidCronError, Scheduler
 from num_agents.scheduler.scheduler_node import (
     CancelTaskNode,
     ScheduledFlowNode,
@@ -85,12 +85,21 @@ class TestSchedule:
         assert scheduler.tasks[shared.get("task_id")].run_count == 3
 
     def test_what_is_wrong_fails_the_flow_and_names_the_node(self, scheduler: Scheduler) -> None:
-        flow = Flow([ScheduleTaskNode(scheduler, "t", print, cron_expression="* * * * *")])
+        flow = Flow([ScheduleTaskNode(scheduler, "t", print, cron_expression="* * * *")])
         with pytest.raises(
             FlowError, match=r"^node 'ScheduleTask_t' failed: .*cron_expression"
         ) as e:
             flow.execute()
-        assert isinstance(e.value.__cause__, UnsupportedScheduleError)
+        assert isinstance(e.value.__cause__, InvalidCronError)
+        assert len(scheduler.tasks) == 0
+
+    def test_by_cron(self, scheduler: Scheduler, clock: VirtualClock) -> None:
+        node = ScheduleTaskNode(scheduler, "t", clock.now, cron_expression="0 9 * * *", max_runs=2)
+        shared = SharedStore()
+        task_id = node.exec(shared)["task_id"]
+        assert shared.get("task_id") == task_id
+        clock.advance(7 * 86_400)
+        assert scheduler.result(task_id) == datetime(2025, 1, 2, 9, tzinfo=UTC)
 
 
 class TestCancel:

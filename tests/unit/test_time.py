@@ -6,6 +6,7 @@ from array import array
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -167,11 +168,22 @@ class TestZones:
         default = Scheduler(clock=VirtualClock())
         assert default.now().utcoffset() == default.now().astimezone().utcoffset()
 
-    @pytest.mark.parametrize("name", ["Europe/Berlin", "CET", "", "Local"])
+    @pytest.mark.parametrize("name", ["Asia/Kolkata", "Europe/Berlin", "Etc/GMT-5"])
+    def test_by_name_as_the_object(self, name: str) -> None:
+        scheduler = Scheduler(clock=VirtualClock(), timezone=FIVE_EAST)
+        moment = datetime.fromisoformat(self.MOMENT).replace(tzinfo=ZoneInfo(name))
+        assert self.scheduled(scheduler, name) == moment
+        assert self.scheduled(scheduler, ZoneInfo(name)) == moment
+        shown = Scheduler(clock=VirtualClock(), timezone=name).now()
+        assert shown.tzinfo is ZoneInfo(name)
+
+    @pytest.mark.parametrize(
+        "name", ["", "Local", "Europe/Nowhere", "/etc/localtime", "../UTC", "Europe", "a\0b"]
+    )
     def test_other_names_are_refused(self, name: str) -> None:
-        with pytest.raises(ValueError, match="timezone must be a tzinfo, 'UTC' or 'local'"):
+        with pytest.raises(ValueError, match=r"^timezone must be an IANA name, 'UTC' or 'local'"):
             Scheduler(timezone=name)
-        with pytest.raises(ValueError, match="timezone must be a tzinfo, 'UTC' or 'local'"):
+        with pytest.raises(ValueError, match=r"^timezone must be an IANA name, 'UTC' or 'local'"):
             TaskSchedule(timezone=name)
 
     def test_one_that_knows_no_offset_is_refused(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from num_agents.scheduler import Scheduler, UnsupportedScheduleError
+from num_agents.scheduler import InvalidCronError, Scheduler
 from num_agents.scheduler.utils import (
     cancel_all_tasks,
     get_all_tasks_info,
@@ -57,9 +57,27 @@ def test_recurring(scheduler: Scheduler, clock: VirtualClock) -> None:
         schedule_recurring_task(scheduler, "t", int, interval)
 
 
-def test_cron_is_refused(scheduler: Scheduler) -> None:
-    with pytest.raises(UnsupportedScheduleError, match=r"^cron_expression"):
-        schedule_cron_task(scheduler, "t", int, "*/5 * * * *")
+def test_cron(scheduler: Scheduler, clock: VirtualClock) -> None:
+    ran: list[datetime] = []
+    task_id = schedule_cron_task(
+        scheduler,
+        "t",
+        lambda: ran.append(clock.now()),
+        "*/5 * * * *",
+        max_runs=3,
+        priority=7,
+        timezone="Asia/Kolkata",
+    )
+    task = scheduler.tasks[task_id]
+    assert (task.schedule.cron_expression, task.policy.priority) == ("*/5 * * * *", 7)
+    clock.advance(3600)
+    assert ran == [START + timedelta(minutes=5 * run) for run in (1, 2, 3)]
+    assert scheduler.tasks[task_id].status == "completed"
+
+
+def test_a_wrong_cron_expression_is_refused(scheduler: Scheduler) -> None:
+    with pytest.raises(InvalidCronError, match=r"^cron_expression 'x': "):
+        schedule_cron_task(scheduler, "t", int, "x")
     expression: Any = None
     with pytest.raises(TypeError, match=r"^cron_expression must be a string"):
         schedule_cron_task(scheduler, "t", int, expression)

@@ -9,7 +9,9 @@ with Scheduler() as scheduler:
 ```
 """
 
+from num_agents.scheduler.calendar import CalendarInterval, Exclusions
 from num_agents.scheduler.errors import (
+    InvalidCronError,
     SchedulerError,
     SchedulerForkedError,
     TaskCancelledError,
@@ -20,11 +22,15 @@ from num_agents.scheduler.errors import (
 from num_agents.scheduler.outcomes import Outcome
 from num_agents.scheduler.policy import RunPolicy
 from num_agents.scheduler.run import Run, current_run
+from num_agents.scheduler.schedule import TaskSchedule
 from num_agents.scheduler.scheduler import Scheduler
 from num_agents.scheduler.statistics import LatenessHistogram, Statistics, StopReport
-from num_agents.scheduler.task import Task, TaskSchedule, TaskStatus
+from num_agents.scheduler.task import Task, TaskStatus
 
 __all__ = [
+    "CalendarInterval",
+    "Exclusions",
+    "InvalidCronError",
     "LatenessHistogram",
     "Outcome",
     "Run",

@@ -1,4 +1,4 @@
-"""The Python side of the boundary: the only module that imports the native one.
+"""The Python side of the boundary: beside `_calendar` the only importer of the native module.
 
 The engine keeps when and in which order; the cells, two for each of the engine's slots, keep what
 to call. A worker is a thread in `Engine.work`: it sleeps in the engine, takes the cell that is
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler.events import Publisher
     from num_agents.scheduler.policy import RunPolicy
-    from num_agents.scheduler.task import TaskSchedule
+    from num_agents.scheduler.schedule import TaskSchedule
 
 Clock = _native.Clock
+ClockWatch = _native.ClockWatch
 TaskIds = _native.TaskIds
 Sequence.register(TaskIds)
 sharpen_timers = _native.sharpen_timers
@@ -72,10 +73,30 @@ class Call:
         self.is_plain = not self.kwargs
 
 
+class Refill:
+    """What is needed to compute the next piece of a calendar that is told piece by piece."""
+
+    __slots__ = ("known_ns", "scheduled_ns")
+
+    def __init__(self, scheduled_ns: int, known_ns: int) -> None:
+        self.scheduled_ns = scheduled_ns
+        #: The last time that is known.
+        self.known_ns = known_ns
+
+
 class Details:
     """What belongs to one task that is more than a plain one-shot."""
 
-    __slots__ = ("error", "failures_in_a_row", "metadata", "policy", "schedule", "tags", "value")
+    __slots__ = (
+        "error",
+        "failures_in_a_row",
+        "metadata",
+        "policy",
+        "refill",
+        "schedule",
+        "tags",
+        "value",
+    )
 
     def __init__(
         self,
@@ -91,6 +112,7 @@ class Details:
         self.value: Any = None
         self.error: BaseException | None = None
         self.failures_in_a_row = 0
+        self.refill: Refill | None = None
 
     def note(self, value: object) -> None:
         """Notes a run that ended well."""
@@ -107,13 +129,24 @@ class Engine:
         history: How many ended tasks it remembers.
         zone: The time zone of the moments that it shows; None for the system's.
         publisher: Where runs are announced, if anywhere.
+        instance: What ids and jitter are drawn from; random if None.
+        catch_up_spread_ns: Over which span overdue work is spread; 0 for not at all.
     """
 
-    def __init__(
-        self, clock: Clock, history: int, zone: tzinfo | None, publisher: Publisher | None
+    def __init__(  # noqa: PLR0917 - made in one place
+        self,
+        clock: Clock,
+        history: int,
+        zone: tzinfo | None,
+        publisher: Publisher | None,
+        instance: int | None = None,
+        catch_up_spread_ns: int = 0,
     ) -> None:
         self.clock = clock
-        self.native = _native.Engine(clock, history, int.from_bytes(os.urandom(8), "big"))
+        if instance is None:
+            instance = int.from_bytes(os.urandom(8), "big")
+        self.native = _native.Engine(clock, history, instance)
+        self.catch_up_spread_ns = catch_up_spread_ns
         self.zone = zone
         self.waiters = Waiters()
         #: Set while a stop asks callbacks to end: see `Run.is_cancelled`.
@@ -134,26 +167,68 @@ class Engine:
     ) -> str:
         """Schedules a task in all generality. Returns its id."""
         now = self.clock.now_ns()
-        first = schedule.first_due_ns(now, self.zone)
+        calendar = schedule.calendar(self.zone, now)
+        first = schedule.first_due_ns(now, self.zone, calendar)
+        on_wall = schedule.run_at is not None
         recurrence = None
         if (
-            schedule.interval is not None
+            calendar is not None
+            or schedule.interval is not None
             or schedule.end_after is not None
             or schedule.max_runs is not None
             or policy.grace is not None
+            or schedule.jitter is not None
+            or schedule.window is not None
         ):
-            recurrence = _native.Recurrence(
-                policy.misfire,
-                interval_ns=0
-                if schedule.interval is None
-                else bounded_span_ns(schedule.interval, "interval", positive=True),
-                fixed_delay=schedule.fixed_delay,
-                end_ns=schedule.end_ns(self.zone),
-                max_runs=schedule.max_runs,
-                grace_ns=None if policy.grace is None else bounded_span_ns(policy.grace, "grace"),
-                catch_up_limit=policy.catch_up_limit,
-            )
-        return self.native.schedule_at(call, args, first, policy.priority, recurrence)
+            recurrence = self._recurrence(schedule, policy, calendar)
+        details = call.details
+        if details is not None and (refill := schedule.refill_ns(self.zone, now, now)) is not None:
+            details.refill = Refill(now, refill)
+            call.is_plain = False
+        return self.native.schedule_at(call, args, first, policy.priority, recurrence, on_wall)
+
+    def _recurrence(
+        self, schedule: TaskSchedule, policy: RunPolicy, calendar: _native.Calendar | None
+    ) -> _native.Recurrence:
+        def span(value: Any, argument: str) -> int:
+            return 0 if value is None else bounded_span_ns(value, argument)
+
+        return _native.Recurrence(
+            policy.misfire,
+            interval_ns=0 if calendar is not None else span(schedule.interval, "interval"),
+            fixed_delay=schedule.fixed_delay,
+            end_ns=schedule.end_ns(self.zone),
+            max_runs=schedule.max_runs,
+            grace_ns=None if policy.grace is None else bounded_span_ns(policy.grace, "grace"),
+            catch_up_limit=policy.catch_up_limit,
+            calendar=calendar,
+            jitter_ns=span(schedule.jitter, "jitter"),
+            window_ns=span(schedule.window, "window"),
+            on_wall=schedule.run_at is not None,
+        )
+
+    def _refill(self, call: Call) -> None:
+        """Computes the next piece of a calendar that is told piece by piece."""
+        details = call.details
+        task_id = self.native.current()
+        if details is None or details.refill is None or task_id is None:
+            return
+        record = self.native.record(task_id)
+        if record is None or record.nominal_ns < details.refill.known_ns:
+            return
+        # What has passed meanwhile is late work beyond what was known, and is not counted.
+        after = max(record.nominal_ns, self.clock.now_ns())
+        scheduled = details.refill.scheduled_ns
+        try:
+            calendar = details.schedule.calendar(self.zone, scheduled, after)
+        except ValueError:
+            # There is no more.
+            details.refill = None
+            return
+        recurrence = self._recurrence(details.schedule, details.policy, calendar)
+        self.native.extend(task_id, recurrence)
+        last = details.schedule.refill_ns(self.zone, scheduled, after)
+        details.refill = None if last is None else Refill(scheduled, last)
 
     # ---- running -----------------------------------------------------------------------------
 
@@ -213,6 +288,7 @@ class Engine:
         publisher = self._publisher
         if publisher is not None and publisher.wants("scheduler.task_started"):
             self._publish_started(publisher, call)
+        self._refill(call)
         try:
             value = call.callback(*self._cells[cell + 1], **call.kwargs)
         except BaseException as error:
@@ -279,7 +355,7 @@ class Engine:
             task_id=record.task_id,
             task_name=call.name,
             nominal_time=to_datetime(record.nominal_ns, self.zone),
-            lateness=(record.started_ns - record.nominal_ns) / 1e9,
+            lateness=(record.started_ns - record.due_ns) / 1e9,
             missed=record.missed_by_run,
             attempt=1,
         )
@@ -297,6 +373,36 @@ class Engine:
                 )
         if self.waiters.futures:
             self.resolve()
+
+    # ---- the wall clock ----------------------------------------------------------------------
+
+    def look_at_clock(self) -> None:
+        """Follows the system's wall clock, if it was set or the machine suspended."""
+        set_by, suspended = self.clock.look()
+        if set_by:
+            self.follow_wall(set_by / 1e9, "set")
+        if suspended:
+            self.follow_wall(suspended / 1e9, "suspend")
+
+    def follow_wall(self, offset_s: float, reason: str) -> None:
+        """Gives tasks on the wall clock new deadlines, after the clock's wall has been changed.
+
+        Args:
+            offset_s: By how much it was set, or how long the machine was suspended.
+            reason: "set" or "suspend".
+        """
+        rekeyed = self.native.follow_wall()
+        self.spread_overdue()
+        self.native.clock_moved()
+        if self._publisher is not None:
+            self._publisher.publish(
+                "scheduler.clock_changed", offset=offset_s, reason=reason, rekeyed=rekeyed
+            )
+
+    def spread_overdue(self) -> None:
+        """Spreads what is overdue, if that was asked for."""
+        if self.catch_up_spread_ns:
+            self.native.spread(self.catch_up_spread_ns)
 
     # ---- changing ----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import atexit
 import os
 from weakref import WeakSet
 
+from num_agents.scheduler import _clock_watch
 from num_agents.scheduler.errors import SchedulerForkedError
 
 TYPE_CHECKING = False
@@ -48,6 +49,7 @@ def _stop_all() -> None:
 
 
 def _orphan_all() -> None:
+    _clock_watch.forget_all()
     orphan: Any = Orphan()
     for scheduler in list(_schedulers):
         scheduler._orphan(orphan)  # noqa: SLF001 - nobody else may

@@ -1,17 +1,22 @@
 """The Rust core. Moments are nanoseconds since 1970-01-01T00:00:00Z, spans are nanoseconds.
 
-Private: `num_agents.scheduler._engine` is the only module that imports it.
+Private: `num_agents.scheduler._engine` and `_calendar` are the only modules that import it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, SupportsIndex, final, overload
 
 __all__ = [
+    "Calendar",
     "Clock",
+    "ClockWatch",
     "Engine",
+    "Forecast",
+    "Part",
     "Recurrence",
     "TaskIds",
     "TaskRecord",
+    "Zone",
     "sharpen_timers",
     "transitions",
 ]
@@ -27,9 +32,116 @@ class Clock:
     def __new__(cls, manual_ns: int | None = None) -> Clock: ...
     @property
     def is_manual(self) -> bool: ...
-    def now_ns(self) -> int: ...
+    @property
+    def offset_ns(self) -> int:
+        """What the wall shows beyond the axis, as far as is known."""
+    def now_ns(self) -> int:
+        """What the wall shows, as far as is known."""
+    def axis_ns(self) -> int:
+        """The present moment on the axis."""
     def set_ns(self, moment: int) -> bool:
-        """Sets a manual clock, never backwards; whether it was a manual one."""
+        """Sets the axis of a manual clock, never backwards; whether it was a manual one."""
+    def set_offset_ns(self, offset: int) -> bool:
+        """Sets what a manual clock's wall shows beyond the axis; whether it was a manual one."""
+    def look(self) -> tuple[int, int]:
+        """By how much the wall was set since the last look, and how long the machine slept."""
+
+@final
+class ClockWatch:
+    """Waits for changes of the wall clock; for one thread."""
+
+    def __new__(cls) -> ClockWatch: ...
+    def wait(self) -> bool:
+        """Sleeps until the clocks are to be looked at: True; False when the watch is closed.
+
+        Raises:
+            OSError: The system cannot watch.
+        """
+    def close(self) -> None:
+        """Ends all waits, now and later."""
+
+@final
+class Zone:
+    """What wall clocks show in a place, from 1970 to 2554."""
+
+    @staticmethod
+    def named(name: str) -> Zone:
+        """The zone of an IANA name.
+
+        Raises:
+            ValueError: There is no such name.
+        """
+    @staticmethod
+    def system() -> Zone: ...
+    @staticmethod
+    def fixed(seconds: int) -> Zone: ...
+    @staticmethod
+    def from_transitions(name: str, first: int, transitions: Sequence[tuple[int, int]]) -> Zone:
+        """A zone from its changes: UTC seconds, and the offset in seconds from then on."""
+    @property
+    def name(self) -> str: ...
+    def offset_at(self, utc: int) -> int: ...
+
+@final
+class Part:
+    """One of the rules whose union is a calendar."""
+
+    @staticmethod
+    def cron(expression: str, dialect: str, zone: Zone, dst: str, anchor_ns: int) -> Part:
+        """A cron expression, and `@every` from an anchor on. A zone in the expression wins.
+
+        Raises:
+            ValueError: With message, field, position and reason as its arguments.
+        """
+    @staticmethod
+    def every_ns(expression: str, dialect: str) -> int | None:
+        """The span of an `@every` expression; None of any other. Raises as `cron` does."""
+    @staticmethod
+    def interval(
+        every: int,
+        unit: str,
+        anchor: tuple[int, int, int],
+        second: int,
+        zone: Zone,
+        dst: str,
+    ) -> Part:
+        """Every so many days, weeks, months or years from a day on, at a second of the day."""
+    @staticmethod
+    def grid(anchor_ns: int, interval_ns: int) -> Part:
+        """A moment, and every so many nanoseconds after it; 0 for none."""
+    @staticmethod
+    def moments(moments_ns: Sequence[int]) -> Part: ...
+
+@final
+class Calendar:
+    """The union of parts, minus days of the week (bit 0 Sunday), dates and hours.
+
+    Raises:
+        ValueError: It never fires.
+    """
+
+    def __new__(
+        cls,
+        parts: Sequence[Part],
+        *,
+        zone: Zone | None = None,
+        weekdays: int = 0,
+        dates: Sequence[tuple[int, int, int]] = ...,
+        hours: int = 0,
+    ) -> Calendar: ...
+    def next_after(self, moment_ns: int) -> int | None: ...
+    def last_by(self, moment_ns: int) -> int | None: ...
+    def count(self, after_ns: int, by_ns: int) -> int: ...
+    def preview(self, after_ns: int, count: int) -> list[int]: ...
+    def describe(self) -> str: ...
+
+@final
+class Forecast:
+    """Runs in each second ahead."""
+
+    def buckets(self, width: int) -> list[int]: ...
+    def busiest(self, count: int) -> list[tuple[int, int]]: ...
+    def collisions(self) -> int: ...
 
 @final
 class Recurrence:
@@ -52,6 +164,10 @@ class Recurrence:
         max_runs: int | None = None,
         grace_ns: int | None = None,
         catch_up_limit: int | None = None,
+        calendar: Calendar | None = None,
+        jitter_ns: int = 0,
+        window_ns: int = 0,
+        on_wall: bool = False,
     ) -> Recurrence: ...
 
 @final
@@ -68,6 +184,8 @@ class TaskRecord:
     def priority(self) -> int: ...
     @property
     def nominal_ns(self) -> int: ...
+    @property
+    def due_ns(self) -> int: ...
     @property
     def started_ns(self) -> int | None: ...
     @property
@@ -131,8 +249,12 @@ class Engine:
         nominal_ns: int,
         priority: object,
         recurrence: Recurrence | None,
+        on_wall: bool,
     ) -> str:
-        """Schedules a task first due at a moment, at once if that has passed. O(1)."""
+        """Schedules a task first due at a moment of the wall, at once if that has passed. O(1).
+
+        `on_wall` is whether a task without recurrence follows when the wall clock is set.
+        """
     def schedule_many(
         self, call: object, arguments: object, now_ns: int, delays: object, priorities: object
     ) -> TaskIds:
@@ -153,7 +275,20 @@ class Engine:
         """How many of them it stopped."""
     def pause(self, task_id: object) -> bool: ...
     def resume(self, task_id: object) -> bool: ...
-    def reschedule(self, task_id: object, nominal_ns: int) -> bool: ...
+    def reschedule(self, task_id: object, nominal_ns: int, on_wall: bool) -> bool: ...
+    def extend(self, task_id: object, recurrence: Recurrence) -> bool:
+        """Replaces the calendar of a live task by that of a recurrence; whether it had one."""
+    def follow_wall(self) -> int:
+        """Gives tasks on the wall clock deadlines by what the wall shows now; how many changed.
+
+        O(tasks), in slices.
+        """
+    def clock_moved(self) -> None:
+        """Makes who sleeps until a moment look at the clock again."""
+    def spread(self, span_ns: int) -> int:
+        """Spreads what is overdue now over a span, in order; how many tasks that were."""
+    def forecast(self, start_ns: int, seconds: int) -> Forecast:
+        """Counts the runs to come in each of so many seconds from a moment of the wall on."""
     def run_now(self, task_id: object) -> bool: ...
     def wait(self) -> bool:
         """Sleeps until something is due: True, and `take_arrived` must follow; False: closed.

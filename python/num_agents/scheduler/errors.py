@@ -7,7 +7,10 @@ Exception
     │                                    tasks nor the last `history` that ended
     ├── TaskCancelledError               the result was asked for of a task that was cancelled
     ├── TaskMissedError                  the result was asked for of a task whose time was missed
-    ├── UnsupportedScheduleError (ValueError)   a schedule that this version cannot keep
+    ├── InvalidCronError (ValueError)    a cron expression that is none, with field and position
+    ├── UnsupportedScheduleError (ValueError)   a schedule that needs something not installed
+    ├── ScheduleFileError (ValueError)   lines of a file of schedules are wrong: all of them, each
+    │                                    with its number and the reason
     └── SchedulerForkedError             a scheduler was used in a forked child process
 ```
 
@@ -15,6 +18,12 @@ Arguments that are wrong raise `ValueError`, `TypeError` or `OverflowError` at t
 argument and the value. Waiting raises the built-in `TimeoutError`. What a callback raises is
 raised again by `Scheduler.result`, as it is.
 """
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class SchedulerError(Exception):
@@ -37,8 +46,50 @@ class TaskMissedError(SchedulerError):
     """The task's time was missed by more than its grace, so there is no result."""
 
 
+class InvalidCronError(SchedulerError, ValueError):
+    """A cron expression that cannot be read, or that never fires.
+
+    Attributes:
+        expression: What was given.
+        field: The field that is wrong, such as `"minute"`; None if it is not one of them.
+        position: Where, counted from 0 in characters of the expression.
+        reason: What is wrong there.
+    """
+
+    def __init__(self, expression: str, field: str | None, position: int, reason: str) -> None:
+        column = f"column {position + 1}"
+        place = column if field is None else f"{field} field, {column}"
+        shown = expression if len(expression) <= _SHOWN else expression[:_SHOWN] + "…"
+        super().__init__(f"cron_expression {shown!r}: {place}: {reason}")
+        self.expression = expression
+        self.field = field
+        self.position = position
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str | None, int, str]]:
+        return type(self), (self.expression, self.field, self.position, self.reason)
+
+
+#: Characters of an expression that a message shows.
+_SHOWN = 80
+
+
 class UnsupportedScheduleError(SchedulerError, ValueError):
-    """The schedule is understood, but this version cannot keep it."""
+    """The schedule is understood, but what it needs is not installed."""
+
+
+class ScheduleFileError(SchedulerError, ValueError):
+    """Lines of a file of schedules are wrong, so nothing of it is taken.
+
+    Attributes:
+        file: The file, as it was named.
+        faults: (line, reason) of each wrong line, in the order of the file.
+    """
+
+    def __init__(self, file: str, faults: Sequence[tuple[int, str]]) -> None:
+        super().__init__("\n".join(f"{file}:{line}: {reason}" for line, reason in faults))
+        self.file = file
+        self.faults = list(faults)
 
 
 class SchedulerForkedError(SchedulerError):

@@ -16,6 +16,10 @@ The payload of an event about a task holds `task_id`, `task_name` and `nominal_t
 | `scheduler.task_paused` | a task was paused | `reason` |
 | `scheduler.task_resumed` | a task was resumed | `reason` |
 
+`scheduler.clock_changed` says that the wall clock was set, or the machine suspended: `offset` (s,
+by how much or how long), `reason` ("set" or "suspend"), `rekeyed` (tasks that got another
+deadline).
+
 An event is published after the change, never under a lock, in the thread that made the change.
 Anything with a `publish(event)` method is a bus. One that also has `has_subscribers(event_type)` is
 asked first, and nothing is built for an event that nobody reads.
@@ -28,6 +32,8 @@ from num_agents.scheduler._time import show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
     from typing import Any, Protocol
 
     from num_agents.eventbus.eventbus import Event
@@ -43,14 +49,26 @@ SOURCE = "num_agents.scheduler"
 
 
 class Publisher:
-    """Builds the scheduler's events and hands them to a bus."""
+    """Builds the scheduler's events and hands them to a bus.
 
-    __slots__ = ("_bus", "_has_subscribers")
+    Args:
+        bus: Where to.
+        stamp: The id and the timestamp of each event, on a virtual clock; on the system's an event
+            finds them itself.
 
-    def __init__(self, bus: SupportsPublish) -> None:
+    Raises:
+        TypeError: The bus cannot publish.
+    """
+
+    __slots__ = ("_bus", "_has_subscribers", "_stamp")
+
+    def __init__(
+        self, bus: SupportsPublish, stamp: Callable[[], tuple[str | None, datetime | None]]
+    ) -> None:
         if not callable(getattr(bus, "publish", None)):
             raise TypeError(f"event_bus must have a publish(event) method, got {show(bus)}")
         self._bus = bus
+        self._stamp = stamp
         self._has_subscribers = getattr(bus, "has_subscribers", None)
 
     def wants(self, event_type: str) -> bool:
@@ -70,6 +88,10 @@ class Publisher:
         from num_agents.eventbus.eventbus import Event  # noqa: PLC0415 - only with a subscriber
 
         try:
-            self._bus.publish(Event(event_type, payload, source=SOURCE))
+            event_id, timestamp = self._stamp()
+            event = Event(
+                event_type, payload, event_id=event_id, timestamp=timestamp, source=SOURCE
+            )
+            self._bus.publish(event)
         except BaseException:
             contain("The event bus failed to publish %s", event_type)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from threading import RLock
 
-from num_agents.scheduler import _lifetime
+from num_agents.scheduler import _clock_watch, _lifetime
 from num_agents.scheduler._engine import Call, Clock, Details, Engine, TaskIds, default_clock
 from num_agents.scheduler._time import (
     after_ns,
+    bounded_span_ns,
     each,
     many_moments,
     many_seconds,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from num_agents.scheduler._time import Moment, Seconds
     from num_agents.scheduler.events import SupportsPublish
     from num_agents.scheduler.executors import Executor
+    from num_agents.scheduler.forecast import Forecast
     from num_agents.scheduler.outcomes import Outcome
     from num_agents.scheduler.task import ScheduleOptions
     from num_agents.scheduler.testing import VirtualClock
@@ -63,6 +65,9 @@ class Scheduler:
         timezone: The zone of naive datetimes, and of those given out: a tzinfo, "UTC" or "local"
             (default).
         clock: A `VirtualClock`, for tests; by default the system's.
+        catch_up_spread: Seconds or a timedelta: when the scheduler starts, or the machine wakes up
+            or its wall clock is set, what is overdue is spread over this span, in order, instead of
+            being run all at once. None: it is run at once.
 
     Raises:
         TypeError: An argument is of another type.
@@ -77,6 +82,7 @@ class Scheduler:
         history: int = 10_000,
         timezone: tzinfo | str | None = None,
         clock: VirtualClock | None = None,
+        catch_up_spread: Seconds | None = None,
     ) -> None:
         if isinstance(history, bool) or not isinstance(history, int):
             raise TypeError(f"history must be an integer, got {show(history)}")
@@ -84,15 +90,26 @@ class Scheduler:
             raise ValueError(f"history must be at least 0 and below 2**31, got {show(history)}")
         if clock is not None and not isinstance(getattr(clock, "native", None), Clock):
             raise TypeError(f"clock must be a VirtualClock or None, got {show(clock)}")
+        self._virtual_clock: VirtualClock | None = clock or default_clock.get()
         publisher = None
         if event_bus is not None:
             from num_agents.scheduler.events import Publisher  # noqa: PLC0415 - only with a bus
 
-            publisher = Publisher(event_bus)
+            virtual = self._virtual_clock
+            publisher = Publisher(event_bus, _no_stamp if virtual is None else virtual.new_stamp)
         self._publisher = publisher
-        self._virtual_clock: VirtualClock | None = clock or default_clock.get()
+        zone = zone_of(timezone)
+        if timezone is None and self._virtual_clock is not None:
+            zone = self._virtual_clock.zone
         native_clock = Clock() if self._virtual_clock is None else self._virtual_clock.native
-        self._engine = Engine(native_clock, history, zone_of(timezone), publisher)
+        self._engine = Engine(
+            native_clock,
+            history,
+            zone,
+            publisher,
+            None if self._virtual_clock is None else self._virtual_clock.new_instance(),
+            0 if catch_up_spread is None else bounded_span_ns(catch_up_spread, "catch_up_spread"),
+        )
         self._executor = self._make_executor(max_workers)
         self._running = False
         # Reentrant: a handler of the event bus may stop the scheduler that it hears of.
@@ -132,8 +149,9 @@ class Scheduler:
             delay: Run once, so many seconds (or a timedelta) from now.
             args: Positional arguments.
             priority: 0 (first) to 255 (last) among the tasks that are due.
-            options: The other times, `run_at`, `interval`, `cron_expression`, `max_runs`,
-                `start_after`, `end_after`, `timezone`, `fixed_delay`, `first_run`, as in
+            options: The other times, `run_at`, `interval`, `cron_expression`, `calendar_interval`,
+                `rrule`, `any_of`, `exclude`, `max_runs`, `start_after`, `end_after`, `timezone`,
+                `fixed_delay`, `first_run`, `dialect`, `dst`, `jitter`, `window`, as in
                 `TaskSchedule`; how to run, `misfire`, `grace`, `catch_up_limit`,
                 `pause_after_failures`, as in `RunPolicy`; and `kwargs`, `tags`, `metadata`, as in
                 `Task`.
@@ -144,6 +162,7 @@ class Scheduler:
         Raises:
             TypeError: An argument is of another type.
             ValueError: An argument is out of its range, or two contradict each other.
+            InvalidCronError: A ValueError that says where the cron expression is wrong.
             OverflowError: A time lies beyond the year 9999.
         """
         if options:
@@ -160,7 +179,7 @@ class Scheduler:
             task_id = engine.native.schedule(call, args, delay, priority)
         else:
             due = after_ns(engine.clock.now_ns(), delay, "delay")
-            task_id = engine.native.schedule_at(call, args, due, priority, None)
+            task_id = engine.native.schedule_at(call, args, due, priority, None, on_wall=False)
         if self._publisher is not None:
             engine.publish_scheduled(task_id)
         return task_id
@@ -215,7 +234,7 @@ class Scheduler:
         if (delays is None) == (run_ats is None):
             raise ValueError("give either delays or run_ats")
         engine = self._engine
-        now = engine.clock.now_ns()
+        now = engine.clock.axis_ns()
         call = engine.new_call(name, callback)
         arguments = () if args is None else [checked_args(one) for one in each(args, "args")]
         lanes = DEFAULT_PRIORITY if priorities is None else _lanes(priorities)
@@ -306,7 +325,7 @@ class Scheduler:
             due = after_ns(engine.clock.now_ns(), delay, "delay")
         else:
             due = moment_ns(run_at, "run_at", engine.zone)
-        return engine.native.reschedule(task_id, due)
+        return engine.native.reschedule(task_id, due, run_at is not None)
 
     def run_now(self, task_id: str) -> bool:
         """Runs a pending task once more, now. Its schedule does not move, the run is not counted.
@@ -332,10 +351,14 @@ class Scheduler:
             # Before the first run, so that a callback finds the scheduler running.
             self._running = True
             try:
+                self._engine.look_at_clock()
+                self._engine.spread_overdue()
                 self._executor.start()
             except BaseException:
                 self._running = False
                 raise
+        if self._virtual_clock is None:
+            _clock_watch.enter(self)
         if self._publisher is not None:
             self._publisher.publish("scheduler.started")
 
@@ -372,6 +395,7 @@ class Scheduler:
         ended = True
         if was_running:
             # Without the lock: a callback that this waits for may stop the scheduler, too.
+            _clock_watch.leave(self)
             wait = 0.0 if mode == "now" else limit
             ended = self._executor.stop(drain=mode == "drain", timeout=wait)
         report = StopReport.of(self.statistics(), was_running=was_running, ended=ended)
@@ -557,6 +581,31 @@ class Scheduler:
         """What was done so far, and what is to be done."""
         return Statistics(dict(self._engine.native.statistics()), self._engine.native.lateness())
 
+    def forecast(self, horizon: Seconds = 86_400, bucket: Seconds = 3600) -> Forecast:
+        """What is to come: how many runs fall into each stretch of time, without running anything.
+
+        Paused tasks are left out, and so is what callbacks will schedule. A fixed delay is counted
+        as if its runs took no time; of an rrule, what is computed ahead.
+
+        Args:
+            horizon: How far to look: seconds or a timedelta, in whole seconds, at most 366 days.
+            bucket: The length of each stretch, likewise.
+
+        Returns:
+            The forecast; some 4 bytes for each second of the horizon are held meanwhile.
+
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: It is out of its range, or no whole number of seconds.
+        """
+        from num_agents.scheduler.forecast import Forecast, whole_s  # noqa: PLC0415 - rare
+
+        seconds, width = whole_s(horizon, "horizon"), whole_s(bucket, "bucket")
+        engine = self._engine
+        start = engine.clock.now_ns()
+        native = engine.native.forecast(start, seconds)
+        return Forecast(native, start, seconds, width, engine.zone)
+
     def now(self) -> datetime:
         """The present moment by the scheduler's clock, in its time zone."""
         return to_datetime(self._engine.clock.now_ns(), self._engine.zone)
@@ -564,6 +613,14 @@ class Scheduler:
     def _tasks(self, kind: str) -> Iterator[Task]:
         views = map(self.get_task, self._engine.native.task_ids(kind))
         return (task for task in views if task is not None)
+
+    def _look_at_clock(self) -> None:
+        """Follows the system's wall clock, for who watches that."""
+        self._engine.look_at_clock()
+
+    def _follow_wall(self, offset_s: float, reason: str) -> None:
+        """Follows the wall of a virtual clock."""
+        self._engine.follow_wall(offset_s, reason)
 
     def _run_due(self) -> None:
         """Runs what is due, for a virtual clock."""
@@ -585,6 +642,11 @@ class Scheduler:
         state = "running" if self._running else "stopped"
         pending = dict(self._engine.native.statistics())["pending"]
         return f"<Scheduler {state}, {pending} pending>"
+
+
+def _no_stamp() -> tuple[None, None]:
+    """Lets an event find its id and its time itself."""
+    return None, None
 
 
 def _lanes(priorities: Iterable[int]) -> bytes:

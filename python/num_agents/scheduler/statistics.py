@@ -60,6 +60,9 @@ class Statistics:
         failed: Runs that raised.
         missed: Occurrences given up for being late.
         skipped: Occurrences given up because the last run still went on.
+        clock_changes: Times that the wall clock was set, or the machine suspended.
+        rekeyed: Tasks that got another deadline for that.
+        deferred: Overdue tasks that were put off to spread them.
         pending: Tasks that wait for their time or for a worker.
         due: Those of them that the engine has found due and that no worker has taken.
         running: Tasks that a worker runs.
@@ -70,7 +73,9 @@ class Statistics:
 
     __slots__ = (
         "cancelled",
+        "clock_changes",
         "completed",
+        "deferred",
         "due",
         "failed",
         "lateness",
@@ -78,6 +83,7 @@ class Statistics:
         "missed",
         "paused",
         "pending",
+        "rekeyed",
         "running",
         "scheduled",
         "skipped",
@@ -96,6 +102,9 @@ class Statistics:
         self.failed = figures["failed"]
         self.missed = figures["missed"]
         self.skipped = figures["skipped"]
+        self.clock_changes = figures["clock_changes"]
+        self.rekeyed = figures["rekeyed"]
+        self.deferred = figures["deferred"]
         self.pending = figures["pending"]
         self.due = figures["due"]
         self.running = figures["running"]

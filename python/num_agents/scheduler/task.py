@@ -1,4 +1,4 @@
-"""What runs, and when: `Task` and `TaskSchedule`.
+"""What runs: `Task`. When it does is said by `TaskSchedule`.
 
 A `Task` is a description until it is scheduled. From then on it is a view: what it says of status,
 runs and results is looked up when asked for. A million pending tasks are not a million of these.
@@ -9,30 +9,24 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import partial
 
-from num_agents.scheduler._time import (
-    FAR_FUTURE_NS,
-    after_ns,
-    aware,
-    bounded_span_ns,
-    moment_ns,
-    show,
-    span_ns,
-    zone_of,
-)
-from num_agents.scheduler.errors import UnknownTaskError, UnsupportedScheduleError
-from num_agents.scheduler.policy import RunPolicy, count
+from num_agents.scheduler._time import show
+from num_agents.scheduler.errors import UnknownTaskError
+from num_agents.scheduler.policy import RunPolicy
+from num_agents.scheduler.schedule import TaskSchedule
+
+__all__ = ["Task", "TaskSchedule", "TaskStatus", "task_of"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime, tzinfo
-    from typing import Any, Literal, Protocol, TypedDict
+    from typing import Any, Protocol, TypedDict
 
     from num_agents.scheduler._time import Moment, Seconds
+    from num_agents.scheduler.calendar import CalendarInterval, Exclusions
     from num_agents.scheduler.outcomes import TaskInfo
     from num_agents.scheduler.policy import MisfireWord
-
-    FirstRun = Literal["now", "after_interval", "aligned"]
+    from num_agents.scheduler.schedule import DialectWord, DstWord, FirstRun
 
     class ScheduleOptions(TypedDict, total=False):
         """What `Scheduler.schedule` takes beyond the common."""
@@ -46,6 +40,14 @@ if TYPE_CHECKING:
         timezone: tzinfo | str | None
         fixed_delay: bool
         first_run: FirstRun
+        dialect: DialectWord
+        dst: DstWord
+        jitter: Seconds | None
+        window: Seconds | None
+        calendar_interval: CalendarInterval | None
+        rrule: Any
+        any_of: Iterable[TaskSchedule]
+        exclude: Exclusions | None
         misfire: MisfireWord
         grace: Seconds | None
         catch_up_limit: int | None
@@ -61,9 +63,6 @@ if TYPE_CHECKING:
             """What is known of a task; None if it is unknown or forgotten."""
 
 
-FIRST_RUN_WORDS = ("now", "after_interval", "aligned")
-
-
 class TaskStatus(StrEnum):
     """The words for where a task is in life. Each equals its word: `task.status == "pending"`."""
 
@@ -77,168 +76,6 @@ class TaskStatus(StrEnum):
 
 
 _FINAL = frozenset(("completed", "failed", "cancelled", "missed"))
-
-
-class TaskSchedule:
-    """When a task runs.
-
-    Numbers are seconds; a timedelta does wherever a span is meant, an ISO-8601 string wherever a
-    datetime is. Without any time the task is due at once.
-
-    Args:
-        interval: Run again and again, this long apart, at a fixed rate: run k is due at exactly
-            first + k * interval, and a late run does not move the grid.
-        max_runs: Start at most so many runs; failed ones count.
-        start_after: Not before this moment; the first run of an interval is due then.
-        end_after: Not after this moment, which is itself allowed; judged by the due time.
-        run_at: Run once, at this moment; in the past means at once.
-        delay: Run once, so long after it is scheduled.
-        cron_expression: Refused in this version, never misread as something else.
-        timezone: The zone of naive datetimes here: a tzinfo, "UTC" or "local". By default the
-            scheduler's.
-        fixed_delay: Count the interval from the end of each run instead of keeping a grid.
-        first_run: The first run of an interval without a future `start_after`: `"now"`,
-            `"after_interval"`, or `"aligned"` to multiples of the interval since 1970.
-
-    Raises:
-        TypeError: An argument is of another type.
-        ValueError: An argument is out of its range, or two contradict each other.
-        OverflowError: A time lies beyond the year 9999.
-        UnsupportedScheduleError: A cron expression.
-    """
-
-    __slots__ = (
-        "cron_expression",
-        "delay",
-        "end_after",
-        "first_run",
-        "fixed_delay",
-        "interval",
-        "max_runs",
-        "run_at",
-        "start_after",
-        "timezone",
-    )
-
-    def __init__(
-        self,
-        *,
-        interval: Seconds | None = None,
-        max_runs: int | None = None,
-        start_after: Moment | None = None,
-        end_after: Moment | None = None,
-        run_at: Moment | None = None,
-        delay: Seconds | None = None,
-        cron_expression: str | None = None,
-        timezone: tzinfo | str | None = None,
-        fixed_delay: bool = False,
-        first_run: FirstRun = "now",
-    ) -> None:
-        if cron_expression is not None:
-            raise UnsupportedScheduleError(
-                f"cron_expression: this version has no calendar, got {show(cron_expression)}"
-            )
-        if run_at is not None and delay is not None:
-            raise ValueError("run_at and delay both say when to run once: give one of them")
-        if interval is not None and not (run_at is None and delay is None):
-            raise ValueError("interval repeats, run_at and delay do not: give one of them")
-        if first_run not in FIRST_RUN_WORDS:
-            words = ", ".join(map(repr, FIRST_RUN_WORDS))
-            raise ValueError(f"first_run must be one of {words}, got {show(first_run)}")
-        if not isinstance(fixed_delay, bool):
-            raise TypeError(f"fixed_delay must be a bool, got {show(fixed_delay)}")
-        if fixed_delay and interval is None:
-            raise ValueError("fixed_delay counts an interval from completion: give an interval")
-        zone = zone_of(timezone)
-        for argument, moment in (
-            ("run_at", run_at),
-            ("start_after", start_after),
-            ("end_after", end_after),
-        ):
-            if moment is not None:
-                aware(moment, argument, zone)
-        if delay is not None:
-            after_ns(0, delay, "delay")
-        if interval is not None:
-            span_ns(interval, "interval", positive=True)
-        self.interval = interval
-        self.max_runs = count(max_runs, "max_runs")
-        self.start_after = start_after
-        self.end_after = end_after
-        self.run_at = run_at
-        self.delay = delay
-        self.cron_expression = cron_expression
-        self.timezone = timezone
-        self.fixed_delay = fixed_delay
-        self.first_run = first_run
-
-    def first_due_ns(self, now_ns: int, zone: tzinfo | None) -> int:
-        """When the first run is due, in nanoseconds since 1970, if scheduled at `now_ns`.
-
-        Args:
-            now_ns: The moment of scheduling.
-            zone: The scheduler's time zone, for naive datetimes of a schedule without one.
-
-        Raises:
-            ValueError: It lies after `end_after`: the task would never run.
-            OverflowError: It lies beyond the year 9999.
-        """
-        zone = self._zone(zone)
-        base = now_ns
-        if self.start_after is not None:
-            base = max(base, moment_ns(self.start_after, "start_after", zone))
-        if self.run_at is not None:
-            due = moment_ns(self.run_at, "run_at", zone)
-            # A moment that has passed stays what it was, so that the run knows how late it is.
-            due = due if self.start_after is None else max(due, base)
-        elif self.delay is not None:
-            due = max(after_ns(now_ns, self.delay, "delay"), base)
-        else:
-            due = self._first_of_interval(base)
-        end = self.end_ns(zone)
-        if end is not None and due > end:
-            raise ValueError(
-                f"end_after comes before the first run, got {show(self.end_after)}: "
-                "the task would never run"
-            )
-        return due
-
-    def end_ns(self, zone: tzinfo | None) -> int | None:
-        """The last moment at which a run may be due, in nanoseconds since 1970."""
-        if self.end_after is None:
-            return None
-        return moment_ns(self.end_after, "end_after", self._zone(zone))
-
-    def _zone(self, default: tzinfo | None) -> tzinfo | None:
-        """The zone of naive datetimes; None for the system's."""
-        return default if self.timezone is None else zone_of(self.timezone)
-
-    def _first_of_interval(self, base: int) -> int:
-        if self.interval is None or self.first_run == "now":
-            return base
-        interval = bounded_span_ns(self.interval, "interval", positive=True)
-        if self.first_run == "after_interval":
-            return after_ns(base, self.interval, "interval")
-        return min(-(-base // interval) * interval, FAR_FUTURE_NS)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What was said, by name, with moments and spans as they were given."""
-        return {name: getattr(self, name) for name in sorted(self.__slots__)}
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, TaskSchedule):
-            return NotImplemented
-        return self.to_dict() == other.to_dict()
-
-    __hash__ = None  # type: ignore[assignment]  # mutable data is no key
-
-    def __repr__(self) -> str:
-        said = ", ".join(
-            f"{name}={value!r}"
-            for name, value in self.to_dict().items()
-            if value is not None and value is not False and (name, value) != ("first_run", "now")
-        )
-        return f"TaskSchedule({said})"
 
 
 class Task:
@@ -419,7 +256,7 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
     return Task(name, callback, schedule, args, policy=policy, **picked(_TASK_WORDS))
 
 
-_SCHEDULE_WORDS = frozenset(TaskSchedule.__slots__) - {"delay"}
+_SCHEDULE_WORDS = frozenset(TaskSchedule.WORDS) - {"delay"}
 _POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
 _TASK_WORDS = frozenset(("kwargs", "tags", "metadata"))
 

@@ -8,19 +8,28 @@
 //! a slot is handed over in two steps: [`Engine::reserve`] before [`Engine::arm`], so that the
 //! outside is ready before a worker can take the task; and [`Engine::release`] after the task has
 //! ended, so that the slot is not reused before the outside has let go.
+//!
+//! # Two kinds of time
+//!
+//! The engine lives on an axis that never steps. The wall clock does: at any time it shows the axis
+//! plus an offset. A task *on the wall clock* keeps its moments as the wall shows them, and a
+//! deadline on the axis that follows from the offset; when the wall is set,
+//! [`Engine::set_wall_offset`] and [`Engine::rekey`] compute the deadlines anew. All other tasks
+//! don't notice. What is told to the outside is always the wall's time.
 
 use crate::chunks::{ChunkPool, Entry};
 use crate::front::Front;
 use crate::history::{Ended, Ending, History};
 use crate::id::TaskId;
+use crate::load::Load;
 use crate::plan::{Plan, Plans};
 use crate::ready::ReadyQueue;
-use crate::recurrence::{Recurrence, Verdict};
+use crate::recurrence::{Occurrences, Recurrence, Repeat, Verdict};
 use crate::segments::NIL;
-use crate::slab::{ListId, Slab};
+use crate::slab::{ListId, ON_WALL, Record, Slab};
 use crate::state::{Event, State};
 use crate::stats::{Counters, LatenessHistogram};
-use crate::time::{NEVER, Nanos};
+use crate::time::{FAR_FUTURE, NEVER, Nanos, after};
 use crate::wheel::{Budget, Wheel};
 
 /// Entries that one call of [`Engine::advance`] should touch, for a lock hold below 0.2 ms.
@@ -40,6 +49,14 @@ pub struct Engine {
     counters: Counters,
     lateness: LatenessHistogram,
     gauges: Gauges,
+    load: Load,
+    /// What the wall shows beyond the axis, now and before it was set last: by the parity of
+    /// `clock_changes`.
+    wall_offsets: [i64; 2],
+    /// The slot from which on deadlines are still those of the former offset.
+    rekeyed_to: Option<u32>,
+    /// What jitter is drawn from, beside the task and the moment.
+    seed: u64,
     next_sequence: u64,
     next_stamp: u32,
 }
@@ -109,8 +126,10 @@ pub struct TaskView {
     pub state: State,
     /// Its priority.
     pub priority: u8,
-    /// When it is due next; of a running task, when this run was due.
+    /// The nominal time of its next occurrence; of a running task, of this run.
     pub nominal: Nanos,
+    /// When that is due, which jitter and a window may put off.
+    pub due: Nanos,
     /// When its last run started.
     pub started: Option<Nanos>,
     /// When its last run ended.
@@ -140,9 +159,18 @@ impl Engine {
             counters: Counters::default(),
             lateness: LatenessHistogram::default(),
             gauges: Gauges::default(),
+            load: Load::default(),
+            wall_offsets: [0; 2],
+            rekeyed_to: None,
+            seed: 0,
             next_sequence: 0,
             next_stamp: 0,
         }
+    }
+
+    /// Sets what jitter is drawn from, beside the task and the moment.
+    pub const fn set_seed(&mut self, seed: u64) {
+        self.seed = seed;
     }
 
     // ---- slots ---------------------------------------------------------------------------
@@ -177,7 +205,8 @@ impl Engine {
 
     /// Schedules a task in a reserved slot: due at `nominal`, at once if that has passed. O(1).
     ///
-    /// `None` if the slot is not reserved, or retired because its generations are used up.
+    /// `nominal` is a moment of the wall if the recurrence says so, else one of the axis. `None` if
+    /// the slot is not reserved, or retired because its generations are used up.
     #[inline]
     pub fn arm(
         &mut self,
@@ -186,19 +215,33 @@ impl Engine {
         priority: u8,
         recurrence: Option<&Recurrence>,
     ) -> Option<TaskId> {
-        let record = self.slab.get(slot)?;
-        let state = record.state.after(Event::Arm)?;
+        let state = self.slab.get(slot)?.state.after(Event::Arm)?;
         let sequence = self.draw_sequence();
         let record = &mut self.slab[slot];
         record.state = state;
         record.priority = priority;
+        let mut deadline = nominal;
         if recurrence.is_some() || nominal < self.now {
-            self.attach_plan(slot, nominal, sequence, recurrence.copied());
+            self.attach_plan(slot, nominal, sequence, recurrence.cloned());
+            deadline = self.deadline(slot, nominal);
         }
-        self.enlist(slot, nominal.max(self.now), sequence);
+        self.enlist(slot, deadline.max(self.now), sequence);
         self.counters.scheduled += 1;
         self.gauges.pending += 1;
         Some(self.slab.id(slot))
+    }
+
+    /// Schedules a one-shot on the wall clock in a reserved slot, as [`Engine::arm`] does. O(1).
+    #[inline]
+    pub fn arm_on_wall(&mut self, slot: u32, wall: Nanos, priority: u8) -> Option<TaskId> {
+        let nominal = self.to_axis(wall);
+        if nominal < self.now || nominal == FAR_FUTURE {
+            let recurrence = Recurrence { on_wall: true, ..Recurrence::default() };
+            return self.arm(slot, wall, priority, Some(&recurrence));
+        }
+        let id = self.arm(slot, nominal, priority, None)?;
+        self.slab[slot].plan = ON_WALL[self.wall_parity()];
+        Some(id)
     }
 
     /// Reserves and arms in one step, for callers that keep nothing by slot. O(1).
@@ -286,15 +329,19 @@ impl Engine {
         true
     }
 
-    /// Gives a task another time; the id stays. A recurring task goes on from there. O(1).
+    /// Gives a task another time, of the wall; the id stays. A recurring task goes on from there.
+    /// O(1).
     ///
-    /// A task that runs now is armed for that time when the run ends, be it a one-shot.
-    pub fn reschedule(&mut self, id: TaskId, nominal: Nanos) -> bool {
+    /// A task that runs now is armed for that time when the run ends, be it a one-shot. A one-shot
+    /// is on the wall clock from then on if `on_wall` says so; a recurring task stays where it is.
+    pub fn reschedule(&mut self, id: TaskId, wall: Nanos, on_wall: bool) -> bool {
         let Some(slot) = self.slab.resolve(id) else { return false };
         let state = self.slab[slot].state;
         let Some(after) = state.after(Event::Reschedule) else { return false };
+        let axis = self.to_axis(wall);
         if state.is_running() {
             let plan = self.plan_of(slot);
+            let nominal = plan.retimed(wall, axis, on_wall);
             plan.next = Some(nominal);
             // It is a new time now, no longer the one that a run by hand has put off.
             plan.by_hand = false;
@@ -305,21 +352,39 @@ impl Engine {
             self.delist(slot, state);
         }
         let sequence = self.draw_sequence();
+        let kind = if on_wall { ON_WALL[self.wall_parity()] } else { NIL };
         let record = &mut self.slab[slot];
         record.state = after;
         record.sequence = sequence;
-        record.deadline = nominal;
-        if record.plan != NIL {
-            let plan = &mut self.plans[record.plan];
+        let mut nominal = axis;
+        if let Some(plan) = record.planned() {
+            let plan = &mut self.plans[plan];
+            nominal = plan.retimed(wall, axis, on_wall);
             plan.sequence = sequence;
             plan.nominal = nominal;
             plan.next = None;
             plan.by_hand = false;
+        } else {
+            record.plan = kind;
         }
+        record.deadline = nominal;
         if state != State::Paused {
             self.rearm(slot, nominal);
         }
         true
+    }
+
+    /// Gives a task on a calendar another one, which goes on where that ends. Returns the former, if
+    /// there was one. O(1).
+    pub fn replace_calendar(&mut self, id: TaskId, repeat: &Repeat) -> Option<Repeat> {
+        let slot = self.slab.resolve(id)?;
+        let plan = &mut self.plans[self.slab[slot].planned()?];
+        match (&plan.recurrence.repeat, repeat) {
+            (Repeat::Calendar(_), Repeat::Calendar(_)) => {
+                Some(std::mem::replace(&mut plan.recurrence.repeat, repeat.clone()))
+            }
+            _ => None,
+        }
     }
 
     /// Runs a pending task once more, now; its schedule does not move and the run does not count.
@@ -330,14 +395,15 @@ impl Engine {
         if !matches!(state, State::Pending | State::Ready) {
             return false;
         }
-        let (nominal, now) = (self.nominal(slot), self.now);
+        let now = self.now;
+        let wall = self.to_wall(now);
         let plan = self.plan_of(slot);
         if plan.by_hand {
             return false;
         }
         plan.by_hand = true;
-        plan.next = Some(nominal);
-        plan.nominal = now;
+        plan.next = Some(plan.nominal);
+        plan.nominal = if plan.recurrence.on_wall { wall } else { now };
         self.delist(slot, state);
         self.slab[slot].step(Event::Reschedule);
         let sequence = self.draw_sequence();
@@ -399,7 +465,7 @@ impl Engine {
     pub fn take(&mut self) -> Option<Taken> {
         let entry = self.ready.pop(&mut self.pool, &self.slab)?;
         let record = &mut self.slab[entry.slot];
-        if record.plan != NIL {
+        if record.planned().is_some() {
             return Some(self.take_planned(entry.slot));
         }
         record.step(Event::Take);
@@ -425,7 +491,7 @@ impl Engine {
         } else {
             self.counters.completed += 1;
         }
-        let next = if record.plan == NIL { (None, 0) } else { self.next_occurrence(slot) };
+        let next = if record.planned().is_none() { (None, 0) } else { self.next_occurrence(slot) };
         self.gauges.running -= 1;
         match (next, state.after(Event::Continue)) {
             ((Some(nominal), skipped), Some(after)) => {
@@ -475,16 +541,17 @@ impl Engine {
         self.slab.get(slot)?.state.is_task().then(|| self.slab.id(slot))
     }
 
-    /// What is known of a live task. O(1).
+    /// What is known of a live task; moments are those of the wall. O(1).
     pub fn view(&self, id: TaskId) -> Option<TaskView> {
         let slot = self.slab.resolve(id)?;
         let record = &self.slab[slot];
         let running = record.state.is_running();
-        let started = running.then_some(record.sequence);
+        let started = running.then_some(record.sequence).map(|axis| self.to_wall(axis));
         let mut view = TaskView {
             state: record.state,
             priority: record.priority,
-            nominal: self.nominal(slot),
+            nominal: self.nominal_on_wall(slot),
+            due: self.due_on_wall(slot),
             started,
             ended: None,
             runs: u64::from(running),
@@ -492,10 +559,10 @@ impl Engine {
             missed_by_run: 0,
             skipped: 0,
         };
-        if record.plan != NIL {
-            let plan = &self.plans[record.plan];
-            view.started = started.or(plan.started);
-            view.ended = plan.ended;
+        if let Some(plan) = record.planned() {
+            let plan = &self.plans[plan];
+            view.started = started.or(plan.started.map(|axis| self.to_wall(axis)));
+            view.ended = plan.ended.map(|axis| self.to_wall(axis));
             view.runs = plan.runs;
             view.missed = plan.missed;
             view.missed_by_run = plan.missed_by_run;
@@ -525,6 +592,40 @@ impl Engine {
             let record = self.slab.get(slot)?;
             record.state.is_task().then(|| (self.slab.id(slot), record.state))
         })
+    }
+
+    /// The slots that hold tasks, from one on, at most so many slots of them.
+    pub(crate) fn occupied(
+        &self,
+        from: u32,
+        slots: u32,
+    ) -> impl Iterator<Item = (u32, State)> + '_ {
+        (from..from.saturating_add(slots)).filter_map(|slot| {
+            let state = self.slab.get(slot)?.state;
+            state.is_task().then_some((slot, state))
+        })
+    }
+
+    /// What a forecast has to know of the task in a slot; moments are those of the wall.
+    pub(crate) fn coming(&self, slot: u32) -> Option<Coming<'_>> {
+        let record = self.slab.get(slot)?;
+        let mut coming = Coming {
+            recurrence: None,
+            nominal: self.nominal_on_wall(slot),
+            end: FAR_FUTURE,
+            runs: 0,
+            place: 0,
+            seed: self.seed_of(slot),
+        };
+        if let Some(plan) = record.planned() {
+            let plan = &self.plans[plan];
+            let end = plan.recurrence.end;
+            coming.recurrence = Some(&plan.recurrence);
+            coming.end = if plan.recurrence.on_wall { end } else { self.to_wall(end) };
+            coming.runs = plan.runs;
+            coming.place = plan.place;
+        }
+        Some(coming)
     }
 
     /// Whether a pending task is due by `now`, be it ready or not yet moved there. O(1).
@@ -561,6 +662,7 @@ impl Engine {
             + self.plans.bytes()
             + self.pool.bytes()
             + self.front.bytes()
+            + self.load.bytes()
             + self.history.bytes()
     }
 
@@ -625,25 +727,208 @@ impl Engine {
         self.ready.push(record.priority, entry, &mut self.pool);
     }
 
+    // ---- wall and axis -------------------------------------------------------------------
+
+    const fn wall_parity(&self) -> usize {
+        (self.counters.clock_changes & 1) as usize
+    }
+
+    /// What the wall shows at a moment of the axis.
+    fn to_wall(&self, axis: Nanos) -> Nanos {
+        shift(axis, self.wall_offsets[self.wall_parity()])
+    }
+
+    /// When the wall shows a moment, as things are.
+    pub fn to_axis(&self, wall: Nanos) -> Nanos {
+        shift(wall, self.wall_offsets[self.wall_parity()].saturating_neg())
+    }
+
+    /// Now, on the clock that a plan keeps.
+    fn now_of(&self, plan: &Plan) -> Nanos {
+        if plan.recurrence.on_wall { self.to_wall(self.now) } else { self.now }
+    }
+
+    fn occurrences(&self, slot: u32, plan: u32) -> Occurrences<'_> {
+        self.plans[plan].occurrences(self.seed_of(slot))
+    }
+
+    fn seed_of(&self, slot: u32) -> u64 {
+        self.seed ^ self.slab.id(slot).to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
+    /// When the occurrence of a planned task is due, on the axis.
+    fn deadline(&self, slot: u32, nominal: Nanos) -> Nanos {
+        let Some(plan) = self.slab[slot].planned() else { return nominal };
+        let plan = &self.plans[plan];
+        // A run by hand, or a time asked for, is due when it says.
+        let due =
+            if plan.by_hand { nominal } else { plan.occurrences(self.seed_of(slot)).due(nominal) };
+        if plan.recurrence.on_wall { self.to_axis(due) } else { due }
+    }
+
+    /// The nominal time of the next occurrence, or of the run under way, as the wall shows it.
+    fn nominal_on_wall(&self, slot: u32) -> Nanos {
+        let record = &self.slab[slot];
+        match record.planned() {
+            Some(plan) => {
+                let plan = &self.plans[plan];
+                let nominal =
+                    if record.state.is_running() { record.deadline } else { plan.nominal };
+                if plan.recurrence.on_wall { nominal } else { self.to_wall(nominal) }
+            }
+            None => shift(record.deadline, self.offset_of(record)),
+        }
+    }
+
+    /// When the next occurrence is due, or the run under way was, as the wall shows it.
+    fn due_on_wall(&self, slot: u32) -> Nanos {
+        let nominal = self.nominal_on_wall(slot);
+        let Some(plan) = self.slab[slot].planned() else { return nominal };
+        let plan = &self.plans[plan];
+        if plan.recurrence.on_wall {
+            return plan.occurrences(self.seed_of(slot)).due(nominal);
+        }
+        let axis = self.to_axis(nominal);
+        after(nominal, plan.occurrences(self.seed_of(slot)).due(axis) - axis)
+    }
+
+    /// What the wall showed beyond the axis when a plain one-shot was keyed last.
+    fn offset_of(&self, record: &Record) -> i64 {
+        let former = record.plan == ON_WALL[1 - self.wall_parity()];
+        self.wall_offsets[if former { 1 - self.wall_parity() } else { self.wall_parity() }]
+    }
+
+    /// Takes note that the wall clock was set: [`Engine::rekey`] must follow, until it is done. O(1),
+    /// unless the last such call has not been followed to the end.
+    pub fn set_wall_offset(&mut self, offset: i64) {
+        while !self.rekey(u32::MAX) {}
+        self.counters.clock_changes += 1;
+        let parity = self.wall_parity();
+        self.wall_offsets[parity] = offset;
+        self.rekeyed_to = Some(0);
+    }
+
+    /// What the wall shows beyond the axis, in nanoseconds.
+    pub fn wall_offset(&self) -> i64 {
+        self.wall_offsets[self.wall_parity()]
+    }
+
+    /// Computes the deadlines of tasks on the wall clock anew, in about so many slots. Returns
+    /// whether all of it is done: if not, call again. O(budget).
+    pub fn rekey(&mut self, budget: u32) -> bool {
+        let Some(from) = self.rekeyed_to else { return true };
+        let until = from.saturating_add(budget);
+        for slot in from..until {
+            if u64::from(slot) >= self.slab.limit() {
+                self.rekeyed_to = None;
+                return true;
+            }
+            self.rekey_slot(slot);
+        }
+        self.rekeyed_to = Some(until);
+        false
+    }
+
+    fn rekey_slot(&mut self, slot: u32) {
+        let parity = self.wall_parity();
+        let Some(record) = self.slab.get(slot) else { return };
+        let (state, former, plan) = (record.state, record.deadline, record.planned());
+        if !state.is_task() {
+            return;
+        }
+        let deadline = match plan {
+            Some(plan) if self.plans[plan].recurrence.on_wall => {
+                if state.is_running() || state == State::Paused {
+                    return;
+                }
+                self.deadline(slot, self.plans[plan].nominal).max(self.now)
+            }
+            None if record.plan == ON_WALL[1 - parity] => {
+                let wall = shift(former, self.wall_offsets[1 - parity]);
+                let nominal = self.to_axis(wall);
+                if !state.is_running() && nominal < self.now {
+                    // It has been due for a while: a plan tells since when.
+                    self.plan_of(slot);
+                    self.now
+                } else {
+                    let record = &mut self.slab[slot];
+                    record.plan = ON_WALL[parity];
+                    if state.is_running() || state == State::Paused {
+                        record.deadline = nominal;
+                        return;
+                    }
+                    nominal
+                }
+            }
+            _ => return,
+        };
+        self.counters.rekeyed += 1;
+        if state == State::Paused || deadline == former {
+            return;
+        }
+        let sequence = self.slab[slot].sequence;
+        self.delist(slot, state);
+        self.slab[slot].step(Event::Reschedule);
+        self.enlist(slot, deadline, sequence);
+    }
+
+    // ---- storms --------------------------------------------------------------------------
+
+    /// Spreads what is ready now over a span, in order, for [`Engine::defer`]. O(1).
+    pub fn pace(&self, span: Nanos) -> Pace {
+        let left = self.ready.live();
+        Pace { left, from: self.now, gap: span / left.max(1), next: self.now }
+    }
+
+    /// Puts off what is ready, as a pace says, in about so many tasks. Returns whether all of it is
+    /// done: if not, call again. Nominal times stay. O(budget).
+    pub fn defer(&mut self, pace: &mut Pace, budget: u32) -> bool {
+        for _ in 0..budget {
+            if pace.left == 0 {
+                return true;
+            }
+            let Some(entry) = self.ready.pop(&mut self.pool, &self.slab) else { return true };
+            let (slot, overdue) = (entry.slot, entry.deadline <= pace.from);
+            let mut deadline = entry.deadline;
+            if overdue {
+                self.plan_of(slot);
+                deadline = pace.next;
+                pace.next = after(pace.next, pace.gap);
+                pace.left -= 1;
+                self.counters.deferred += 1;
+            }
+            let sequence = self.slab[slot].sequence;
+            self.slab[slot].step(Event::Reschedule);
+            self.enlist(slot, deadline, sequence);
+            if !overdue {
+                // Due after the storm began: it goes back to where it was.
+                return true;
+            }
+        }
+        pace.left == 0
+    }
+
+    // ---- arming --------------------------------------------------------------------------
+
     /// Arms a task for a nominal time that may have passed.
     ///
     /// Its place among equals is that of its scheduling; but what is overdue already when it is
     /// armed goes behind those that are due by now, or it would overtake what was released.
     fn rearm(&mut self, slot: u32, nominal: Nanos) {
-        let overdue = nominal <= self.now;
-        if nominal < self.now {
-            self.plan_of(slot);
-        }
-        let plan = self.slab[slot].plan;
-        let mut sequence = self.slab[slot].sequence;
-        if plan != NIL {
+        let deadline = self.deadline(slot, nominal);
+        let record = &self.slab[slot];
+        let mut sequence = record.sequence;
+        if let Some(plan) = record.planned() {
             self.plans[plan].nominal = nominal;
             sequence = self.plans[plan].sequence;
+        } else if deadline < self.now {
+            // The plan keeps since when it has been due.
+            self.plan_of(slot);
         }
-        if overdue {
+        if deadline <= self.now {
             sequence = self.draw_sequence();
         }
-        self.enlist(slot, nominal.max(self.now), sequence);
+        self.enlist(slot, deadline.max(self.now), sequence);
     }
 
     /// Keeps the next nominal time of a task that is paused.
@@ -656,9 +941,10 @@ impl Engine {
         record.sequence = sequence;
     }
 
+    /// The nominal time of the next occurrence, on the clock that the task keeps.
     fn nominal(&self, slot: u32) -> Nanos {
         let record = &self.slab[slot];
-        if record.plan == NIL { record.deadline } else { self.plans[record.plan].nominal }
+        record.planned().map_or(record.deadline, |plan| self.plans[plan].nominal)
     }
 
     fn attach_plan(
@@ -669,20 +955,35 @@ impl Engine {
         recurrence: Option<Recurrence>,
     ) {
         // Plans never outnumber slots.
-        let Some(plan) = self.plans.allocate() else { unreachable!("more plans than slots") };
-        self.plans[plan] = Plan::new(recurrence.unwrap_or_default(), nominal, sequence);
-        self.slab[slot].plan = plan;
+        let Some(number) = self.plans.allocate() else { unreachable!("more plans than slots") };
+        let mut plan = Plan::new(recurrence.unwrap_or_default(), nominal, sequence);
+        self.slab[slot].plan = number;
+        let seed = self.seed_of(slot);
+        if plan.recurrence.window > 0 {
+            plan.place = self.load.place(nominal, plan.recurrence.window, seed);
+        }
+        if matches!(plan.recurrence.repeat, Repeat::FixedRate(_) | Repeat::Calendar(_)) {
+            let due = plan.occurrences(seed).due(nominal);
+            plan.load = Some(self.load.add(due));
+        }
+        self.plans[number] = plan;
     }
 
     /// The plan of a task; a plain one-shot gets one that says the same.
     fn plan_of(&mut self, slot: u32) -> &mut Plan {
-        if self.slab[slot].plan == NIL {
+        if self.slab[slot].planned().is_none() {
             let record = &self.slab[slot];
-            let (deadline, running) = (record.deadline, record.state.is_running());
-            let sequence = if running { self.draw_sequence() } else { record.sequence };
-            self.attach_plan(slot, deadline, sequence, None);
+            let (mut nominal, running) = (record.deadline, record.state.is_running());
+            let recurrence = Recurrence { on_wall: record.plan != NIL, ..Recurrence::default() };
+            if recurrence.on_wall {
+                nominal = shift(nominal, self.offset_of(record));
+            }
+            let started = record.sequence;
+            let sequence = if running { self.draw_sequence() } else { started };
+            self.attach_plan(slot, nominal, sequence, Some(recurrence));
+            let plan = self.slab[slot].plan;
             if running {
-                let (plan, started) = (self.slab[slot].plan, self.slab[slot].sequence);
+                self.slab[slot].deadline = nominal;
                 self.plans[plan].runs = 1;
                 self.plans[plan].started = Some(started);
             }
@@ -702,25 +1003,29 @@ impl Engine {
     fn take_planned(&mut self, slot: u32) -> Taken {
         let now = self.now;
         let id = self.slab.id(slot);
-        let plan = &mut self.plans[self.slab[slot].plan];
-        let due = plan.nominal;
+        let number = self.slab[slot].plan;
+        let plan = &self.plans[number];
+        let (due, local_now) = (plan.nominal, self.now_of(plan));
         let verdict = if plan.by_hand {
             Verdict::Run { nominal: due, missed: 0 }
         } else {
-            plan.recurrence.judge(due, now)
+            self.occurrences(slot, number).judge(due, local_now)
         };
         match verdict {
             Verdict::Run { nominal, missed } => {
-                plan.start(nominal, missed, now);
+                let lateness = now.saturating_sub(self.deadline(slot, nominal));
+                self.plans[number].start(nominal, missed, now);
                 self.counters.missed += missed;
                 let record = &mut self.slab[slot];
                 record.step(Event::Take);
                 record.deadline = nominal;
                 record.sequence = now;
-                self.count_start(now - nominal);
+                self.count_start(lateness);
                 Taken::Run(slot)
             }
             Verdict::Miss { missed, next } => {
+                let nominal = self.nominal_on_wall(slot);
+                let plan = &mut self.plans[number];
                 plan.missed += missed;
                 plan.missed_since_run += missed;
                 self.counters.missed += missed;
@@ -735,7 +1040,7 @@ impl Engine {
                         Some(self.end(slot, Ending::Missed))
                     }
                 };
-                Taken::Missed(Missed { id, nominal: due, missed, place })
+                Taken::Missed(Missed { id, nominal, missed, place })
             }
         }
     }
@@ -743,20 +1048,28 @@ impl Engine {
     /// What follows the run of a planned task that ends now.
     fn next_occurrence(&mut self, slot: u32) -> (Option<Nanos>, u64) {
         let record = &self.slab[slot];
-        let (nominal, started) = (record.deadline, record.sequence);
-        let plan = &mut self.plans[record.plan];
+        let (nominal, started, number) = (record.deadline, record.sequence, record.plan);
+        let sequence = self.next_sequence + 1;
+        let seed = self.seed_of(slot);
+        let on_wall = self.plans[number].recurrence.on_wall;
+        let (started, ended) = if on_wall {
+            (self.to_wall(started), self.to_wall(self.now))
+        } else {
+            (started, self.now)
+        };
+        let plan = &mut self.plans[number];
         plan.ended = Some(self.now);
         let by_hand = std::mem::take(&mut plan.by_hand);
         let given = plan.next.take();
         let (next, skipped) = match given {
             _ if plan.runs >= plan.recurrence.max_runs => (None, 0),
-            Some(candidate) if by_hand => plan.recurrence.resume(candidate, started, self.now),
+            Some(candidate) if by_hand => plan.occurrences(seed).resume(candidate, started, ended),
             Some(rescheduled) => {
-                plan.sequence = self.next_sequence + 1;
-                self.next_sequence += 1;
+                plan.sequence = sequence;
+                self.next_sequence = sequence;
                 (Some(rescheduled), 0)
             }
-            None => plan.recurrence.next(nominal, started, self.now),
+            None => plan.occurrences(seed).next(nominal, started, ended),
         };
         plan.skipped += skipped;
         (next, skipped)
@@ -776,7 +1089,7 @@ impl Engine {
     /// Ends a task that is in no list: its id is unknown from here on, its slot reserved.
     #[inline]
     fn end(&mut self, slot: u32, ending: Ending) -> u32 {
-        let nominal = self.nominal(slot);
+        let nominal = self.nominal_on_wall(slot);
         let id = self.slab.id(slot);
         let record = &self.slab[slot];
         let running = record.state.is_running();
@@ -784,21 +1097,53 @@ impl Engine {
             id,
             ending,
             priority: record.priority,
-            nominal: if running { record.deadline } else { nominal },
+            nominal,
             started: running.then_some(record.sequence),
             ended: running.then_some(self.now),
             runs: u64::from(running),
             missed: 0,
         };
-        if record.plan != NIL {
-            let plan = &self.plans[record.plan];
+        if let Some(number) = record.planned() {
+            let plan = &mut self.plans[number];
             ended.started = ended.started.or(plan.started);
             ended.ended = ended.ended.or(plan.ended);
             ended.runs = plan.runs;
             ended.missed = if running { plan.missed_by_run } else { plan.missed_since_run };
-            self.plans.free(record.plan);
+            if let Some(second) = plan.load {
+                self.load.remove(second);
+            }
+            // A calendar that others share is not kept by a task that has ended.
+            plan.recurrence = Recurrence::default();
+            self.plans.free(number);
         }
+        ended.started = ended.started.map(|axis| self.to_wall(axis));
+        ended.ended = ended.ended.map(|axis| self.to_wall(axis));
         self.slab[slot].end_tenancy();
         self.history.record(ended)
     }
+}
+
+/// What a forecast has to know of a task.
+pub(crate) struct Coming<'a> {
+    pub(crate) recurrence: Option<&'a Recurrence>,
+    pub(crate) nominal: Nanos,
+    pub(crate) end: Nanos,
+    pub(crate) runs: u64,
+    pub(crate) place: Nanos,
+    pub(crate) seed: u64,
+}
+
+/// A pace at which overdue work is let through: see [`Engine::pace`].
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    left: u64,
+    /// What was due by then is spread.
+    from: Nanos,
+    gap: Nanos,
+    next: Nanos,
+}
+
+/// A moment moved by a span in either direction, within the axis; what is beyond its end stays so.
+fn shift(moment: Nanos, by: i64) -> Nanos {
+    if moment >= FAR_FUTURE { moment } else { moment.saturating_add_signed(by).min(FAR_FUTURE) }
 }

@@ -43,9 +43,11 @@
 pub mod calendar;
 mod chunks;
 mod engine;
+mod forecast;
 mod front;
 mod history;
 mod id;
+mod load;
 mod plan;
 mod ready;
 mod recurrence;
@@ -58,10 +60,13 @@ mod time;
 mod wait;
 mod wheel;
 
-pub use engine::{ADVANCE_BUDGET, Cancelled, Completion, Engine, Gauges, Missed, Taken, TaskView};
+pub use engine::{
+    ADVANCE_BUDGET, Cancelled, Completion, Engine, Gauges, Missed, Pace, Taken, TaskView,
+};
+pub use forecast::Forecast;
 pub use history::{Ended, Ending};
 pub use id::{LAST_GENERATION, TaskId};
-pub use recurrence::{Misfire, Recurrence, Repeat, Verdict};
+pub use recurrence::{Misfire, Occurrences, Recurrence, Repeat, Verdict};
 pub use state::{Event, State, TRANSITIONS};
 pub use stats::{Counters, LatenessHistogram};
 pub use time::{

@@ -3,14 +3,18 @@
 //! A plain one-shot has none. A recurring task has one for life; so has a one-shot with a grace, or
 //! one whose time had passed when it was scheduled.
 
-use crate::recurrence::Recurrence;
+use crate::recurrence::{Occurrences, Recurrence, Repeat};
 use crate::segments::{Item, NIL, Segments};
 use crate::time::Nanos;
 
-/// Timing and progress of one task.
+/// Timing and progress of one task. Moments of a task on the wall clock are those of the wall.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) recurrence: Recurrence,
+    /// How much its occurrences are put off, within its window.
+    pub(crate) place: Nanos,
+    /// The second of the hour in which it is counted as due.
+    pub(crate) load: Option<u16>,
     /// When the next occurrence is due, or the one that runs was.
     pub(crate) nominal: Nanos,
     /// The task's place in the order of scheduling.
@@ -37,6 +41,8 @@ impl Plan {
     pub(crate) const fn new(recurrence: Recurrence, nominal: Nanos, sequence: u64) -> Self {
         Self {
             recurrence,
+            place: 0,
+            load: None,
             nominal,
             sequence,
             next: None,
@@ -50,6 +56,19 @@ impl Plan {
             skipped: 0,
             link: NIL,
         }
+    }
+
+    /// The occurrences of the task, given the seed that is its own.
+    pub(crate) const fn occurrences(&self, seed: u64) -> Occurrences<'_> {
+        Occurrences { recurrence: &self.recurrence, place: self.place, seed }
+    }
+
+    /// A time given from outside, on the clock that the task keeps; a one-shot may change clocks.
+    pub(crate) fn retimed(&mut self, wall: Nanos, axis: Nanos, on_wall: bool) -> Nanos {
+        if matches!(self.recurrence.repeat, Repeat::Once) {
+            self.recurrence.on_wall = on_wall;
+        }
+        if self.recurrence.on_wall { wall } else { axis }
     }
 
     /// Notes the start of a run.

@@ -1,13 +1,25 @@
-//! When a task is due next: fixed rate, fixed delay, bounds, and the rule for late work.
+//! When a task is due next: fixed rate, fixed delay, calendars, bounds, jitter, and the rule for
+//! late work.
 //!
 //! Occurrence k of a fixed-rate task is due at anchor + k × interval, exactly, for ever: the next
-//! time is computed from the last nominal time, never from a clock, so nothing drifts. Everything
-//! here is closed form: what to do about a billion missed occurrences costs one division.
+//! time is computed from the last nominal time, never from a clock, so nothing drifts. Nothing here
+//! walks over occurrences: what to do about a billion missed ones costs one division on a grid, and
+//! a count of months on a calendar.
+//!
+//! # Nominal and due
+//!
+//! An occurrence has a *nominal* time, a point of its grid or calendar, and is *due* at that time
+//! or a little after it: by the task's place in its window, and by its jitter. Both are functions of
+//! the task and the nominal time, so they can be foretold; they never reach the next occurrence, nor
+//! pass the end, and the grid does not know of them.
 
+use std::sync::Arc;
+
+use crate::calendar::Calendar;
 use crate::time::{FAR_FUTURE, Nanos, after};
 
 /// How the next time follows from the last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Repeat {
     /// One occurrence only.
     Once,
@@ -15,7 +27,24 @@ pub enum Repeat {
     FixedRate(Nanos),
     /// So many nanoseconds after the last run ended.
     FixedDelay(Nanos),
+    /// Whenever a calendar says so; its moments are those of the wall clock.
+    Calendar(Arc<Calendar>),
 }
+
+impl PartialEq for Repeat {
+    /// Calendars are equal if they are the same one.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Once, Self::Once) => true,
+            (Self::FixedRate(one), Self::FixedRate(other))
+            | (Self::FixedDelay(one), Self::FixedDelay(other)) => one == other,
+            (Self::Calendar(one), Self::Calendar(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Repeat {}
 
 /// Which of several overdue occurrences runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +62,7 @@ pub enum Misfire {
 }
 
 /// The timing of a task that is not a plain one-shot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recurrence {
     /// How the next time follows from the last.
     pub repeat: Repeat,
@@ -47,6 +76,12 @@ pub struct Recurrence {
     pub grace: Nanos,
     /// Under [`Misfire::All`], how many overdue occurrences run at the most; the oldest are missed.
     pub catch_up_limit: u64,
+    /// Each occurrence is put off by a random span up to this one, another each time.
+    pub jitter: Nanos,
+    /// All occurrences are put off by one span up to this one, to where little else is due.
+    pub window: Nanos,
+    /// Its moments are those of the wall clock, and follow when that is set.
+    pub on_wall: bool,
 }
 
 impl Default for Recurrence {
@@ -58,6 +93,9 @@ impl Default for Recurrence {
             misfire: Misfire::Latest,
             grace: FAR_FUTURE,
             catch_up_limit: u64::MAX,
+            jitter: 0,
+            window: 0,
+            on_wall: false,
         }
     }
 }
@@ -81,60 +119,95 @@ pub enum Verdict {
     },
 }
 
+/// The occurrences of one task: its recurrence, its place in the window, and its seed for jitter.
+#[derive(Clone, Copy, Debug)]
+pub struct Occurrences<'a> {
+    /// What was asked for.
+    pub recurrence: &'a Recurrence,
+    /// How much all occurrences are put off, within the window.
+    pub place: Nanos,
+    /// What the jitter is drawn from, beside the nominal time.
+    pub seed: u64,
+}
+
 impl Recurrence {
-    /// Decides about the occurrence of `nominal` and those after it that are due by `now`. O(1).
+    /// The occurrences of a task at the start of its window, with the seed 0.
+    pub const fn occurrences(&self) -> Occurrences<'_> {
+        Occurrences { recurrence: self, place: 0, seed: 0 }
+    }
+}
+
+impl Occurrences<'_> {
+    /// When the occurrence of a nominal time is due: not before it, before the next one, and not
+    /// after the end. O(1), or one look at the calendar.
+    pub fn due(&self, nominal: Nanos) -> Nanos {
+        let recurrence = self.recurrence;
+        if self.place == 0 && recurrence.jitter == 0 {
+            return nominal;
+        }
+        let next = match recurrence.repeat {
+            Repeat::Once | Repeat::FixedDelay(_) => FAR_FUTURE,
+            _ => self.step(nominal).unwrap_or(FAR_FUTURE),
+        };
+        let last = self.last_lawful().min(next - 1).max(nominal);
+        let placed = after(nominal, self.place).min(last);
+        let room = recurrence.jitter.min(last - placed);
+        placed + draw(self.seed, nominal, room)
+    }
+
+    /// Decides about the occurrence of `nominal` and those after it that are due by `now`. O(1) on a
+    /// grid; on a calendar a count of months.
     pub fn judge(&self, nominal: Nanos, now: Nanos) -> Verdict {
-        let Repeat::FixedRate(interval) = self.repeat else {
-            if now.saturating_sub(nominal) <= self.grace {
+        let Recurrence { grace, misfire, catch_up_limit, .. } = *self.recurrence;
+        let limit = now.min(self.last_lawful());
+        let oldest_allowed = now.saturating_sub(grace);
+        if !self.is_series() {
+            if self.due(nominal) >= oldest_allowed {
                 return Verdict::Run { nominal, missed: 0 };
             }
-            let next = match self.repeat {
+            let next = match self.recurrence.repeat {
                 Repeat::FixedDelay(delay) => self.within_end(after(now, delay)),
                 _ => None,
             };
             return Verdict::Miss { missed: 1, next };
-        };
-        // At the end of the axis there is no occurrence any more.
-        let limit = now.min(self.end).min(FAR_FUTURE - 1);
-        let latest = last_on_grid(nominal, interval, limit);
-        let due = (latest - nominal) / interval + 1;
-        // The first occurrence that is not too late, and whether it is one that is due.
-        let oldest_allowed = now.saturating_sub(self.grace);
-        let first = first_on_grid(nominal, interval, oldest_allowed);
-        let chosen = match self.misfire {
-            _ if first > latest => None,
+        }
+        let latest = self.last_due_by(nominal, limit);
+        let due = self.steps(nominal, latest) + 1;
+        // The first occurrence that is not too late, if it is one that is due.
+        let first = self.first_due_from(nominal, oldest_allowed).filter(|first| *first <= latest);
+        let chosen = first.and_then(|first| match misfire {
             Misfire::Latest => Some(latest),
             Misfire::Earliest => Some(first),
             Misfire::All => {
-                let allowed = (latest - first) / interval + 1;
-                let dropped = allowed.saturating_sub(self.catch_up_limit.max(1));
-                Some(first + dropped * interval)
+                let allowed = self.steps(first, latest) + 1;
+                Some(self.forward(first, allowed.saturating_sub(catch_up_limit.max(1)), latest))
             }
             Misfire::Skip => (due == 1).then_some(nominal),
-        };
+        });
         match chosen {
-            Some(run) if self.misfire == Misfire::All => {
-                Verdict::Run { nominal: run, missed: (run - nominal) / interval }
+            Some(run) if misfire == Misfire::All => {
+                Verdict::Run { nominal: run, missed: self.steps(nominal, run) }
             }
             Some(run) => Verdict::Run { nominal: run, missed: due - 1 },
-            None => Verdict::Miss { missed: due, next: self.within_end(after(latest, interval)) },
+            None => Verdict::Miss { missed: due, next: self.step_within_end(latest) },
         }
     }
 
     /// The occurrence after a run, and how many were skipped because they fell due while it ran.
     ///
-    /// `nominal` and `started` are those of the run that ended at `ended`. O(1).
+    /// `nominal` and `started` are those of the run that ended at `ended`.
     pub fn next(&self, nominal: Nanos, started: Nanos, ended: Nanos) -> (Option<Nanos>, u64) {
-        match self.repeat {
+        match self.recurrence.repeat {
             Repeat::Once => (None, 0),
             Repeat::FixedDelay(delay) => (self.within_end(after(ended, delay)), 0),
-            Repeat::FixedRate(interval) if self.misfire == Misfire::All => {
-                (self.within_end(after(nominal, interval)), 0)
-            }
-            Repeat::FixedRate(interval) => {
+            _ if self.recurrence.misfire == Misfire::All => (self.step_within_end(nominal), 0),
+            _ => {
                 // What was due by the start has been judged already.
-                let judged = last_on_grid(nominal, interval, started.max(nominal));
-                self.pass_over(after(judged, interval), interval, ended)
+                let judged = self.last_due_by(nominal, started.max(nominal));
+                match self.step_within_end(judged) {
+                    Some(first) => self.pass_over(first, ended),
+                    None => (None, 0),
+                }
             }
         }
     }
@@ -142,44 +215,142 @@ impl Recurrence {
     /// The occurrence that follows a run by hand from `started` to `ended`, when `candidate` was to
     /// be next, and how many were skipped because they fell due while it ran. What was due before
     /// it started was not: that is late work, judged when its turn comes. Nor is a time beyond the
-    /// end, which somebody must have asked for. O(1).
+    /// end, which somebody must have asked for.
     pub fn resume(&self, candidate: Nanos, started: Nanos, ended: Nanos) -> (Option<Nanos>, u64) {
-        let overlapped = started < candidate && candidate < ended && candidate <= self.end;
-        match self.repeat {
-            Repeat::FixedRate(interval) if self.misfire != Misfire::All && overlapped => {
-                self.pass_over(candidate, interval, ended)
-            }
-            _ => (Some(candidate), 0),
+        let overlapped = started < candidate && candidate < ended;
+        let lawful = candidate <= self.recurrence.end;
+        if self.is_series() && self.recurrence.misfire != Misfire::All && overlapped && lawful {
+            self.pass_over(candidate, ended)
+        } else {
+            (Some(candidate), 0)
         }
     }
 
-    /// The first occurrence from `first` on that is not before `ended`, and how many are.
-    fn pass_over(&self, first: Nanos, interval: Nanos, ended: Nanos) -> (Option<Nanos>, u64) {
-        let (next, passed) = skip_to(first, interval, ended);
-        // Those beyond the end were no occurrences.
-        let lawful = if first > self.end { 0 } else { (self.end - first) / interval + 1 };
-        (self.within_end(next), passed.min(lawful))
+    /// The first lawful occurrence from `first` on that is due at `ended` or later, and how many
+    /// lawful ones are due before.
+    fn pass_over(&self, first: Nanos, ended: Nanos) -> (Option<Nanos>, u64) {
+        if self.due(first) >= ended {
+            return (Some(first), 0);
+        }
+        match self.first_due_from(first, ended).and_then(|next| self.within_end(next)) {
+            Some(next) => (Some(next), self.steps(first, next)),
+            None => (None, self.steps(first, self.last_by(first, self.last_lawful())) + 1),
+        }
+    }
+
+    /// At the end of the axis there is no occurrence any more.
+    fn last_lawful(&self) -> Nanos {
+        self.recurrence.end.min(FAR_FUTURE - 1)
     }
 
     fn within_end(&self, moment: Nanos) -> Option<Nanos> {
-        (moment <= self.end && moment < FAR_FUTURE).then_some(moment)
+        (moment <= self.last_lawful()).then_some(moment)
+    }
+
+    fn step_within_end(&self, nominal: Nanos) -> Option<Nanos> {
+        self.step(nominal).and_then(|next| self.within_end(next))
+    }
+
+    // ---- grids and calendars, as one ---------------------------------------------------------
+
+    const fn is_series(&self) -> bool {
+        matches!(self.recurrence.repeat, Repeat::FixedRate(_) | Repeat::Calendar(_))
+    }
+
+    /// The occurrence after one.
+    pub(crate) fn step(&self, nominal: Nanos) -> Option<Nanos> {
+        match &self.recurrence.repeat {
+            Repeat::FixedRate(interval) => Some(after(nominal, *interval)),
+            Repeat::Calendar(calendar) => calendar.next_after(nominal),
+            Repeat::Once | Repeat::FixedDelay(_) => None,
+        }
+        .filter(|next| *next < FAR_FUTURE)
+    }
+
+    /// How many steps lead from one occurrence to another that is not before it.
+    pub(crate) fn steps(&self, from: Nanos, to: Nanos) -> u64 {
+        match &self.recurrence.repeat {
+            Repeat::FixedRate(interval) => (to - from) / interval,
+            Repeat::Calendar(calendar) if to > from => calendar.count(from, to),
+            _ => 0,
+        }
+    }
+
+    /// The last occurrence that is not after `limit`; at least `from`.
+    pub(crate) fn last_by(&self, from: Nanos, limit: Nanos) -> Nanos {
+        match &self.recurrence.repeat {
+            Repeat::FixedRate(interval) => from + limit.saturating_sub(from) / interval * interval,
+            Repeat::Calendar(calendar) if limit > from => {
+                calendar.last_by(limit).map_or(from, |last| last.max(from))
+            }
+            _ => from,
+        }
+    }
+
+    /// The last occurrence that is due by `limit`; at least `from`.
+    fn last_due_by(&self, from: Nanos, limit: Nanos) -> Nanos {
+        let last = self.last_by(from, limit);
+        if last > from && self.due(last) > limit { self.last_by(from, last - 1) } else { last }
+    }
+
+    /// The first occurrence from `from` on that is not before `moment`.
+    fn first_from(&self, from: Nanos, moment: Nanos) -> Option<Nanos> {
+        if from >= moment {
+            return Some(from);
+        }
+        match &self.recurrence.repeat {
+            Repeat::FixedRate(interval) => {
+                let steps = (moment - from).div_ceil(*interval);
+                Some(after(from, steps.saturating_mul(*interval))).filter(|at| *at < FAR_FUTURE)
+            }
+            Repeat::Calendar(calendar) => calendar.next_after(moment - 1),
+            Repeat::Once | Repeat::FixedDelay(_) => None,
+        }
+    }
+
+    /// The first occurrence from `from` on that is due at `moment` or later.
+    fn first_due_from(&self, from: Nanos, moment: Nanos) -> Option<Nanos> {
+        if self.due(from) >= moment {
+            return Some(from);
+        }
+        // An occurrence is due before the next one, so only the one before can be meant, too.
+        let before = self.last_by(from, moment);
+        if before > from && self.due(before) >= moment {
+            return Some(before);
+        }
+        self.first_from(from, moment)
+    }
+
+    /// The occurrence so many steps after one, which lies before `to` or at it.
+    fn forward(&self, from: Nanos, steps: u64, to: Nanos) -> Nanos {
+        match &self.recurrence.repeat {
+            Repeat::FixedRate(interval) => from + steps * interval,
+            Repeat::Calendar(calendar) if steps > 0 => {
+                // Halving the span finds it in some forty counts.
+                let (mut least, mut most) = (from + 1, to);
+                while least < most {
+                    let middle = least + (most - least) / 2;
+                    if calendar.count(from, middle) >= steps {
+                        most = middle;
+                    } else {
+                        least = middle + 1;
+                    }
+                }
+                least
+            }
+            _ => from,
+        }
     }
 }
 
-/// The last moment of the grid through `from` that is not after `limit`; at least `from`.
-fn last_on_grid(from: Nanos, interval: Nanos, limit: Nanos) -> Nanos {
-    from + limit.saturating_sub(from) / interval * interval
-}
-
-/// The first moment of the grid through `from` that is not before `moment`; at least `from`.
-fn first_on_grid(from: Nanos, interval: Nanos, moment: Nanos) -> Nanos {
-    skip_to(from, interval, moment).0
-}
-
-/// As [`first_on_grid`], with the number of grid points passed over.
-fn skip_to(from: Nanos, interval: Nanos, moment: Nanos) -> (Nanos, u64) {
-    let steps = moment.saturating_sub(from).div_ceil(interval);
-    (after(from, steps.saturating_mul(interval)), steps)
+/// A number from 0 to `greatest`, the same for the same seed and moment, and uniform over those.
+pub(crate) fn draw(seed: u64, moment: Nanos, greatest: Nanos) -> Nanos {
+    // SplitMix64, from its public description.
+    let mut mixed = seed ^ moment.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^= mixed >> 31;
+    ((u128::from(mixed) * (u128::from(greatest) + 1)) >> 64) as Nanos
 }
 
 #[cfg(test)]
@@ -194,12 +365,25 @@ mod tests {
         Recurrence { misfire, ..every(10) }
     }
 
+    fn judge(recurrence: &Recurrence, nominal: Nanos, now: Nanos) -> Verdict {
+        recurrence.occurrences().judge(nominal, now)
+    }
+
+    fn next(
+        recurrence: &Recurrence,
+        nominal: Nanos,
+        started: Nanos,
+        ended: Nanos,
+    ) -> (Option<Nanos>, u64) {
+        recurrence.occurrences().next(nominal, started, ended)
+    }
+
     #[test]
     fn on_time_every_word_runs_the_occurrence() {
         for misfire in [Misfire::Latest, Misfire::Earliest, Misfire::All, Misfire::Skip] {
             for now in [100, 109] {
                 let expected = Verdict::Run { nominal: 100, missed: 0 };
-                assert_eq!(with(misfire).judge(100, now), expected);
+                assert_eq!(judge(&with(misfire), 100, now), expected);
             }
         }
     }
@@ -207,58 +391,93 @@ mod tests {
     #[test]
     fn the_words_for_late_work() {
         let run = |nominal, missed| Verdict::Run { nominal, missed };
-        assert_eq!(with(Misfire::Latest).judge(100, 135), run(130, 3));
-        assert_eq!(with(Misfire::Earliest).judge(100, 135), run(100, 3));
-        assert_eq!(with(Misfire::All).judge(100, 135), run(100, 0));
+        assert_eq!(judge(&with(Misfire::Latest), 100, 135), run(130, 3));
+        assert_eq!(judge(&with(Misfire::Earliest), 100, 135), run(100, 3));
+        assert_eq!(judge(&with(Misfire::All), 100, 135), run(100, 0));
         let skipped = Verdict::Miss { missed: 4, next: Some(140) };
-        assert_eq!(with(Misfire::Skip).judge(100, 135), skipped);
+        assert_eq!(judge(&with(Misfire::Skip), 100, 135), skipped);
     }
 
     #[test]
     fn grace_and_catch_up_limit() {
         let latest = Recurrence { grace: 4, ..every(10) };
-        assert_eq!(latest.judge(100, 134), Verdict::Run { nominal: 130, missed: 3 });
-        assert_eq!(latest.judge(100, 135), Verdict::Miss { missed: 4, next: Some(140) });
+        assert_eq!(judge(&latest, 100, 134), Verdict::Run { nominal: 130, missed: 3 });
+        assert_eq!(judge(&latest, 100, 135), Verdict::Miss { missed: 4, next: Some(140) });
         let earliest = Recurrence { grace: 15, ..with(Misfire::Earliest) };
-        assert_eq!(earliest.judge(100, 135), Verdict::Run { nominal: 120, missed: 3 });
+        assert_eq!(judge(&earliest, 100, 135), Verdict::Run { nominal: 120, missed: 3 });
         let all = Recurrence { catch_up_limit: 2, ..with(Misfire::All) };
-        assert_eq!(all.judge(100, 135), Verdict::Run { nominal: 120, missed: 2 });
-        assert_eq!(all.next(120, 135, 136), (Some(130), 0));
+        assert_eq!(judge(&all, 100, 135), Verdict::Run { nominal: 120, missed: 2 });
+        assert_eq!(next(&all, 120, 135, 136), (Some(130), 0));
         let once = Recurrence { grace: 5, ..Recurrence::default() };
-        assert_eq!(once.judge(100, 105), Verdict::Run { nominal: 100, missed: 0 });
-        assert_eq!(once.judge(100, 106), Verdict::Miss { missed: 1, next: None });
+        assert_eq!(judge(&once, 100, 105), Verdict::Run { nominal: 100, missed: 0 });
+        assert_eq!(judge(&once, 100, 106), Verdict::Miss { missed: 1, next: None });
     }
 
     #[test]
     fn the_end_is_inclusive_and_bounds_what_counts_as_missed() {
         let bounded = Recurrence { end: 120, ..every(10) };
-        assert_eq!(bounded.judge(100, 1_000), Verdict::Run { nominal: 120, missed: 2 });
-        assert_eq!(bounded.next(110, 110, 111), (Some(120), 0));
-        assert_eq!(bounded.next(120, 120, 121), (None, 0));
-        assert_eq!(bounded.next(100, 100, 1_000), (None, 2));
+        assert_eq!(judge(&bounded, 100, 1_000), Verdict::Run { nominal: 120, missed: 2 });
+        assert_eq!(next(&bounded, 110, 110, 111), (Some(120), 0));
+        assert_eq!(next(&bounded, 120, 120, 121), (None, 0));
+        assert_eq!(next(&bounded, 100, 100, 1_000), (None, 2));
     }
 
     #[test]
     fn a_run_that_overlaps_the_next_times_skips_them_and_keeps_the_grid() {
-        assert_eq!(every(10).next(100, 101, 105), (Some(110), 0));
-        assert_eq!(every(10).next(100, 101, 110), (Some(110), 0));
-        assert_eq!(every(10).next(100, 101, 111), (Some(120), 1));
-        assert_eq!(every(10).next(100, 101, 135), (Some(140), 3));
+        assert_eq!(next(&every(10), 100, 101, 105), (Some(110), 0));
+        assert_eq!(next(&every(10), 100, 101, 110), (Some(110), 0));
+        assert_eq!(next(&every(10), 100, 101, 111), (Some(120), 1));
+        assert_eq!(next(&every(10), 100, 101, 135), (Some(140), 3));
     }
 
     #[test]
     fn fixed_delay_counts_from_completion() {
         let delayed = Recurrence { repeat: Repeat::FixedDelay(7), ..Recurrence::default() };
-        assert_eq!(delayed.next(100, 150, 160), (Some(167), 0));
+        assert_eq!(next(&delayed, 100, 150, 160), (Some(167), 0));
     }
 
     #[test]
     fn a_billion_runs_do_not_drift_and_a_billion_misses_cost_one_division() {
-        let third = Recurrence { repeat: Repeat::FixedRate(333_333_333), ..Recurrence::default() };
+        let third = every(333_333_333);
         let k = 1_000_000_000;
         let nominal = 17 + k * 333_333_333;
-        assert_eq!(third.next(nominal, nominal + 5, nominal + 9).0, Some(nominal + 333_333_333));
-        let verdict = third.judge(17, nominal + 1);
-        assert_eq!(verdict, Verdict::Run { nominal, missed: k });
+        assert_eq!(next(&third, nominal, nominal + 5, nominal + 9).0, Some(nominal + 333_333_333));
+        assert_eq!(judge(&third, 17, nominal + 1), Verdict::Run { nominal, missed: k });
+    }
+
+    #[test]
+    fn jitter_fills_its_span_and_reaches_neither_the_next_occurrence_nor_the_end() {
+        for (jitter, expected) in [(4, 0..=4), (9, 0..=9), (50, 0..=9)] {
+            let recurrence = Recurrence { jitter, end: 1_000_004, ..every(10) };
+            let occurrences = Occurrences { seed: 7, ..recurrence.occurrences() };
+            let mut seen = [false; 10];
+            for nominal in (0..1_000_000).step_by(10) {
+                let shift = occurrences.due(nominal) - nominal;
+                assert!(expected.contains(&shift), "{shift} with a jitter of {jitter}");
+                seen[shift as usize] = true;
+            }
+            assert_eq!(seen.iter().filter(|seen| **seen).count(), expected.count());
+            assert!(occurrences.due(1_000_000) <= 1_000_004);
+        }
+        let (one, other) = (draw(1, 100, 1 << 40), draw(2, 100, 1 << 40));
+        assert_ne!(one, other);
+        assert_eq!(draw(1, 100, u64::MAX), draw(1, 100, u64::MAX));
+    }
+
+    #[test]
+    fn late_work_is_judged_by_when_it_was_due() {
+        let placed = every(10);
+        let occurrences = Occurrences { place: 6, ..placed.occurrences() };
+        assert_eq!(occurrences.due(100), 106);
+        assert_eq!(occurrences.judge(100, 106), Verdict::Run { nominal: 100, missed: 0 });
+        assert_eq!(occurrences.judge(100, 115), Verdict::Run { nominal: 100, missed: 0 });
+        assert_eq!(occurrences.judge(100, 116), Verdict::Run { nominal: 110, missed: 1 });
+        // The occurrence of 110 is due at 116, when the run is over.
+        assert_eq!(occurrences.next(100, 106, 115), (Some(110), 0));
+        assert_eq!(occurrences.next(100, 106, 117), (Some(120), 1));
+        let strict = Recurrence { grace: 3, ..every(10) };
+        let occurrences = Occurrences { place: 6, ..strict.occurrences() };
+        assert_eq!(occurrences.judge(100, 109), Verdict::Run { nominal: 100, missed: 0 });
+        assert_eq!(occurrences.judge(100, 110), Verdict::Miss { missed: 1, next: Some(110) });
     }
 }

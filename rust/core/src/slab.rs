@@ -23,7 +23,7 @@ pub(crate) struct Record {
     pub(crate) generation: u32,
     /// Which arming this is; an entry in a list that carries another stamp is dead.
     pub(crate) stamp: u32,
-    /// Where the plan is, `NIL` for a plain one-shot; in a free slot the next free one.
+    /// Where the plan is, or which kind of plain one-shot it is; in a free slot the next free one.
     pub(crate) plan: u32,
     /// The list that holds its entry.
     pub(crate) list: ListId,
@@ -32,6 +32,18 @@ pub(crate) struct Record {
 }
 
 const _: () = assert!(size_of::<Record>() == 32);
+
+/// What [`Record::plan`] says of a plain one-shot whose time is one of the wall clock: set by the
+/// wall clock's even or odd number of changes. `NIL` says that it is none.
+pub(crate) const ON_WALL: [u32; 2] = [NIL - 1, NIL - 2];
+
+impl Record {
+    /// Where the plan is, if there is one.
+    #[inline]
+    pub(crate) const fn planned(&self) -> Option<u32> {
+        if self.plan < NIL - 2 { Some(self.plan) } else { None }
+    }
+}
 
 /// The list that an entry is in: a bucket of the wheel, the front, or a lane of the ready queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -51,7 +51,7 @@ pub enum Event {
     Pause,
     /// Somebody resumes it.
     Resume,
-    /// Somebody gives it another time.
+    /// Somebody gives it another time, or its clock does.
     Reschedule,
 }
 

@@ -85,6 +85,12 @@ pub struct Counters {
     pub missed: u64,
     /// Occurrences that fell due while the last one ran.
     pub skipped: u64,
+    /// Times that the wall clock was set, or the machine suspended.
+    pub clock_changes: u64,
+    /// Tasks that were given another deadline for that.
+    pub rekeyed: u64,
+    /// Overdue tasks that were put off so that they do not all run at once.
+    pub deferred: u64,
 }
 
 #[cfg(test)]

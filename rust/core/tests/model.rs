@@ -393,7 +393,7 @@ fn a_run_by_hand_skips_what_falls_due_meanwhile_and_no_more_than_there_is() {
 #[test]
 fn a_time_given_during_a_run_by_hand_is_kept_as_it_is() {
     let (mut engine, id) = by_hand(120, 95);
-    assert!(engine.reschedule(id, 103));
+    assert!(engine.reschedule(id, 103, false));
     let completion = engine.complete(id.slot(), 112, false);
     assert_eq!(completion, Some(Completion { place: None, skipped: 0 }));
     assert_eq!(engine.view(id).unwrap().nominal, 103);
@@ -403,7 +403,7 @@ fn a_time_given_during_a_run_by_hand_is_kept_as_it_is() {
 fn a_time_beyond_the_end_that_was_asked_for_survives_a_run_by_hand() {
     let (mut engine, id) = by_hand(120, 95);
     engine.complete(id.slot(), 96, false);
-    assert!(engine.reschedule(id, 500));
+    assert!(engine.reschedule(id, 500, false));
     assert!(engine.run_now(id));
     assert!(engine.advance(96, u32::MAX));
     assert_eq!(nominal(&mut engine, id), 96);

@@ -1,10 +1,19 @@
 //! The clocks that an engine can be told the time by.
+//!
+//! The axis never steps and goes on while the machine is suspended, where the system has such a
+//! clock (Linux). The wall clock shows the axis plus an offset, which is read when the clock is made
+//! and again whenever [`Clock::look`] finds that it was set.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pyo3::prelude::*;
 use scheduler_core::Nanos;
+
+/// How far apart two readings of the wall may be that are to be compared with one of the axis.
+const BRACKET_NS: i64 = 100_000;
+/// A smaller change of the offset is a reading that was interrupted, or a clock being disciplined.
+const LEAST_CHANGE_NS: i64 = 1_000_000;
 
 /// A source of time, in nanoseconds since 1970-01-01T00:00:00Z on an axis that never steps.
 ///
@@ -13,10 +22,17 @@ use scheduler_core::Nanos;
 #[pyclass(frozen, module = "num_agents.scheduler._native")]
 pub(crate) struct Clock {
     source: Source,
+    /// What the wall shows beyond the axis.
+    offset: AtomicI64,
 }
 
 enum Source {
-    System { origin: Instant, origin_ns: Nanos },
+    /// What the axis shows beyond the time since the machine was started, and how long it had been
+    /// suspended when the clock was made or looked at last.
+    System {
+        origin_ns: i64,
+        suspended_ns: AtomicI64,
+    },
     Manual(AtomicU64),
 }
 
@@ -24,8 +40,8 @@ impl scheduler_core::Clock for Clock {
     #[inline]
     fn now(&self) -> Nanos {
         match &self.source {
-            Source::System { origin, origin_ns } => {
-                origin_ns + origin.elapsed().as_nanos() as Nanos
+            Source::System { origin_ns, .. } => {
+                origin_ns.saturating_add(system::running()) as Nanos
             }
             Source::Manual(now) => now.load(Ordering::Relaxed),
         }
@@ -39,15 +55,13 @@ impl Clock {
     fn new(manual_ns: Option<Nanos>) -> Self {
         let source = match manual_ns {
             Some(moment) => Source::Manual(AtomicU64::new(moment)),
-            None => Source::System {
-                origin: Instant::now(),
-                // A wall clock before 1970 is a broken one: the axis then starts at its origin.
-                origin_ns: SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .map_or(0, |elapsed| elapsed.as_nanos() as Nanos),
-            },
+            None => {
+                let (running, wall) = readings();
+                let suspended_ns = AtomicI64::new(system::suspended());
+                Source::System { origin_ns: wall - running, suspended_ns }
+            }
         };
-        Self { source }
+        Self { source, offset: AtomicI64::new(0) }
     }
 
     /// Whether the clock stands until it is set.
@@ -56,18 +70,121 @@ impl Clock {
         matches!(self.source, Source::Manual(_))
     }
 
-    /// The present moment.
-    #[pyo3(name = "now_ns")]
-    fn py_now(&self) -> Nanos {
+    /// What the wall shows, as far as is known.
+    fn now_ns(&self) -> Nanos {
+        self.axis_ns().saturating_add_signed(self.offset())
+    }
+
+    /// The present moment on the axis.
+    fn axis_ns(&self) -> Nanos {
         scheduler_core::Clock::now(self)
     }
 
-    /// Sets a manual clock, never backwards; returns whether it was one.
+    /// What the wall shows beyond the axis.
+    #[getter]
+    fn offset_ns(&self) -> i64 {
+        self.offset()
+    }
+
+    /// Sets the axis of a manual clock, never backwards; returns whether it was one.
     fn set_ns(&self, moment: Nanos) -> bool {
         if let Source::Manual(now) = &self.source {
             now.fetch_max(moment, Ordering::Relaxed);
             return true;
         }
         false
+    }
+
+    /// Sets what the wall of a manual clock shows beyond the axis; returns whether it was one.
+    fn set_offset_ns(&self, offset: i64) -> bool {
+        let manual = self.is_manual();
+        if manual {
+            self.offset.store(offset, Ordering::Relaxed);
+        }
+        manual
+    }
+
+    /// Looks at the system's clocks: by how much the wall was set since the last look, and how long
+    /// the machine was suspended.
+    fn look(&self) -> (i64, i64) {
+        let Source::System { origin_ns, suspended_ns } = &self.source else { return (0, 0) };
+        let (running, wall) = readings();
+        let offset = wall - running - origin_ns;
+        let mut change = offset - self.offset();
+        if change.abs() < LEAST_CHANGE_NS {
+            change = 0;
+        } else {
+            self.offset.store(offset, Ordering::Relaxed);
+        }
+        let suspended = system::suspended();
+        let slept = suspended - suspended_ns.swap(suspended, Ordering::Relaxed);
+        (change, if slept < LEAST_CHANGE_NS { 0 } else { slept })
+    }
+}
+
+impl Clock {
+    pub(crate) fn offset(&self) -> i64 {
+        self.offset.load(Ordering::Relaxed)
+    }
+}
+
+/// The time since the machine was started, and what the wall showed then.
+fn readings() -> (i64, i64) {
+    let mut best = (i64::MAX, 0, 0);
+    // A reading that is interrupted between the two would look like a clock that was set.
+    for _ in 0..10 {
+        let before = system::running();
+        let wall = wall();
+        let after = system::running();
+        if after - before < best.0 {
+            best = (after - before, before + (after - before) / 2, wall);
+        }
+        if best.0 < BRACKET_NS {
+            break;
+        }
+    }
+    (best.1, best.2)
+}
+
+fn wall() -> i64 {
+    // A wall clock before 1970 is a broken one: the axis then starts at its origin.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_nanos() as i64)
+}
+
+/// The clock that goes on while the machine is suspended.
+#[cfg(target_os = "linux")]
+mod system {
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+
+    fn nanoseconds(time: Timespec) -> i64 {
+        time.tv_sec * 1_000_000_000 + time.tv_nsec
+    }
+
+    #[inline]
+    pub(super) fn running() -> i64 {
+        nanoseconds(clock_gettime(ClockId::Boottime))
+    }
+
+    /// How long the machine has been suspended since it was started.
+    pub(super) fn suspended() -> i64 {
+        running() - nanoseconds(clock_gettime(ClockId::Monotonic))
+    }
+}
+
+/// Elsewhere there is none in the standard library: a suspend looks as if the wall had been set.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    #[inline]
+    pub(super) fn running() -> i64 {
+        ORIGIN.elapsed().as_nanos() as i64
+    }
+
+    pub(super) fn suspended() -> i64 {
+        0
     }
 }

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::columns::{Columns, cell_of, slot_of};
 use crate::convert::{id_text, numbers, priority, seconds};
 use crate::errors::Error;
+use crate::forecast::Forecast;
 use crate::ids::IdCodec;
 use crate::record::{Outcome, TaskRecord};
 use crate::recurrence::Recurrence;
@@ -65,7 +66,11 @@ pub(crate) struct Engine {
 impl Engine {
     #[new]
     fn new(py: Python<'_>, clock: Py<Clock>, history: u32, instance: u64) -> Self {
-        let core = Core::new(clock.get().now(), history);
+        let mut core = Core::new(clock.get().now(), history);
+        core.set_seed(instance);
+        if clock.get().offset() != 0 {
+            core.set_wall_offset(clock.get().offset());
+        }
         Self {
             gate: Gate::new(Board::new(core)),
             clock,
@@ -100,11 +105,13 @@ impl Engine {
         let priority = self::priority(priority)?;
         let nominal = after_seconds(self.clock.get().now(), seconds)
             .map_err(|reason| Error::Span { argument: "delay", index: None, seconds, reason })?;
-        let id = self.arm(py, &call, &arguments, nominal, priority, None)?;
+        let id = self.arm(py, &call, &arguments, When::Axis(nominal), priority, None)?;
         Ok(self.print(py, id))
     }
 
-    /// Schedules a task first due at a moment.
+    /// Schedules a task first due at a moment of the wall; `on_wall` is whether it follows when the
+    /// wall clock is set, for a task without recurrence.
+    #[expect(clippy::too_many_arguments, reason = "a call of each task costs, a record would more")]
     fn schedule_at<'py>(
         &self,
         py: Python<'py>,
@@ -113,15 +120,17 @@ impl Engine {
         nominal_ns: Nanos,
         priority: &Bound<'py, PyAny>,
         recurrence: Option<&Recurrence>,
+        on_wall: bool,
     ) -> PyResult<Bound<'py, PyString>> {
         let priority = self::priority(priority)?;
         let recurrence = recurrence.map(|recurrence| &recurrence.0);
-        let id = self.arm(py, &call, &arguments, nominal_ns, priority, recurrence)?;
+        let when = if on_wall { When::Wall(nominal_ns) } else { When::Shown(nominal_ns) };
+        let id = self.arm(py, &call, &arguments, when, priority, recurrence)?;
         Ok(self.print(py, id))
     }
 
-    /// Schedules one-shots `delays` seconds after `now_ns`; all are checked before any is
-    /// scheduled.
+    /// Schedules one-shots `delays` seconds after `now_ns`, a moment of the axis; all are checked
+    /// before any is scheduled.
     fn schedule_many(
         &self,
         py: Python<'_>,
@@ -144,10 +153,10 @@ impl Engine {
                 })
             })
             .collect();
-        self.arm_many(py, &call, arguments, &nominals?, priorities)
+        self.arm_many(py, &call, arguments, &nominals?, When::Axis, priorities)
     }
 
-    /// Schedules one-shots due at moments.
+    /// Schedules one-shots due at moments of the wall.
     fn schedule_many_at(
         &self,
         py: Python<'_>,
@@ -157,7 +166,7 @@ impl Engine {
         priorities: &Bound<'_, PyAny>,
     ) -> PyResult<TaskIds> {
         let nominals: Vec<u64> = numbers(nominals_ns, "nominals_ns", "a buffer of uint64")?;
-        self.arm_many(py, &call, arguments, &nominals, priorities)
+        self.arm_many(py, &call, arguments, &nominals, When::Wall, priorities)
     }
 
     /// Cancels a task: 0 unknown, 1 it will not run, 2 it runs and will not run again.
@@ -228,10 +237,70 @@ impl Engine {
         }))
     }
 
-    /// Gives a task another time.
-    fn reschedule(&self, task_id: &Bound<'_, PyAny>, nominal_ns: Nanos) -> PyResult<bool> {
+    /// Gives a task another time, of the wall; a one-shot follows the wall from then on, or not.
+    fn reschedule(
+        &self,
+        task_id: &Bound<'_, PyAny>,
+        nominal_ns: Nanos,
+        on_wall: bool,
+    ) -> PyResult<bool> {
         let id = self.codec.parse(id_text(task_id)?);
-        Ok(id.is_some_and(|id| self.gate.with(|board| board.core.reschedule(id, nominal_ns))))
+        let reschedule =
+            |id| self.gate.with(|board| board.core.reschedule(id, nominal_ns, on_wall));
+        Ok(id.is_some_and(reschedule))
+    }
+
+    /// Replaces the recurrence of a live task: for calendars that are told piece by piece.
+    fn extend(&self, task_id: &Bound<'_, PyAny>, recurrence: &Recurrence) -> PyResult<bool> {
+        let id = self.codec.parse(id_text(task_id)?);
+        // Dropped after the lock is released.
+        let replaced = id.and_then(|id| {
+            self.gate.edit(|board| board.core.replace_calendar(id, &recurrence.0.repeat))
+        });
+        Ok(replaced.is_some())
+    }
+
+    // ---- the wall clock ------------------------------------------------------------------
+
+    /// Gives tasks on the wall clock deadlines by what the clock's wall shows now; how many got
+    /// another one.
+    fn follow_wall(&self, py: Python<'_>) -> u64 {
+        let offset = self.clock.get().offset();
+        let before = self.gate.edit(|board| {
+            board.core.set_wall_offset(offset);
+            board.core.counters().rekeyed
+        });
+        let step = || self.gate.with(|board| board.core.rekey(SLICE as u32));
+        py.detach(|| while !step() {});
+        self.gate.look(|board| board.core.counters().rekeyed) - before
+    }
+
+    /// Makes who sleeps until a moment look at the clock again.
+    fn clock_moved(&self) {
+        self.gate.clock_moved();
+    }
+
+    /// Spreads what is overdue now over a span, in order; how many tasks that were.
+    fn spread(&self, py: Python<'_>, span_ns: Nanos) -> u64 {
+        self.advance(py);
+        let (mut pace, before) =
+            self.gate.look(|board| (board.core.pace(span_ns), board.core.counters().deferred));
+        let mut step = || self.gate.with(|board| board.core.defer(&mut pace, SLICE as u32));
+        py.detach(|| while !step() {});
+        self.gate.look(|board| board.core.counters().deferred) - before
+    }
+
+    /// Counts the runs to come in each of so many seconds from a moment of the wall on.
+    fn forecast(&self, py: Python<'_>, start_ns: Nanos, seconds: usize) -> Forecast {
+        py.detach(|| {
+            let mut forecast = scheduler_core::Forecast::new(start_ns, seconds);
+            let mut from = 0;
+            while self.gate.look(|board| forecast.note(&board.core, from, SLICE as u32)) {
+                from += SLICE as u32;
+            }
+            forecast.count();
+            Forecast(forecast)
+        })
     }
 
     /// Runs a pending task once more, now.
@@ -427,6 +496,9 @@ impl Engine {
                 ("failed", counters.failed),
                 ("missed", counters.missed),
                 ("skipped", counters.skipped),
+                ("clock_changes", counters.clock_changes),
+                ("rekeyed", counters.rekeyed),
+                ("deferred", counters.deferred),
                 ("pending", gauges.pending),
                 ("running", gauges.running),
                 ("paused", gauges.paused),
@@ -479,14 +551,14 @@ impl Engine {
         py: Python<'_>,
         call: &Bound<'_, PyAny>,
         arguments: &Bound<'_, PyAny>,
-        nominal: Nanos,
+        when: When,
         priority: u8,
         recurrence: Option<&scheduler_core::Recurrence>,
     ) -> PyResult<TaskId> {
         loop {
             let slot = self.gate.edit(|board| board.core.reserve()).ok_or(Error::Full)?;
             self.columns.fill(py, slot, call, arguments)?;
-            let arm = |board: &mut Board| board.core.arm(slot, nominal, priority, recurrence);
+            let arm = |board: &mut Board| when.arm(&mut board.core, slot, priority, recurrence);
             if let Some(id) = self.gate.with(arm) {
                 return Ok(id);
             }
@@ -499,6 +571,7 @@ impl Engine {
         call: &Bound<'_, PyAny>,
         arguments: &Bound<'_, PyAny>,
         nominals: &[Nanos],
+        when: impl Fn(Nanos) -> When,
         priorities: &Bound<'_, PyAny>,
     ) -> PyResult<TaskIds> {
         let each = arguments.cast::<PyList>().ok();
@@ -532,7 +605,7 @@ impl Engine {
                 for (offset, (slot, nominal)) in slots.iter().zip(slice).enumerate() {
                     let priority = listed.map_or(shared, |listed| listed[first + offset]);
                     // A reserved slot of ours is never a retired one.
-                    ids.extend(board.core.arm(*slot, *nominal, priority, None));
+                    ids.extend(when(*nominal).arm(&mut board.core, *slot, priority, None));
                 }
             });
             slots.clear();
@@ -637,6 +710,45 @@ impl Engine {
     /// Lets threads that wait for the interpreter have it, between the slices of long work.
     fn let_others_run(py: Python<'_>) {
         py.detach(|| ());
+    }
+}
+
+/// When a task is due first.
+#[derive(Clone, Copy)]
+enum When {
+    /// At a moment of the axis.
+    Axis(Nanos),
+    /// At a moment of the axis, named by what the wall shows then as things are.
+    Shown(Nanos),
+    /// At a moment of the wall, and it follows when that is set.
+    Wall(Nanos),
+}
+
+impl When {
+    #[inline]
+    fn arm(
+        self,
+        core: &mut Core,
+        slot: u32,
+        priority: u8,
+        recurrence: Option<&scheduler_core::Recurrence>,
+    ) -> Option<TaskId> {
+        match (self, recurrence) {
+            (Self::Axis(nominal), None) => core.arm(slot, nominal, priority, None),
+            (Self::Wall(wall), None) => core.arm_on_wall(slot, wall, priority),
+            (Self::Axis(moment) | Self::Shown(moment) | Self::Wall(moment), Some(recurrence))
+                if recurrence.on_wall =>
+            {
+                core.arm(slot, moment, priority, Some(recurrence))
+            }
+            (Self::Axis(moment) | Self::Shown(moment) | Self::Wall(moment), _) => {
+                let shown = recurrence.map(|recurrence| scheduler_core::Recurrence {
+                    end: core.to_axis(recurrence.end),
+                    ..recurrence.clone()
+                });
+                core.arm(slot, core.to_axis(moment), priority, shown.as_ref())
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use scheduler_core::InvalidSpan;
+use scheduler_core::calendar::{CronError, InvalidInterval, NeverFires, UnknownZone};
 
 /// A call that cannot be carried out.
 pub(crate) enum Error {
@@ -15,6 +16,14 @@ pub(crate) enum Error {
     Range { argument: &'static str, expected: &'static str, value: String },
     /// Two arguments whose lengths differ.
     Length { argument: &'static str, expected: usize, found: usize },
+    /// A cron expression that is none.
+    Cron(CronError),
+    /// A calendar interval that is none.
+    Interval(InvalidInterval),
+    /// A calendar without an occurrence.
+    Never(NeverFires),
+    /// A name that no time zone has.
+    Zone(UnknownZone),
     /// An index beyond the ends of a sequence.
     Index,
     /// A value that is not in a sequence.
@@ -55,6 +64,12 @@ fn show(value: &Bound<'_, PyAny>) -> String {
     }
 }
 
+impl From<UnknownZone> for Error {
+    fn from(error: UnknownZone) -> Self {
+        Self::Zone(error)
+    }
+}
+
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
         match error {
@@ -77,6 +92,16 @@ impl From<Error> for PyErr {
             Error::Length { argument, expected, found } => PyValueError::new_err(format!(
                 "{argument} must have {expected} items, as many as there are tasks, got {found}"
             )),
+            // Taken apart and raised anew by the Python layer, which has a class for it.
+            Error::Cron(error) => PyValueError::new_err((
+                error.to_string(),
+                error.field,
+                error.position,
+                error.reason,
+            )),
+            Error::Interval(error) => PyValueError::new_err(error.to_string()),
+            Error::Never(error) => PyValueError::new_err(error.to_string()),
+            Error::Zone(error) => PyValueError::new_err(error.to_string()),
             Error::Index => PyIndexError::new_err("task id index out of range"),
             Error::Absent => PyValueError::new_err("value is not in the sequence"),
             Error::Full => PyRuntimeError::new_err("the scheduler holds 2**32 tasks: no more fit"),

@@ -4,11 +4,14 @@
 //! compares with the built module.
 
 mod board;
+mod calendar;
 mod clock;
+mod clock_watch;
 mod columns;
 mod convert;
 mod engine;
 mod errors;
+mod forecast;
 mod ids;
 mod record;
 mod recurrence;
@@ -22,9 +25,15 @@ mod native {
     use super::*;
 
     #[pymodule_export]
+    use crate::calendar::{Calendar, Part, Zone};
+    #[pymodule_export]
     use crate::clock::Clock;
     #[pymodule_export]
+    use crate::clock_watch::ClockWatch;
+    #[pymodule_export]
     use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::forecast::Forecast;
     #[pymodule_export]
     use crate::record::TaskRecord;
     #[pymodule_export]

@@ -33,8 +33,10 @@ pub(crate) struct TaskRecord {
     status: &'static str,
     /// 0 first to 255 last.
     priority: u8,
-    /// When it is due next; of a running or ended one, when that run was due.
+    /// The nominal time of its next occurrence; of a running or ended one, of that run.
     nominal_ns: Nanos,
+    /// When a live one is due next, or its run was, which jitter and a window may put off.
+    due_ns: Nanos,
     /// When its last run started.
     started_ns: Option<Nanos>,
     /// When its last run ended.
@@ -102,6 +104,7 @@ impl Outcome {
             status: self.status,
             priority: self.priority,
             nominal_ns: self.nominal,
+            due_ns: self.nominal,
             started_ns: self.started,
             ended_ns: self.ended,
             runs: self.runs,
@@ -131,6 +134,7 @@ impl TaskRecord {
             status: view.state.word(),
             priority: view.priority,
             nominal_ns: view.nominal,
+            due_ns: view.due,
             started_ns: view.started,
             ended_ns: view.ended,
             runs: view.runs,

@@ -4,17 +4,20 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use scheduler_core::{FAR_FUTURE, Misfire, Nanos, Repeat};
 
+use crate::calendar::Calendar;
 use crate::errors::Error;
 
 const MISFIRE_WORDS: &str = "'latest', 'earliest', 'all' or 'skip'";
 
-/// When a task is due after its first time. Spans and moments in nanoseconds.
+/// When a task is due after its first time. Spans and moments in nanoseconds; all moments are
+/// those of the wall.
 #[pyclass(frozen, module = "num_agents.scheduler._native")]
 pub(crate) struct Recurrence(pub(crate) scheduler_core::Recurrence);
 
 #[pymethods]
 impl Recurrence {
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python's, each with a default")]
     #[pyo3(signature = (
         misfire,
         *,
@@ -24,6 +27,10 @@ impl Recurrence {
         max_runs = None,
         grace_ns = None,
         catch_up_limit = None,
+        calendar = None,
+        jitter_ns = 0,
+        window_ns = 0,
+        on_wall = false,
     ))]
     fn new(
         misfire: &Bound<'_, PyString>,
@@ -33,11 +40,16 @@ impl Recurrence {
         max_runs: Option<u64>,
         grace_ns: Option<Nanos>,
         catch_up_limit: Option<u64>,
+        calendar: Option<&Calendar>,
+        jitter_ns: Nanos,
+        window_ns: Nanos,
+        on_wall: bool,
     ) -> PyResult<Self> {
-        let repeat = match (interval_ns, fixed_delay) {
-            (0, _) => Repeat::Once,
-            (interval, false) => Repeat::FixedRate(interval),
-            (delay, true) => Repeat::FixedDelay(delay),
+        let repeat = match (calendar, interval_ns, fixed_delay) {
+            (Some(calendar), ..) => Repeat::Calendar(calendar.0.clone()),
+            (None, 0, _) => Repeat::Once,
+            (None, interval, false) => Repeat::FixedRate(interval),
+            (None, delay, true) => Repeat::FixedDelay(delay),
         };
         let word = match misfire.to_cow()?.as_ref() {
             "latest" => Misfire::Latest,
@@ -53,6 +65,9 @@ impl Recurrence {
             misfire: word,
             grace: grace_ns.unwrap_or(FAR_FUTURE),
             catch_up_limit: catch_up_limit.unwrap_or(u64::MAX),
+            jitter: jitter_ns,
+            window: window_ns,
+            on_wall: on_wall || calendar.is_some(),
         }))
     }
 }

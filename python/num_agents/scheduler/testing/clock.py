@@ -11,6 +11,7 @@ from num_agents.scheduler._time import (
     after_ns,
     moment_ns,
     show,
+    signed_span_ns,
     to_datetime,
     zone_of,
 )
@@ -19,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from types import TracebackType
     from typing import Any, Self
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 DEFAULT_START = "2025-01-01T00:00:00Z"
 
 _UTC = zone_of("UTC")
+_DAY_S = 86_400.0
+#: Spreads the numbers of schedulers over 64 bits.
+_GOLDEN = 0x9E37_79B9_7F4A_7C15
 
 
 class VirtualClock:
@@ -38,31 +42,45 @@ class VirtualClock:
     Moving it runs, in the moving thread, every callback that falls due on the way, each at its own
     moment and in the guaranteed order. Waiting for a task moves it, too, as far as is needed. A
     callback may schedule, cancel and wait, and it may move the clock: that is how a callback that
-    takes its time is simulated.
+    takes its time is simulated. The same operations have the same results, ids and jitter included.
+
+    It has a wall, too, which shows the same time until it is set: `set_wall` and `shift_wall` are
+    somebody who sets the machine's clock, `suspend` is somebody who closes its lid.
 
     As a context manager it becomes the clock of every scheduler made inside.
 
     Args:
         start: Where it stands at first: a datetime or an ISO-8601 string, from 1970 to 2500; naive
-            means local time. By default 2025-01-01T00:00:00Z.
+            means in `timezone`. By default 2025-01-01T00:00:00Z.
+        timezone: The zone of naive moments, and of schedulers on it that have none of their own: a
+            tzinfo, an IANA name, "UTC" or "local" (default).
 
     Raises:
-        TypeError: `start` is of another type.
-        ValueError: It is no ISO-8601, or out of the range.
+        TypeError: An argument is of another type.
+        ValueError: `start` is no ISO-8601, or out of the range; `timezone` is unknown.
     """
 
-    def __init__(self, start: Moment | None = None) -> None:
-        start_ns = moment_ns(DEFAULT_START if start is None else start, "start", None)
+    def __init__(
+        self, start: Moment | None = None, *, timezone: tzinfo | str | None = None
+    ) -> None:
+        #: The zone of schedulers on it; None for the system's.
+        self.zone = zone_of(timezone)
+        self._shown_in = _UTC if timezone is None else self.zone
+        start_ns = moment_ns(DEFAULT_START if start is None else start, "start", self.zone)
         if not 0 < start_ns < moment_ns("2500-01-01T00:00:00Z", "start", None):
             raise ValueError(f"start must lie between 1970 and 2500, got {show(start)}")
         self.native = Clock(start_ns)
         self._schedulers: list[ref[Scheduler]] = []
+        self._instances = 0
+        self._events = 0
         self._moving = RLock()
         self._tokens: list[Token[Any]] = []
 
     def now(self) -> datetime:
-        """The moment at which it stands, in UTC."""
-        return to_datetime(self.native.now_ns(), _UTC)
+        """What its wall shows, in its time zone if it was given one, else in UTC."""
+        return to_datetime(self.native.now_ns(), self._shown_in)
+
+    # ---- moving ------------------------------------------------------------------------------
 
     def advance(self, duration: Seconds) -> None:
         """Moves it on by seconds or a timedelta, and runs what falls due on the way.
@@ -71,21 +89,45 @@ class VirtualClock:
             TypeError: `duration` is of another type.
             ValueError: It is NaN, infinite or negative.
         """
-        self._move_to(after_ns(self.native.now_ns(), duration, "duration"))
+        self._move_to(after_ns(self.native.axis_ns(), duration, "duration"))
 
     def advance_to(self, moment: Moment) -> None:
-        """Moves it on to a moment, and runs what falls due on the way.
+        """Moves it on until its wall shows a moment, and runs what falls due on the way.
 
         Args:
-            moment: A datetime or an ISO-8601 string; naive means local time.
+            moment: A datetime or an ISO-8601 string; naive means in its time zone.
 
         Raises:
             ValueError: The moment has passed: time does not go backwards.
         """
-        target = moment_ns(moment, "moment", None)
+        target = moment_ns(moment, "moment", self.zone)
         if target < self.native.now_ns():
             raise ValueError(f"moment must not lie before {self.now()}, got {show(moment)}")
-        self._move_to(target)
+        self._move_to(target - self.native.offset_ns)
+
+    def run_until_idle(self, limit: Seconds = _DAY_S) -> int:
+        """Moves it on as long as anything is pending, and runs that.
+
+        Args:
+            limit: How far at the most, in seconds or a timedelta: recurring tasks without an end
+                are never idle. It stands at the last run afterwards, or at the limit.
+
+        Returns:
+            How many runs were started.
+
+        Raises:
+            TypeError: `limit` is of another type.
+            ValueError: It is NaN, infinite or negative.
+        """
+        with self._moving:
+            end = after_ns(self.native.axis_ns(), limit, "limit")
+            before = self._started()
+            while (upcoming := self._next_deadline()) is not None:
+                if upcoming > end:
+                    self._step_to(end)
+                    break
+                self._step_to(upcoming)
+            return self._started() - before
 
     def run_until(self, done: Callable[[], bool], limit_ns: int | None) -> None:
         """Moves it on until a condition holds; what waiting on this clock comes to.
@@ -99,7 +141,7 @@ class VirtualClock:
                 limit: it would never end.
         """
         with self._moving:
-            now = self.native.now_ns()
+            now = self.native.axis_ns()
             end = None if limit_ns is None else min(now + limit_ns, FAR_FUTURE_NS)
             while not done():
                 upcoming = self._next_deadline()
@@ -115,10 +157,65 @@ class VirtualClock:
                 )
             self._step_to(end)
 
+    # ---- what happens to machines ------------------------------------------------------------
+
+    def set_wall(self, moment: Moment) -> None:
+        """Sets its wall, forwards or backwards.
+
+        No time passes; tasks on the wall clock follow it, and what falls due by that runs now.
+
+        Args:
+            moment: A datetime or an ISO-8601 string, from 1970 to 2500; naive means in its time
+                zone.
+
+        Raises:
+            ValueError: It is out of the range.
+        """
+        target = moment_ns(moment, "moment", self.zone)
+        if not 0 < target < moment_ns("2500-01-01T00:00:00Z", "moment", None):
+            raise ValueError(f"moment must lie between 1970 and 2500, got {show(moment)}")
+        self._shift(target - self.native.now_ns())
+
+    def shift_wall(self, duration: Seconds) -> None:
+        """Sets its wall forwards, or backwards if negative, by seconds or a timedelta.
+
+        Raises:
+            ValueError: It would leave the years 1970 to 2500.
+        """
+        shift = signed_span_ns(duration, "duration")
+        target = self.native.now_ns() + shift
+        if not 0 < target < moment_ns("2500-01-01T00:00:00Z", "duration", None):
+            raise ValueError(f"duration must not lead beyond 1970 or 2500, got {show(duration)}")
+        self._shift(shift)
+
+    def suspend(self, duration: Seconds) -> None:
+        """Lets time pass in which nothing runs; then what fell due meanwhile is late work.
+
+        Raises:
+            TypeError: `duration` is of another type.
+            ValueError: It is NaN, infinite or negative.
+        """
+        with self._moving:
+            before = self.native.axis_ns()
+            self.native.set_ns(after_ns(before, duration, "duration"))
+            self._follow((self.native.axis_ns() - before) / 1e9, "suspend")
+
+    # ---- for schedulers ----------------------------------------------------------------------
+
     def attach(self, scheduler: Scheduler) -> None:
         """Makes a scheduler run on this clock; schedulers do so themselves."""
         self._schedulers = [other for other in self._schedulers if other() is not None]
         self._schedulers.append(ref(scheduler))
+
+    def new_instance(self) -> int:
+        """What a new scheduler draws its ids and jitter from: the same in each run of a test."""
+        self._instances += 1
+        return self._instances * _GOLDEN % 2**64
+
+    def new_stamp(self) -> tuple[str, datetime]:
+        """The id and the time of an event that happens now: the same in each run of a test."""
+        self._events += 1
+        return f"virtual-event-{self._events}", self.now()
 
     def __enter__(self) -> Self:
         self._tokens.append(default_clock.set(self))
@@ -131,6 +228,8 @@ class VirtualClock:
         traceback: TracebackType | None,
     ) -> None:
         default_clock.reset(self._tokens.pop())
+
+    # ---- inside ------------------------------------------------------------------------------
 
     def _move_to(self, target: int) -> None:
         with self._moving:
@@ -146,13 +245,29 @@ class VirtualClock:
         for scheduler in self._running():
             scheduler._run_due()  # noqa: SLF001 - the clock is the executor here
 
+    def _shift(self, shift_ns: int) -> None:
+        with self._moving:
+            self.native.set_offset_ns(self.native.offset_ns + shift_ns)
+            self._follow(shift_ns / 1e9, "set")
+
+    def _follow(self, offset_s: float, reason: str) -> None:
+        for scheduler in self._living():
+            scheduler._follow_wall(offset_s, reason)  # noqa: SLF001 - the clock watches itself here
+        self._step_to(self.native.axis_ns())
+
     def _next_deadline(self) -> int | None:
         deadlines = (scheduler._next_deadline() for scheduler in self._running())  # noqa: SLF001
         return min((moment for moment in deadlines if moment is not None), default=None)
 
+    def _started(self) -> int:
+        return sum(scheduler.statistics().started for scheduler in self._living())
+
     def _running(self) -> list[Scheduler]:
+        return [scheduler for scheduler in self._living() if scheduler.is_running]
+
+    def _living(self) -> list[Scheduler]:
         schedulers = (reference() for reference in self._schedulers)
-        return [one for one in schedulers if one is not None and one.is_running]
+        return [scheduler for scheduler in schedulers if scheduler is not None]
 
     def __repr__(self) -> str:
         return f"<VirtualClock at {self.now().isoformat()}>"

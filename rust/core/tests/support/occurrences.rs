@@ -30,6 +30,7 @@ pub fn judge(rule: &Recurrence, nominal: Nanos, now: Nanos) -> Verdict {
                 next = successor(rule, moment, interval);
             }
         }
+        Repeat::Calendar(_) => unreachable!("the model has no calendars"),
     }
     let allowed: Vec<Nanos> =
         due.iter().copied().filter(|moment| now - moment <= rule.grace).collect();
@@ -74,6 +75,7 @@ pub fn follow(
             }
             pass_over(rule, next, interval, ended)
         }
+        Repeat::Calendar(_) => unreachable!("the model has no calendars"),
     }
 }
 

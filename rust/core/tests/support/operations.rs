@@ -212,8 +212,8 @@ impl When {
                 ((now / width + 1) * width).wrapping_add_signed(i128::from(beside))
             }
         };
-        let interval = match timing.map(|timing| timing.repeat) {
-            Some(Repeat::FixedRate(interval)) => u128::from(interval),
+        let interval = match timing.map(|timing| &timing.repeat) {
+            Some(Repeat::FixedRate(interval)) => u128::from(*interval),
             _ => u128::MAX >> 10,
         };
         let moment = moment.max(now.saturating_sub(64 * interval));
@@ -291,6 +291,7 @@ impl Timing {
                 _ => FAR_FUTURE,
             },
             catch_up_limit: if word >> 35 & 1 == 0 { 1 + few(36) } else { u64::MAX },
+            ..Recurrence::default()
         }
     }
 }

@@ -135,7 +135,7 @@ impl Model {
         let task = Task {
             state: State::Pending,
             priority,
-            rule: rule.copied().unwrap_or_default(),
+            rule: rule.cloned().unwrap_or_default(),
             nominal,
             effective: 0,
             sequence,
@@ -352,6 +352,7 @@ impl Model {
             state: task.state,
             priority: task.priority,
             nominal: task.nominal,
+            due: task.nominal,
             started: task.started,
             ended: task.ended,
             runs: task.runs,

@@ -116,7 +116,7 @@ impl<'a> Trial<'a> {
                 self.change(
                     who,
                     |model, id| model.reschedule(id, nominal),
-                    |engine, id| engine.reschedule(id, nominal),
+                    |engine, id| engine.reschedule(id, nominal, false),
                 );
             }
             Operation::RunNow(who) => {

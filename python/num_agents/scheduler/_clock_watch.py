@@ -1,0 +1,77 @@
+"""Who notices that the wall clock was set, or that the machine was suspended.
+
+One daemon thread a process, started by the first scheduler that runs on the system's clock. On
+Linux the kernel tells it at once; elsewhere it looks each second.
+"""
+
+from __future__ import annotations
+
+from threading import Lock, Thread, current_thread
+from weakref import WeakSet
+
+from num_agents.scheduler._engine import ClockWatch
+from num_agents.scheduler._log import contain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from num_agents.scheduler.scheduler import Scheduler
+
+_lock = Lock()
+_running: WeakSet[Scheduler] = WeakSet()
+_watch: ClockWatch | None = None
+_thread: Thread | None = None
+
+#: How long who leaves last waits for the thread to end: it has nothing to do but that.
+_JOIN_S = 1.0
+
+
+def enter(scheduler: Scheduler) -> None:
+    """Tells a scheduler of changes from now on."""
+    global _watch, _thread  # noqa: PLW0603 - one thread a process
+    with _lock:
+        _running.add(scheduler)
+        if _watch is None:
+            try:
+                _watch = ClockWatch()
+            except OSError:
+                # Without descriptors to spare it is noticed at the next start.
+                contain("The wall clock is not watched")
+                return
+            _thread = Thread(
+                target=_look_out, args=(_watch,), name="num-agents-clock-watch", daemon=True
+            )
+            _thread.start()
+
+
+def leave(scheduler: Scheduler) -> None:
+    """Tells a scheduler no more. Without any left, the thread ends."""
+    global _watch, _thread
+    ending = None
+    with _lock:
+        _running.discard(scheduler)
+        if not _running and _watch is not None:
+            _watch.close()
+            ending, _watch, _thread = _thread, None, None
+    # A handler of the event may stop the scheduler, in this very thread.
+    if ending is not None and ending is not current_thread():
+        ending.join(_JOIN_S)
+
+
+def forget_all() -> None:
+    """In a forked child, which has no such thread."""
+    global _watch, _thread, _lock  # noqa: PLW0603 - one thread a process
+    _lock = Lock()
+    _watch = _thread = None
+    _running.clear()
+
+
+def _look_out(watch: ClockWatch) -> None:
+    while watch.wait():
+        with _lock:
+            schedulers = list(_running)
+        for scheduler in schedulers:
+            try:
+                scheduler._look_at_clock()  # noqa: SLF001 - nobody else may
+            except BaseException:
+                contain("A scheduler failed to follow the wall clock")
+        del schedulers

@@ -1,0 +1,74 @@
+"""Schedules in plain English."""
+
+from __future__ import annotations
+
+from num_agents.scheduler._time import SECOND_NS, aware, bounded_span_ns, zone_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from num_agents.scheduler._time import Seconds
+    from num_agents.scheduler.schedule import TaskSchedule
+
+_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+def describe(schedule: TaskSchedule) -> str:
+    """When a schedule runs, with every bound and shift that was asked for."""
+    zone = zone_of(schedule.timezone)
+    words = [_by_calendar(schedule) if schedule.by_calendar else _by_time(schedule)]
+    if schedule.start_after is not None and schedule.run_at is None:
+        words.append(f"from {aware(schedule.start_after, 'start_after', zone).isoformat(' ')}")
+    if schedule.end_after is not None:
+        words.append(f"until {aware(schedule.end_after, 'end_after', zone).isoformat(' ')}")
+    if schedule.max_runs is not None:
+        words.append("once at the most" if schedule.max_runs == 1 else f"{schedule.max_runs} times")
+    if schedule.jitter is not None:
+        words.append(f"up to {_span(schedule.jitter)} later at random")
+    if schedule.window is not None:
+        words.append(f"up to {_span(schedule.window)} later, where there is room")
+    return ", ".join(words)
+
+
+def _by_calendar(schedule: TaskSchedule) -> str:
+    from num_agents.scheduler._calendar import every_ns  # noqa: PLC0415 - not everybody's
+
+    if schedule.rrule is not None:
+        return f"by the recurrence {schedule.rrule}"
+    if schedule.cron_expression is not None and schedule.exclude is None:
+        every = every_ns(schedule.cron_expression, schedule.dialect)
+        if every is not None:
+            return f"every {_span_ns(every)}"
+    calendar = schedule.calendar(zone_of(schedule.timezone), 0)
+    assert calendar is not None  # it goes by one
+    said = calendar.describe()
+    if schedule.calendar_interval is not None and schedule.calendar_interval.anchor is None:
+        # Without an anchor it begins when it is scheduled, which is not known here.
+        said = said.replace(" from 1970-01-01", "").replace(" from 1969-12-31", "")
+    return said
+
+
+def _by_time(schedule: TaskSchedule) -> str:
+    if schedule.run_at is not None:
+        moment = aware(schedule.run_at, "run_at", zone_of(schedule.timezone))
+        return f"once, at {moment.isoformat(' ')}"
+    if schedule.delay is not None:
+        return f"once, {_span(schedule.delay)} after it is scheduled"
+    if schedule.interval is None:
+        return "once, at once"
+    every = f"every {_span(schedule.interval)}"
+    if schedule.fixed_delay:
+        return f"{every} after the last run has ended"
+    return f"{every} since 1970" if schedule.first_run == "aligned" else every
+
+
+def _span(value: Seconds) -> str:
+    return _span_ns(bounded_span_ns(value, "span"))
+
+
+def _span_ns(nanoseconds: int) -> str:
+    """A span in the largest unit that divides it, or in seconds with a fraction."""
+    for unit, seconds in _UNITS:
+        number, rest = divmod(nanoseconds, seconds * SECOND_NS)
+        if rest == 0 and number > 0:
+            return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+    return f"{nanoseconds / SECOND_NS:.9g} seconds"

@@ -1,0 +1,152 @@
+"""Words for schedules that go by the calendar: plain data, checked when made."""
+
+from __future__ import annotations
+
+from num_agents.scheduler._time import calendar_date, show, time_of_day
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date, time
+    from typing import Any
+
+DIALECT_WORDS = ("vixie", "quartz")
+DST_WORDS = ("debian", "skip", "wall-clock")
+
+_WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+_LONGEST = 1_000_000
+_HOURS = 24
+
+
+class CalendarInterval:
+    """Every so many days, weeks, months or years, at a time of day.
+
+    Counted from the anchor, so nothing drifts: every month from 31 January on is the last day of
+    February, then 31 March again.
+
+    Args:
+        days: So many days apart; exactly one of the four is given.
+        weeks: So many weeks apart.
+        months: So many months apart; in a month too short for the anchor's day, on its last day.
+        years: So many years apart; 29 February is the 28th in a common year.
+        at: The time of day: a `datetime.time` without a zone, or `"HH:MM[:SS]"`. Midnight if None.
+        anchor: The first day: a date, or an ISO-8601 string. If None, the day of `start_after`, or
+            that of scheduling.
+
+    Raises:
+        TypeError: An argument is of another type.
+        ValueError: None or several of the four are given, or one is not in 1 to 1,000,000; `at` or
+            `anchor` is no time or date.
+    """
+
+    __slots__ = ("anchor", "at", "every", "unit")
+
+    def __init__(
+        self,
+        *,
+        days: int | None = None,
+        weeks: int | None = None,
+        months: int | None = None,
+        years: int | None = None,
+        at: time | str | None = None,
+        anchor: date | str | None = None,
+    ) -> None:
+        said = {"days": days, "weeks": weeks, "months": months, "years": years}
+        given = [(unit, every) for unit, every in said.items() if every is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of days, weeks, months and years")
+        ((self.unit, every),) = given
+        if isinstance(every, bool) or not isinstance(every, int):
+            raise TypeError(f"{self.unit} must be an integer, got {show(every)}")
+        if not 1 <= every <= _LONGEST:
+            raise ValueError(f"{self.unit} must be from 1 to 1,000,000, got {show(every)}")
+        self.every = every
+        self.at = time_of_day("00:00" if at is None else at, "at")
+        self.anchor = None if anchor is None else calendar_date(anchor, "anchor")
+
+    @property
+    def second_of_day(self) -> int:
+        """The time of day in seconds since midnight."""
+        return (self.at.hour * 60 + self.at.minute) * 60 + self.at.second
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CalendarInterval):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash((self.every, self.unit, self.at, self.anchor))
+
+    def __repr__(self) -> str:
+        anchor = "" if self.anchor is None else f", anchor={self.anchor.isoformat()!r}"
+        return f"CalendarInterval({self.unit}={self.every}, at={self.at.isoformat()!r}{anchor})"
+
+
+class Exclusions:
+    """Times at which a schedule does not fire, by the wall clock of its zone.
+
+    Args:
+        weekdays: Names of days, in full or the first three letters, in any case.
+        dates: Dates, or ISO-8601 strings: holidays, for instance.
+        hours: Hours of the day, 0 to 23.
+
+    Raises:
+        TypeError: An argument is of another type.
+        ValueError: A name, a date or an hour is none; or nothing at all is left of the week or of
+            the day.
+    """
+
+    __slots__ = ("dates", "hours", "weekdays")
+
+    def __init__(
+        self,
+        *,
+        weekdays: Iterable[str] = (),
+        dates: Iterable[date | str] = (),
+        hours: Iterable[int] = (),
+    ) -> None:
+        self.weekdays = frozenset(map(_weekday, _listed(weekdays, "weekdays")))
+        self.dates = frozenset(calendar_date(one, "dates") for one in _listed(dates, "dates"))
+        self.hours = frozenset(map(_hour, _listed(hours, "hours")))
+        if len(self.weekdays) == len(_WEEKDAYS):
+            raise ValueError("weekdays excludes every day: it would never run")
+        if len(self.hours) == _HOURS:
+            raise ValueError("hours excludes every hour: it would never run")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Exclusions):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash((self.weekdays, self.dates, self.hours))
+
+    def __repr__(self) -> str:
+        days = [_WEEKDAYS[day] for day in sorted(self.weekdays)]
+        dates = [day.isoformat() for day in sorted(self.dates)]
+        return f"Exclusions(weekdays={days}, dates={dates}, hours={sorted(self.hours)})"
+
+
+def _listed(values: Any, argument: str) -> list[Any]:
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise TypeError(f"{argument} must be an iterable, got {show(values)}")
+    return list(values)
+
+
+def _weekday(name: object) -> int:
+    """A day of the week; Sunday is 0."""
+    if not isinstance(name, str):
+        raise TypeError(f"weekdays must be names of days, got {show(name)}")
+    word = name.strip().lower()
+    for number, full in enumerate(_WEEKDAYS):
+        if word in (full, full[:3]):
+            return number
+    raise ValueError(f"weekdays must be names of days, got {show(name)}")
+
+
+def _hour(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"hours must be integers, got {show(value)}")
+    if not 0 <= value < _HOURS:
+        raise ValueError(f"hours must be from 0 to 23, got {show(value)}")
+    return value

@@ -1,0 +1,592 @@
+"""When a task runs: `TaskSchedule`."""
+
+from __future__ import annotations
+
+from num_agents.scheduler._time import (
+    FAR_FUTURE_NS,
+    UTC_ZONE,
+    after_ns,
+    aware,
+    bounded_span_ns,
+    moment_ns,
+    show,
+    span_ns,
+    to_datetime,
+    zone_of,
+)
+from num_agents.scheduler.calendar import (
+    DIALECT_WORDS,
+    DST_WORDS,
+    CalendarInterval,
+    Exclusions,
+)
+from num_agents.scheduler.policy import count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime, tzinfo
+    from typing import Any, ClassVar, Literal, NoReturn
+
+    from num_agents.scheduler._calendar import Calendar, Part
+    from num_agents.scheduler._time import Moment, Seconds
+
+    FirstRun = Literal["now", "after_interval", "aligned"]
+    DialectWord = Literal["vixie", "quartz"]
+    DstWord = Literal["debian", "skip", "wall-clock"]
+
+FIRST_RUN_WORDS = ("now", "after_interval", "aligned")
+
+#: The ways to say when, of which a schedule has one.
+_WAYS = ("run_at", "delay", "interval", "cron_expression", "calendar_interval", "rrule", "any_of")
+#: How many times are computed at once: a longer preview can be interrupted.
+_PIECE = 4096
+#: Stands for a zone that was not given: None is the system's.
+_UNSAID_ZONE = object()
+#: Those that go by a calendar.
+_BY_CALENDAR = frozenset(("cron_expression", "calendar_interval", "rrule", "any_of"))
+#: What belongs to the whole, and not to one of several schedules in it.
+_OF_THE_WHOLE = ("max_runs", "end_after", "jitter", "window", "exclude")
+
+
+class TaskSchedule:
+    """When a task runs. It cannot be changed, so tasks can share it.
+
+    Numbers are seconds; a timedelta does wherever a span is meant, an ISO-8601 string wherever a
+    datetime is. Without any time the task is due at once.
+
+    Args:
+        interval: Run again and again, this long apart, at a fixed rate: run k is due at exactly
+            first + k * interval, and a late run does not move the grid. Elapsed time: setting the
+            wall clock does not matter.
+        max_runs: Start at most so many runs; failed ones count.
+        start_after: Not before this moment; the first run of an interval is due then.
+        end_after: Not after this moment, which is itself allowed; judged by the nominal time.
+        run_at: Run once, at this moment of the wall clock; in the past means at once.
+        delay: Run once, so long after it is scheduled.
+        cron_expression: Run when this says so: 5 fields, 6 with leading seconds, 7 with a trailing
+            year; names, `? L W LW L-3 5L 5#3`; `@hourly` and its kin, `@every 5m`; an optional
+            `CRON_TZ=Zone ` before it.
+        timezone: The zone of naive datetimes and calendars here: a tzinfo, an IANA name, "UTC" or
+            "local". By default the scheduler's.
+        fixed_delay: Count the interval from the end of each run instead of keeping a grid.
+        first_run: The first run of an interval without a future `start_after`: `"now"`,
+            `"after_interval"`, or `"aligned"` to multiples of the interval since 1970.
+        dialect: Of the cron expression. `"vixie"`: Sunday is 0 or 7, and day-of-month OR
+            day-of-week must match when neither begins with `*`. `"quartz"`: Sunday is 1, and both
+            must match.
+        dst: What a fixed wall time does when the clock is set. `"debian"`: one that is skipped runs
+            right after the gap, one that comes twice runs the first time; cron expressions with `*`
+            in minute or hour follow real time. `"skip"`: one that is skipped does not run.
+            `"wall-clock"`: nor does it, and one that comes twice runs twice.
+        jitter: Put each run off by a random span up to this one, drawn from the task's id and the
+            nominal time; never to the next occurrence or past the end.
+        window: Put all runs off by one span up to this one, to where the fewest recurring tasks are
+            due; chosen when the task is scheduled, and kept.
+        calendar_interval: Run every so many days, weeks, months or years.
+        rrule: Run as this RFC 5545 recurrence says: a string, or an `rrule` or `rruleset` of
+            python-dateutil, which the extra `rrule` brings.
+        any_of: Run whenever one of these schedules says so: cron expressions, calendar intervals,
+            rrules, moments, and intervals with a `start_after` or `first_run="aligned"`.
+        exclude: Times at which it does not run.
+
+    Raises:
+        TypeError: An argument is of another type.
+        ValueError: An argument is out of its range, or two contradict each other.
+        InvalidCronError: A ValueError that says where the cron expression is wrong.
+        OverflowError: A time lies beyond the year 9999.
+        UnsupportedScheduleError: An rrule without python-dateutil.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = (
+        "any_of",
+        "calendar_interval",
+        "cron_expression",
+        "delay",
+        "dialect",
+        "dst",
+        "end_after",
+        "exclude",
+        "first_run",
+        "fixed_delay",
+        "interval",
+        "jitter",
+        "max_runs",
+        "rrule",
+        "run_at",
+        "start_after",
+        "timezone",
+        "window",
+    )
+    __slots__ = (*WORDS, "_calendars", "_zone")
+
+    any_of: tuple[TaskSchedule, ...]
+    calendar_interval: CalendarInterval | None
+    cron_expression: str | None
+    delay: Seconds | None
+    dialect: DialectWord
+    dst: DstWord
+    end_after: Moment | None
+    exclude: Exclusions | None
+    first_run: FirstRun
+    fixed_delay: bool
+    interval: Seconds | None
+    jitter: Seconds | None
+    max_runs: int | None
+    rrule: Any
+    run_at: Moment | None
+    start_after: Moment | None
+    timezone: tzinfo | str | None
+    window: Seconds | None
+    _calendars: dict[tzinfo | None, Calendar]
+    _zone: Any
+
+    def __init__(
+        self,
+        *,
+        interval: Seconds | None = None,
+        max_runs: int | None = None,
+        start_after: Moment | None = None,
+        end_after: Moment | None = None,
+        run_at: Moment | None = None,
+        delay: Seconds | None = None,
+        cron_expression: str | None = None,
+        timezone: tzinfo | str | None = None,
+        fixed_delay: bool = False,
+        first_run: FirstRun = "now",
+        dialect: DialectWord = "vixie",
+        dst: DstWord = "debian",
+        jitter: Seconds | None = None,
+        window: Seconds | None = None,
+        calendar_interval: CalendarInterval | None = None,
+        rrule: Any = None,
+        any_of: Iterable[TaskSchedule] = (),
+        exclude: Exclusions | None = None,
+    ) -> None:
+        for word, value in (
+            ("interval", interval),
+            ("max_runs", count(max_runs, "max_runs")),
+            ("start_after", start_after),
+            ("end_after", end_after),
+            ("run_at", run_at),
+            ("delay", delay),
+            ("cron_expression", cron_expression),
+            ("timezone", timezone),
+            ("fixed_delay", fixed_delay),
+            ("first_run", first_run),
+            ("dialect", dialect),
+            ("dst", dst),
+            ("jitter", jitter),
+            ("window", window),
+            ("calendar_interval", calendar_interval),
+            ("rrule", rrule),
+            ("any_of", _schedules(any_of)),
+            ("exclude", exclude),
+        ):
+            object.__setattr__(self, word, value)
+        object.__setattr__(self, "_calendars", {})
+        object.__setattr__(self, "_zone", self._zone_said())
+        self._check()
+
+    # ---- looking ahead -----------------------------------------------------------------------
+
+    def next_after(self, moment: Moment) -> datetime | None:
+        """The first nominal time strictly after a moment; None if there is none.
+
+        A delay counts from the moment, and so does an interval that has no `start_after` and is not
+        aligned: as if the task were scheduled then. What `max_runs` cuts off is not known here.
+
+        Args:
+            moment: A datetime or an ISO-8601 string; naive means in the schedule's zone.
+
+        Returns:
+            An aware datetime in the schedule's zone.
+
+        Raises:
+            TypeError: `moment` is of another type.
+            ValueError: It is a string that is not ISO-8601.
+        """
+        zone = self.zone_or(None)
+        after = moment_ns(moment, "moment", zone)
+        found = self._next_after_ns(after, self.calendar(zone, after))
+        return None if found is None else to_datetime(found, zone)
+
+    def preview(self, count: int, start: Moment | None = None) -> list[datetime]:
+        """The next nominal times, at most so many: what `next_after` says again and again.
+
+        Args:
+            count: How many at the most; `max_runs` may be fewer.
+            start: After which moment; now if None.
+
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: `count` is negative.
+        """
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise TypeError(f"count must be an integer, got {show(count)}")
+        if count < 0:
+            raise ValueError(f"count must not be negative, got {show(count)}")
+        from time import time_ns  # noqa: PLC0415 - only here
+
+        zone = self.zone_or(None)
+        after = time_ns() if start is None else moment_ns(start, "start", zone)
+        if self.max_runs is not None:
+            count = min(count, self.max_runs)
+        if self.interval is None and not self.by_calendar:
+            count = min(count, 1)
+        scheduled = after
+        calendar = self.calendar(zone, scheduled)
+        refill = self.refill_ns(zone, scheduled, after)
+        found: list[int] = []
+        while len(found) < count:
+            more = self._some_after_ns(after, calendar, min(count - len(found), _PIECE))
+            if not more:
+                break
+            found += more
+            after = more[-1]
+            if refill is not None and after >= refill:
+                calendar = self.calendar(zone, scheduled, after)
+                refill = self.refill_ns(zone, scheduled, after)
+        return [to_datetime(moment, zone) for moment in found]
+
+    def describe(self) -> str:
+        """When it runs, in plain English: `at 09:00 on Monday to Friday, Europe/Paris`."""
+        from num_agents.scheduler._describe import describe  # noqa: PLC0415 - rare
+
+        return describe(self)
+
+    # ---- for the engine ----------------------------------------------------------------------
+
+    @property
+    def by_calendar(self) -> bool:
+        """Whether a calendar says when: it then follows the wall clock."""
+        return (
+            self.cron_expression is not None
+            or self.calendar_interval is not None
+            or self.rrule is not None
+            or bool(self.any_of)
+            or self.exclude is not None
+        )
+
+    def first_due_ns(
+        self, now_ns: int, zone: tzinfo | None, calendar: Calendar | None = None
+    ) -> int:
+        """The nominal time of the first run, in nanoseconds since 1970, if scheduled at `now_ns`.
+
+        Args:
+            now_ns: The moment of scheduling, as the wall shows it.
+            zone: The scheduler's time zone, for naive datetimes of a schedule without one.
+            calendar: What `calendar` answered for these, if that is known.
+
+        Raises:
+            ValueError: It lies after `end_after`, or never: the task would never run.
+            OverflowError: It lies beyond the year 9999.
+        """
+        zone = self.zone_or(zone)
+        base = now_ns
+        if self.start_after is not None:
+            base = max(base, moment_ns(self.start_after, "start_after", zone))
+        if self.by_calendar:
+            calendar = calendar or self.calendar(zone, now_ns)
+            assert calendar is not None  # it goes by one
+            # Not what is due at this very moment, but what is due at the start that was asked for.
+            found = calendar.next_after(base if base == now_ns else base - 1)
+            if found is None:
+                raise ValueError(f"the schedule has no time to come: {self!r}")
+            due = found
+        elif self.run_at is not None:
+            due = moment_ns(self.run_at, "run_at", zone)
+            # A moment that has passed stays what it was, so that the run knows how late it is.
+            due = due if self.start_after is None else max(due, base)
+        elif self.delay is not None:
+            due = max(after_ns(now_ns, self.delay, "delay"), base)
+        else:
+            due = self._first_of_interval(base)
+        end = self.end_ns(zone)
+        if end is not None and due > end:
+            raise ValueError(
+                f"end_after comes before the first run, got {show(self.end_after)}: "
+                "the task would never run"
+            )
+        return due
+
+    def end_ns(self, zone: tzinfo | None) -> int | None:
+        """The last nominal time of a run, in nanoseconds since 1970."""
+        if self.end_after is None:
+            return None
+        return moment_ns(self.end_after, "end_after", self.zone_or(zone))
+
+    def calendar(
+        self, zone: tzinfo | None, now_ns: int, after_ns: int | None = None
+    ) -> Calendar | None:
+        """What computes its times, if it goes by a calendar; the same one for equal cron schedules.
+
+        Args:
+            zone: The scheduler's time zone, for a schedule without one.
+            now_ns: The moment of scheduling.
+            after_ns: After which moment times are to be known of an rrule, which is computed piece
+                by piece; by default that of scheduling.
+        """
+        if not self.by_calendar:
+            return None
+        zone = self.zone_or(zone)
+        known = self._calendars.get(zone)
+        if known is not None:
+            return known
+        from num_agents.scheduler import _calendar  # noqa: PLC0415 - 2 ms, and not everybody's
+
+        if self.cron_expression is not None and self.exclude is None:
+            every = _calendar.every_ns(self.cron_expression, self.dialect)
+            if every is None:
+                self._calendars[zone] = known = _calendar.cron_calendar(
+                    self.cron_expression, self.dialect, zone, self.dst
+                )
+                return known
+        parts = self.parts(zone, now_ns, now_ns if after_ns is None else after_ns)
+        return _calendar.combined(parts, self.exclude, zone)
+
+    def refill_ns(self, zone: tzinfo | None, now_ns: int, after_ns: int) -> int | None:
+        """The last time that the calendar for these arguments knows; None if it knows all."""
+        rules = [one for one in (self, *self.any_of) if one.rrule is not None]
+        if not rules:
+            return None
+        zone = self.zone_or(zone)
+        last = min(one.rrule_part(one.zone_or(zone), now_ns, after_ns)[1] for one in rules)
+        return None if last == FAR_FUTURE_NS else last
+
+    def zone_or(self, default: tzinfo | None) -> tzinfo | None:
+        """The zone of naive datetimes; None for the system's."""
+        return default if self._zone is _UNSAID_ZONE else self._zone
+
+    def rrule_part(self, zone: tzinfo | None, now_ns: int, after_ns: int) -> tuple[Part, int]:
+        """The next times of an rrule as a part, and the last of them if there are more."""
+        from num_agents.scheduler import _calendar  # noqa: PLC0415 - only with rrules
+
+        return _calendar.rrule_part(self.rrule, self._start_ns(zone, now_ns), after_ns, zone)
+
+    def parts(self, zone: tzinfo | None, now_ns: int, after_ns: int) -> list[Part]:
+        """The parts of its calendar, in a zone that is known: one, or those of `any_of`."""
+        if not self.any_of:
+            return [self._part(zone, now_ns, after_ns)]
+        return [
+            part for one in self.any_of for part in one.parts(one.zone_or(zone), now_ns, after_ns)
+        ]
+
+    # ---- inside ------------------------------------------------------------------------------
+
+    def _zone_said(self) -> Any:
+        """The zone that was said; one in the expression wins."""
+        if isinstance(self.cron_expression, str):
+            words = self.cron_expression.split(maxsplit=1)
+            name, _, zone = words[0].partition("=") if words else ("", "", "")
+            if name in ("CRON_TZ", "TZ"):
+                try:
+                    return zone_of(zone)
+                except ValueError:
+                    # Refused as part of the expression.
+                    return _UNSAID_ZONE
+        return _UNSAID_ZONE if self.timezone is None else zone_of(self.timezone)
+
+    def _part(self, zone: tzinfo | None, now_ns: int, after_ns: int) -> Part:
+        from num_agents.scheduler import _calendar  # noqa: PLC0415 - see `calendar`
+
+        start = self._start_ns(zone, now_ns)
+        if self.rrule is not None:
+            return self.rrule_part(zone, now_ns, after_ns)[0]
+        if self.calendar_interval is not None:
+            first = to_datetime(start, zone)
+            return _calendar.interval_part(self.calendar_interval, first, zone, self.dst)
+        if self.cron_expression is not None:
+            every = _calendar.every_ns(self.cron_expression, self.dialect)
+            if every is None:
+                return _calendar.cron_part(self.cron_expression, self.dialect, zone, self.dst)
+            return _calendar.Part.grid(start + every, every)
+        if self.run_at is not None:
+            return _calendar.Part.grid(moment_ns(self.run_at, "run_at", zone), 0)
+        interval = bounded_span_ns(self.interval, "interval", positive=True)
+        return _calendar.Part.grid(self._anchor_ns(start, interval), interval)
+
+    def _anchor_ns(self, start: int, interval: int) -> int:
+        """The first time of an interval from a known start on; multiples since 1970 need none."""
+        if self.first_run == "now":
+            return start
+        if self.first_run == "after_interval":
+            return start + interval
+        return 0 if self.start_after is None else -(-start // interval) * interval
+
+    def _start_ns(self, zone: tzinfo | None, now_ns: int) -> int:
+        """The moment from which on it counts."""
+        if self.start_after is None:
+            return now_ns
+        return moment_ns(self.start_after, "start_after", self.zone_or(zone))
+
+    def _first_of_interval(self, base: int) -> int:
+        if self.interval is None or self.first_run == "now":
+            return base
+        interval = bounded_span_ns(self.interval, "interval", positive=True)
+        if self.first_run == "after_interval":
+            return after_ns(base, self.interval, "interval")
+        return min(-(-base // interval) * interval, FAR_FUTURE_NS)
+
+    def _some_after_ns(self, after: int, calendar: Calendar | None, count: int) -> list[int]:
+        """The next nominal times after a moment, at most so many, at least one if there is any."""
+        if calendar is None:
+            found = self._next_after_ns(after, None)
+            return [] if found is None else [found]
+        zone = self.zone_or(None)
+        start = 0 if self.start_after is None else self._start_ns(zone, 0) - 1
+        end = self.end_ns(zone)
+        some = calendar.preview(max(after, start), count)
+        return some if end is None else [moment for moment in some if moment <= end]
+
+    def _next_after_ns(self, after: int, calendar: Calendar | None) -> int | None:
+        zone = self.zone_or(None)
+        start = None if self.start_after is None else moment_ns(self.start_after, "", zone)
+        if calendar is not None:
+            found = calendar.next_after(after if start is None else max(after, start - 1))
+        elif self.run_at is not None:
+            run_at = max(moment_ns(self.run_at, "run_at", zone), start or 0)
+            found = run_at if run_at > after else None
+        elif self.delay is not None:
+            found = max(after_ns(after, self.delay, "delay"), start or 0)
+        elif self.interval is None:
+            found = start if start is not None and start > after else None
+        else:
+            interval = bounded_span_ns(self.interval, "interval", positive=True)
+            # Without a start it counts from the moment, which is not after itself.
+            counts = start is not None or self.first_run == "aligned"
+            anchor = self._anchor_ns(start or 0, interval) if counts else after
+            steps = max((after - anchor) // interval + 1, 0)
+            found = anchor + steps * interval
+        end = self.end_ns(zone)
+        if found is None or found >= FAR_FUTURE_NS or (end is not None and found > end):
+            return None
+        return found
+
+    def _check(self) -> None:
+        """Whether everything said makes sense, alone and together."""
+        self._check_ways()
+        self._check_words()
+        zone = zone_of(self.timezone)
+        for argument in ("run_at", "start_after", "end_after"):
+            moment = getattr(self, argument)
+            if moment is not None:
+                aware(moment, argument, zone)
+        if self.delay is not None:
+            after_ns(0, self.delay, "delay")
+        for argument in ("interval", "jitter", "window"):
+            span = getattr(self, argument)
+            if span is not None:
+                span_ns(span, argument, positive=argument == "interval")
+        if self.exclude is not None:
+            self._check_exclusions()
+        for place, one in enumerate(self.any_of):
+            one.check_as_part(f"any_of[{place}]")
+        if self.by_calendar:
+            # Computed once for its errors; what is shared is found again when it is scheduled.
+            if self.cron_expression is not None and "=" in self.cron_expression:
+                # A zone is looked up, even if `@every` has no use for it.
+                from num_agents.scheduler import _calendar  # noqa: PLC0415 - see `calendar`
+
+                _calendar.cron_part(self.cron_expression, self.dialect, UTC_ZONE, self.dst)
+            self.calendar(UTC_ZONE, 0)
+
+    def _check_words(self) -> None:
+        for argument, words in (
+            ("first_run", FIRST_RUN_WORDS),
+            ("dialect", DIALECT_WORDS),
+            ("dst", DST_WORDS),
+        ):
+            value = getattr(self, argument)
+            if value not in words:
+                listed = ", ".join(map(repr, words))
+                raise ValueError(f"{argument} must be one of {listed}, got {show(value)}")
+        if not isinstance(self.fixed_delay, bool):
+            raise TypeError(f"fixed_delay must be a bool, got {show(self.fixed_delay)}")
+        if self.fixed_delay and self.interval is None:
+            raise ValueError("fixed_delay counts an interval from completion: give an interval")
+        for argument, kind in (
+            ("cron_expression", str),
+            ("calendar_interval", CalendarInterval),
+            ("exclude", Exclusions),
+        ):
+            value = getattr(self, argument)
+            if value is not None and not isinstance(value, kind):
+                word = "string" if kind is str else kind.__name__
+                raise TypeError(f"{argument} must be a {word}, got {show(value)}")
+
+    def _check_ways(self) -> None:
+        given = [way for way in _WAYS if getattr(self, way) not in (None, ())]
+        if given == ["run_at", "delay"]:
+            raise ValueError("run_at and delay both say when to run once: give one of them")
+        if len(given) > 1 and "interval" in given and not _BY_CALENDAR & set(given):
+            raise ValueError("interval repeats, run_at and delay do not: give one of them")
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} each say when to run: give one of them")
+
+    def _check_exclusions(self) -> None:
+        if self.delay is not None or self.run_at is not None or self.fixed_delay:
+            raise ValueError("exclude takes times out of what recurs at known times")
+        self._check_anchor("exclude")
+
+    def _check_anchor(self, argument: str) -> None:
+        known = self.start_after is not None or self.first_run == "aligned"
+        if self.interval is not None and not known:
+            raise ValueError(
+                f"{argument}: an interval needs a start_after or first_run='aligned' here"
+            )
+
+    def check_as_part(self, argument: str) -> None:
+        """Whether it can be one of several."""
+        for word in _OF_THE_WHOLE:
+            if getattr(self, word) is not None:
+                raise ValueError(f"{argument}: {word} belongs to the whole schedule, not to a part")
+        if self.delay is not None or self.fixed_delay or self.any_of:
+            raise ValueError(f"{argument} must have times known beforehand, got {show(self)}")
+        if all(getattr(self, way) in (None, ()) for way in _WAYS):
+            raise ValueError(f"{argument} must say when to run, got {show(self)}")
+        self._check_anchor(argument)
+
+    # ---- as data -----------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was said, by name, with moments and spans as they were given."""
+        return {name: getattr(self, name) for name in self.WORDS}
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a TaskSchedule cannot be changed ({name}): make another one")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (self.to_dict(),)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TaskSchedule):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # an rrule in it is no key
+
+    def __repr__(self) -> str:
+        said = ", ".join(
+            f"{name}={value!r}"
+            for name, value in self.to_dict().items()
+            if value not in (None, False, ()) and (name, value) not in _UNSAID
+        )
+        return f"TaskSchedule({said})"
+
+
+_UNSAID = (("first_run", "now"), ("dialect", "vixie"), ("dst", "debian"))
+
+
+def _made_again(words: dict[str, Any]) -> TaskSchedule:
+    return TaskSchedule(**words)
+
+
+def _schedules(values: object) -> tuple[TaskSchedule, ...]:
+    if not hasattr(values, "__iter__") or isinstance(values, str):
+        raise TypeError(f"any_of must be an iterable of TaskSchedules, got {show(values)}")
+    listed = tuple(values)
+    for place, one in enumerate(listed):
+        if not isinstance(one, TaskSchedule):
+            raise TypeError(f"any_of[{place}] must be a TaskSchedule, got {show(one)}")
+    return listed

@@ -1,0 +1,92 @@
+//! Where there is room: how many recurring tasks are due in each second of the hour.
+//!
+//! A task with a flexible window asks once, when it is scheduled, and keeps its place for life.
+//! Hours are folded into one: what recurs does so by the hour or by multiples of it nearly always,
+//! and a table of the whole day would cost more than it tells.
+
+use crate::recurrence::draw;
+use crate::time::{Nanos, SECOND_NS};
+
+const SECONDS: u64 = 3600;
+
+/// Due times of recurring tasks, counted by second of the hour. Allocated when first counted.
+#[derive(Default)]
+pub(crate) struct Load {
+    counts: Vec<u32>,
+}
+
+impl Load {
+    /// Counts a task that is due at a moment. O(1).
+    pub(crate) fn add(&mut self, due: Nanos) -> u16 {
+        if self.counts.is_empty() {
+            self.counts = vec![0; SECONDS as usize];
+        }
+        let second = due / SECOND_NS % SECONDS;
+        self.counts[second as usize] += 1;
+        second as u16
+    }
+
+    /// Takes back what `add` answered. O(1).
+    pub(crate) fn remove(&mut self, second: u16) {
+        self.counts[second as usize] -= 1;
+    }
+
+    /// A span up to `window` after `nominal` at which least is due. At most 3,600 looks.
+    pub(crate) fn place(&self, nominal: Nanos, window: Nanos, seed: u64) -> Nanos {
+        let whole = window / SECOND_NS;
+        if self.counts.is_empty() || whole == 0 {
+            return draw(seed, nominal, window);
+        }
+        let candidates = (whole + 1).min(SECONDS);
+        // From a place of the task's own on, so that equals spread out.
+        let start = draw(seed, 1, candidates - 1);
+        let second = (start..candidates)
+            .chain(0..start)
+            .min_by_key(|second| self.counts[((nominal / SECOND_NS + second) % SECONDS) as usize])
+            .unwrap_or(0);
+        let hours = draw(seed, 2, (whole - second) / SECONDS);
+        let placed = (second + hours * SECONDS) * SECOND_NS;
+        placed + draw(seed, 3, (window - placed).min(SECOND_NS - 1))
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.counts.capacity() * size_of::<u32>()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Nanos = 60 * SECOND_NS;
+
+    #[test]
+    fn windows_fill_evenly_and_are_kept() {
+        let mut load = Load::default();
+        for task in 0..600 {
+            let place = load.place(5 * MINUTE, 10 * MINUTE - 1, task);
+            assert!(place < 10 * MINUTE);
+            load.add(5 * MINUTE + place);
+        }
+        let (least, most) = (load.counts[300..900].iter().min(), load.counts.iter().max());
+        assert_eq!((least, most), (Some(&1), Some(&1)));
+    }
+
+    #[test]
+    fn what_is_taken_is_avoided_and_what_is_given_back_is_used() {
+        let mut load = Load::default();
+        let seconds: Vec<u16> = (0..60).map(|second| load.add(second * SECOND_NS)).collect();
+        assert!(load.place(0, MINUTE, 9) >= MINUTE);
+        load.remove(seconds[17]);
+        assert_eq!(load.place(0, MINUTE - 1, 9) / SECOND_NS, 17);
+    }
+
+    #[test]
+    fn no_place_leaves_its_window() {
+        let mut load = Load::default();
+        load.add(0);
+        for window in [0, 1, SECOND_NS - 1, SECOND_NS, 90 * MINUTE, 3000 * MINUTE] {
+            assert!((0..99).all(|seed| load.place(7 * MINUTE + 3, window, seed) <= window));
+        }
+    }
+}

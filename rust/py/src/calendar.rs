@@ -1,0 +1,217 @@
+//! Calendars and zones, from Python's words to the core's.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use scheduler_core::Nanos;
+use scheduler_core::calendar::{
+    self as core, CalendarInterval, Cron, Date, Dialect, Dst, Exclusions, ParsedRule, Rule, Unit,
+};
+
+use crate::errors::Error;
+
+const DIALECT_WORDS: &str = "'vixie' or 'quartz'";
+const DST_WORDS: &str = "'debian', 'skip' or 'wall-clock'";
+const UNIT_WORDS: &str = "'days', 'weeks', 'months' or 'years'";
+const DAY: &str = "a day of the years 1 to 9999";
+
+/// What wall clocks show in a place.
+#[pyclass(frozen, module = "num_agents.scheduler._native")]
+pub(crate) struct Zone(Arc<core::Zone>);
+
+#[pymethods]
+impl Zone {
+    /// The zone of an IANA name.
+    #[staticmethod]
+    fn named(name: &str) -> Result<Self, Error> {
+        Ok(Self(core::Zone::named(name)?))
+    }
+
+    /// The zone that the system is set to.
+    #[staticmethod]
+    fn system() -> Self {
+        Self(core::Zone::system())
+    }
+
+    /// So many seconds east of Greenwich, always.
+    #[staticmethod]
+    fn fixed(seconds: i32) -> Self {
+        Self(if seconds == 0 { core::Zone::utc() } else { core::Zone::fixed(seconds) })
+    }
+
+    /// A zone from its changes: UTC seconds, and the offset in seconds from then on.
+    #[staticmethod]
+    fn from_transitions(name: &str, first: i32, transitions: Vec<(i64, i32)>) -> Self {
+        Self(core::Zone::from_transitions(name, first, transitions))
+    }
+
+    /// Its name.
+    #[getter]
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Seconds that its wall clocks are ahead of UTC at a moment in UTC seconds.
+    fn offset_at(&self, utc: i64) -> i32 {
+        self.0.offset_at(utc)
+    }
+}
+
+/// One of the rules whose union is a calendar.
+#[pyclass(frozen, module = "num_agents.scheduler._native")]
+pub(crate) struct Part(core::Part);
+
+#[pymethods]
+impl Part {
+    /// A cron expression, and `@every` from an anchor on. A zone in the expression wins.
+    #[staticmethod]
+    fn cron(
+        expression: &str,
+        dialect: &Bound<'_, PyString>,
+        zone: &Zone,
+        dst: &Bound<'_, PyString>,
+        anchor_ns: Nanos,
+    ) -> PyResult<Self> {
+        let parsed = Cron::parse(expression, dialect_of(dialect)?).map_err(Error::Cron)?;
+        let zone = match parsed.zone {
+            Some(name) => core::Zone::named(&name).map_err(|unknown| {
+                let position = expression.find('=').map_or(0, |at| at + 1);
+                Error::Cron(core::CronError { field: None, position, reason: unknown.to_string() })
+            })?,
+            None => zone.0.clone(),
+        };
+        let rule = match parsed.rule {
+            ParsedRule::Cron(cron) => Rule::Cron(cron),
+            ParsedRule::Every(interval) => Rule::Grid { anchor: anchor_ns, interval },
+        };
+        Ok(Self(core::Part { rule, zone, dst: dst_of(dst)? }))
+    }
+
+    /// The span of an `@every` expression; None of any other.
+    #[staticmethod]
+    fn every_ns(expression: &str, dialect: &Bound<'_, PyString>) -> PyResult<Option<Nanos>> {
+        let parsed = Cron::parse(expression, dialect_of(dialect)?).map_err(Error::Cron)?;
+        Ok(match parsed.rule {
+            ParsedRule::Every(interval) => Some(interval),
+            ParsedRule::Cron(_) => None,
+        })
+    }
+
+    /// Every so many days, weeks, months or years from a day on, at a second of the day.
+    #[staticmethod]
+    fn interval(
+        every: u32,
+        unit: &Bound<'_, PyString>,
+        anchor: (i32, u8, u8),
+        second: u32,
+        zone: &Zone,
+        dst: &Bound<'_, PyString>,
+    ) -> PyResult<Self> {
+        let word = match unit.to_cow()?.as_ref() {
+            "days" => Unit::Days,
+            "weeks" => Unit::Weeks,
+            "months" => Unit::Months,
+            "years" => Unit::Years,
+            _ => return Err(Error::out_of_range("unit", UNIT_WORDS, unit).into()),
+        };
+        let rule =
+            CalendarInterval::new(every, word, date(anchor)?, second).map_err(Error::Interval)?;
+        let part = core::Part { rule: Rule::Every(rule), zone: zone.0.clone(), dst: dst_of(dst)? };
+        Ok(Self(part))
+    }
+
+    /// A moment, and every so many nanoseconds after it; 0 for none.
+    #[staticmethod]
+    fn grid(anchor_ns: Nanos, interval_ns: Nanos) -> Self {
+        let rule = Rule::Grid { anchor: anchor_ns, interval: interval_ns };
+        Self(core::Part { rule, zone: core::Zone::utc(), dst: Dst::default() })
+    }
+
+    /// Some moments.
+    #[staticmethod]
+    fn moments(moments_ns: Vec<Nanos>) -> Self {
+        let rule = Rule::Moments(moments_ns);
+        Self(core::Part { rule, zone: core::Zone::utc(), dst: Dst::default() })
+    }
+}
+
+/// When something fires that is told by the wall clock.
+#[pyclass(frozen, module = "num_agents.scheduler._native")]
+pub(crate) struct Calendar(pub(crate) Arc<core::Calendar>);
+
+#[pymethods]
+impl Calendar {
+    /// The union of some parts, minus days of the week (bit 0 Sunday), dates, and hours.
+    #[new]
+    #[pyo3(signature = (parts, *, zone = None, weekdays = 0, dates = Vec::new(), hours = 0))]
+    fn new(
+        parts: Vec<PyRef<'_, Part>>,
+        zone: Option<&Zone>,
+        weekdays: u8,
+        dates: Vec<(i32, u8, u8)>,
+        hours: u32,
+    ) -> PyResult<Self> {
+        let parts = parts.iter().map(|part| part.0.clone()).collect();
+        let exclusions = match zone {
+            None => None,
+            Some(zone) => {
+                let dates = dates.into_iter().map(date).collect::<Result<Vec<_>, _>>()?;
+                Some(Exclusions::new(zone.0.clone(), weekdays, dates, hours))
+            }
+        };
+        let calendar = core::Calendar::new(parts, exclusions).map_err(Error::Never)?;
+        Ok(Self(Arc::new(calendar)))
+    }
+
+    /// The first occurrence after a moment.
+    fn next_after(&self, moment_ns: Nanos) -> Option<Nanos> {
+        self.0.next_after(moment_ns)
+    }
+
+    /// The last occurrence at or before a moment.
+    fn last_by(&self, moment_ns: Nanos) -> Option<Nanos> {
+        self.0.last_by(moment_ns)
+    }
+
+    /// How many occurrences lie after a moment and not after another.
+    fn count(&self, after_ns: Nanos, by_ns: Nanos) -> u64 {
+        self.0.count(after_ns, by_ns)
+    }
+
+    /// The next so many occurrences after a moment.
+    fn preview(&self, after_ns: Nanos, count: usize) -> Vec<Nanos> {
+        let next = |moment: &Nanos| self.0.next_after(*moment);
+        std::iter::successors(next(&after_ns), next).take(count).collect()
+    }
+
+    /// When it fires, in plain English.
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}
+
+fn dialect_of(dialect: &Bound<'_, PyString>) -> PyResult<Dialect> {
+    Ok(match dialect.to_cow()?.as_ref() {
+        "vixie" => Dialect::Vixie,
+        "quartz" => Dialect::Quartz,
+        _ => return Err(Error::out_of_range("dialect", DIALECT_WORDS, dialect).into()),
+    })
+}
+
+fn dst_of(dst: &Bound<'_, PyString>) -> PyResult<Dst> {
+    Ok(match dst.to_cow()?.as_ref() {
+        "debian" => Dst::Debian,
+        "skip" => Dst::Skip,
+        "wall-clock" => Dst::WallClock,
+        _ => return Err(Error::out_of_range("dst", DST_WORDS, dst).into()),
+    })
+}
+
+fn date((year, month, day): (i32, u8, u8)) -> Result<Date, Error> {
+    Date::new(year, month, day).ok_or_else(|| Error::Range {
+        argument: "date",
+        expected: DAY,
+        value: format!("{year}-{month}-{day}"),
+    })
+}
