@@ -234,7 +234,9 @@ def test_without_rich_the_extra_is_named(
 def test_without_matplotlib_the_extra_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "num_agents.scheduler.cli.plot", raising=False)
+    for module in [*sys.modules]:
+        if module.startswith(("matplotlib", "num_agents.scheduler.cli.plot")):
+            monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     path = write(tmp_path, "0\n")
     said = refusal(capsys, "replay", str(path), "--plot", str(tmp_path / "x.svg"), "--json")

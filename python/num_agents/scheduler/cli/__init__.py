@@ -31,6 +31,9 @@ COMMANDS = {
     "demo": ("demo", "schedule a million tasks, cancel some, run the rest, check every promise"),
     "replay": ("replay", "replay a trace of arrivals, one task a row, and check every row"),
     "bench": ("bench", "measure this scheduler and its peers on this machine"),
+    # A module `next` in this package would hide the function of that name from the code below.
+    "next": ("upcoming", "say in words and times when a cron expression fires"),
+    "forecast": ("forecast", "count what a crontab or a list of schedules will run, and when"),
 }
 
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import argparse
 import math
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from num_agents.scheduler._time import aware, spoken_span_s, zone_of
+from num_agents.scheduler.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
+
+# The bounds of spans: a millisecond, and about 100 years.
+DURATION_MIN_S = 0.001
+DURATION_MAX_S = 36_525 * 86_400
 
 
 def number(
@@ -64,3 +73,52 @@ def count(*, at_least: int, at_most: int) -> Callable[[str], int]:
         return value
 
     return parse
+
+
+def duration(text: str) -> float:
+    """Take a span with units, `24h` or `1h30m`, as an argparse type; the value is seconds."""
+    try:
+        seconds = spoken_span_s(text, "the duration")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if not DURATION_MIN_S <= seconds <= DURATION_MAX_S:
+        raise argparse.ArgumentTypeError(
+            f"must be from 1 ms to {DURATION_MAX_S // 86_400:,} days, not {text!r}"
+        )
+    return seconds
+
+
+def add_start(parser: argparse.ArgumentParser) -> None:
+    """Add `--timezone` and `--from`, which `start_of` reads."""
+    parser.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        help="an IANA name, UTC or local (the default): where nothing else says another",
+    )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="ISO",
+        help="the moment to begin at, ISO-8601, in that zone unless it has an offset (default now)",
+    )
+
+
+def start_of(namespace: argparse.Namespace) -> tuple[tzinfo | None, datetime]:
+    """Read `--timezone` and `--from`.
+
+    Returns:
+        The zone, None for the system's, and the moment in it; now is the second that goes on.
+
+    Raises:
+        CommandError: One of them is none.
+    """
+    try:
+        zone = zone_of(namespace.timezone)
+    except ValueError as error:
+        raise CommandError(f"--timezone: {error}") from error
+    if namespace.start is None:
+        return zone, datetime.now(UTC).replace(microsecond=0).astimezone(zone)
+    try:
+        return zone, aware(namespace.start, "--from", zone).astimezone(zone)
+    except (ValueError, OverflowError) as error:
+        raise CommandError(str(error)) from error

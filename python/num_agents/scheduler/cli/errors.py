@@ -6,11 +6,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
 
 class CommandError(Exception):
-    """A command cannot be run as asked: its one line goes to standard error, the exit code is 2."""
+    """A command cannot be run as asked: its message goes to standard error, the exit code is 2."""
 
 
 def import_with_extra(module: str, *, package: str, extra: str) -> ModuleType:
@@ -32,3 +33,14 @@ def import_with_extra(module: str, *, package: str, extra: str) -> ModuleType:
         raise CommandError(
             f"{package} is not installed: pip install 'num-agents-scheduler[{extra}]'"
         ) from error
+
+
+def import_plot(path: Path) -> ModuleType:
+    """Import the module that draws, once it is certain that it can draw into a file.
+
+    Raises:
+        CommandError: matplotlib is not installed, or the file cannot be written.
+    """
+    plot = import_with_extra("num_agents.scheduler.cli.plot", package="matplotlib", extra="plot")
+    plot.check(path)
+    return plot

@@ -1,4 +1,7 @@
-"""`replay --plot`: lateness and arrivals over time. The only importer of matplotlib."""
+"""`--plot`: of `replay` lateness and arrivals over time, of `forecast` the runs to come.
+
+The only importer of matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from num_agents.scheduler.cli.errors import CommandError
 from num_agents.scheduler.cli.report import NS_PER_MS, quantile
@@ -14,6 +19,7 @@ from num_agents.scheduler.cli.watch import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from num_agents.scheduler.cli.recorder import Findings
@@ -110,6 +116,44 @@ def draw(path: Path, findings: Findings, *, start_ns: int, title: str) -> None:
     arrivals.yaxis.set_major_formatter("{x:,.0f}")
     arrivals.set_xlabel("seconds since the start of the replay")
     arrivals.grid(visible=True, alpha=0.3)
+    _save(figure, path)
+
+
+def draw_forecast(
+    path: Path, starts: Sequence[datetime], counts: Sequence[int], *, end: datetime, title: str
+) -> None:
+    """Draw how many runs fall into each bucket.
+
+    Args:
+        path: Where to; its suffix gives the format.
+        starts: When each bucket begins, in the zone of the axis; at least one.
+        counts: The runs in each.
+        end: When the last bucket ends.
+        title: What was looked at.
+
+    Raises:
+        CommandError: The file cannot be written after all.
+    """
+    zone = end.tzinfo
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, loc="left")
+    # matplotlib leaves the functions of its module for dates without types.
+    edges = date2num([*starts, end])  # type: ignore[no-untyped-call]
+    axes.stairs(counts, edges, fill=True)
+    axes.margins(x=0)
+    locator = AutoDateLocator(tz=zone)  # type: ignore[no-untyped-call]
+    formatter = ConciseDateFormatter(locator, tz=zone)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(formatter)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.set_ylabel("runs")
+    axes.grid(visible=True, alpha=0.3)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
     try:
         figure.savefig(path, dpi=150)
     except OSError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from num_agents.scheduler.cli.arguments import count, number
-from num_agents.scheduler.cli.errors import CommandError, import_with_extra
+from num_agents.scheduler.cli.errors import CommandError, import_plot
 from num_agents.scheduler.cli.progress import View, open_view
 from num_agents.scheduler.cli.recorder import Findings, Recorder, clock_ns
 from num_agents.scheduler.cli.report import Figure, Lateness, Promise, Report, failures, miscounts
@@ -24,7 +24,6 @@ from num_agents.scheduler.scheduler import Scheduler
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
-    from types import ModuleType
 
 # How far ahead the start lies: some for the call, and some for each row.
 LEAD_MIN_S = 0.1
@@ -91,7 +90,7 @@ def run(namespace: argparse.Namespace) -> int:
             f"{namespace.file}: at speed {namespace.speed:g} the last arrival comes after"
             f" {last_s:g} s; at most {REPLAY_MAX_S:g} s are possible"
         )
-    plot = _prepare_plot(namespace.plot)
+    plot = None if namespace.plot is None else import_plot(namespace.plot)
     view = open_view(as_json=namespace.json)
     replay = Replay(trace, namespace.speed, max_workers=namespace.max_workers)
     try:
@@ -102,15 +101,6 @@ def run(namespace: argparse.Namespace) -> int:
     if plot is not None:
         plot.draw(namespace.plot, findings, start_ns=replay.start_ns, title=report.title)
     return 0 if report.held else 1
-
-
-def _prepare_plot(path: Path | None) -> ModuleType | None:
-    """Return the module that draws, once it is certain that it can."""
-    if path is None:
-        return None
-    plot = import_with_extra("num_agents.scheduler.cli.plot", package="matplotlib", extra="plot")
-    plot.check(path)
-    return plot
 
 
 class Replay:

@@ -17,15 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from num_agents.scheduler.cli.report import NS_PER_MS, Figure, Lateness, Report
+from num_agents.scheduler.cli.text import bar
 
 # Without a terminal a phase prints one line at its end, and in between one so often.
 LINE_EVERY_S = 2.0
 
 # A bar is redrawn at most so often.
 BAR_EVERY_S = 0.1
-
-# Width of the longest bar of a histogram, in characters.
-BAR_WIDTH = 40
 
 
 class TerminalView:
@@ -175,22 +173,11 @@ def _histogram(lateness: Lateness, *, ascii_only: bool) -> Table:
     for each in lateness.bins:
         table.add_row(
             f"{each.lower_ns / NS_PER_MS:g} to {each.upper_ns / NS_PER_MS:g} ms",
-            _bar(each.count / most, ascii_only=ascii_only),
+            bar(each.count / most, ascii_only=ascii_only),
             f"{each.count:,}",
             f"{each.count / lateness.count:.2%}",
         )
     return table
-
-
-def _bar(share: float, *, ascii_only: bool) -> str:
-    """Draw `share` of the longest bar; what is not nothing shows at least as a sliver."""
-    eighths = round(share * BAR_WIDTH * 8)
-    if share > 0:
-        eighths = max(eighths, 1)
-    if ascii_only:
-        return "#" * -(-eighths // 8)
-    whole, rest = divmod(eighths, 8)
-    return "█" * whole + " ▏▎▍▌▋▊▉"[rest].strip()
 
 
 def _promises(report: Report) -> Table:

@@ -1,0 +1,364 @@
+"""`forecast`: what a file of schedules will run, and when, without running any of it.
+
+The schedules are put into a scheduler on a virtual clock, and that is asked. It counts runs but
+does not say whose they are. So the clock is moved through the time asked about, with callbacks that
+note who runs in the seconds to be shown: the engine that would run the tasks says who would.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from num_agents.scheduler.cli.arguments import add_start, count, duration, start_of
+from num_agents.scheduler.cli.errors import CommandError, import_plot
+from num_agents.scheduler.cli.text import bar, columns, is_ascii_only, precision_of, wall_time
+from num_agents.scheduler.errors import ScheduleFileError
+from num_agents.scheduler.files import parse_schedules, read_schedules
+from num_agents.scheduler.scheduler import Scheduler
+from num_agents.scheduler.task import Task
+from num_agents.scheduler.testing import VirtualClock
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from datetime import datetime, tzinfo
+
+    from num_agents.scheduler.files import Entry
+
+STANDARD_INPUT = "-"
+
+# More bars than this are no chart.
+BUCKETS_MAX = 10_000
+
+# Beyond so many runs nobody is asked who they are: it takes some microseconds for each.
+RUNS_WITH_NAMES_MAX = 1_000_000
+
+NAMES_SHOWN = 4
+NAME_WIDTH = 30
+
+SECOND = timedelta(seconds=1)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `forecast`."""
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="a crontab, or, if its name ends in .toml, a list of [[schedule]] tables; - reads a"
+        " crontab from standard input",
+    )
+    system = parser.add_mutually_exclusive_group()
+    system.add_argument(
+        "--system",
+        action="store_true",
+        default=None,
+        help="the crontab has a user before each command (the default for etc/crontab and in"
+        " cron.d)",
+    )
+    system.add_argument(
+        "--user",
+        dest="system",
+        action="store_false",
+        help="it has none (the default for other files)",
+    )
+    parser.add_argument(
+        "--horizon",
+        type=duration,
+        default=duration("24h"),
+        metavar="SPAN",
+        help="how far to look ahead: 24h (the default), 90m, 7d",
+    )
+    parser.add_argument(
+        "--bucket",
+        type=duration,
+        default=duration("1h"),
+        metavar="SPAN",
+        help="the span of a bar (default 1h)",
+    )
+    add_start(parser)
+    parser.add_argument(
+        "--busiest",
+        type=count(at_least=0, at_most=10_000),
+        default=10,
+        metavar="N",
+        help="how many of the busiest seconds to show (default 10)",
+    )
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="OUT.svg",
+        help="draw the bars into this file, too; its suffix gives the format",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a chart")
+
+
+def run(namespace: argparse.Namespace) -> int:
+    """Run `forecast`; everything that can be refused is refused before anything is scheduled.
+
+    Returns:
+        0.
+
+    Raises:
+        CommandError: The file or an argument is wrong.
+    """
+    if namespace.horizon / namespace.bucket > BUCKETS_MAX:
+        raise CommandError(f"--bucket: more than {BUCKETS_MAX:,} bars; give a longer one")
+    zone, start = start_of(namespace)
+    plot = None if namespace.plot is None else import_plot(namespace.plot)
+    entries = read_entries(namespace.file, system=namespace.system)
+    outlook = look_ahead(
+        namespace.file,
+        entries,
+        zone,
+        start,
+        horizon=timedelta(seconds=namespace.horizon),
+        bucket=timedelta(seconds=namespace.bucket),
+        busiest=namespace.busiest,
+    )
+    if namespace.json:
+        sys.stdout.write(json.dumps(outlook.as_json(), indent=2) + "\n")
+    else:
+        lines = outlook.as_text(ascii_only=is_ascii_only(sys.stdout))
+        sys.stdout.write("\n".join(lines) + "\n")
+    if plot is not None:
+        plot.draw_forecast(
+            namespace.plot,
+            [moment for moment, _ in outlook.buckets],
+            [runs for _, runs in outlook.buckets],
+            end=outlook.end,
+            title=outlook.heading,
+        )
+    return 0
+
+
+def read_entries(file: str, *, system: bool | None) -> list[Entry]:
+    """Read a file of schedules, or standard input.
+
+    Raises:
+        CommandError: It cannot be read (``FILE: reason``), lines of it are wrong
+            (``FILE:LINE: reason``, one a line), or there is nothing in it.
+    """
+    try:
+        if file == STANDARD_INPUT:
+            entries = parse_schedules(sys.stdin.read(), file="<stdin>", system=system)
+        else:
+            entries = read_schedules(file, system=system)
+    except ScheduleFileError as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"<stdin>: not UTF-8: {error.reason}") from error
+    if not entries:
+        raise CommandError(f"{file}: there is no schedule in it")
+    return entries
+
+
+@dataclass(frozen=True)
+class Second:
+    """One of the busiest seconds.
+
+    Attributes:
+        begin: When it begins.
+        runs: How many runs fall into it.
+        by_entry: The number of runs of each entry in it, in the order of the file; None if there
+            were too many to ask.
+    """
+
+    begin: datetime
+    runs: int
+    by_entry: Sequence[tuple[Entry, int]] | None
+
+    def names(self) -> str:
+        """Who runs in it, at most so many by name."""
+        if self.by_entry is None:
+            return "(too many runs to tell whose)"
+        shown = [
+            _shortened(entry.name) + (f" x{runs:,}" if runs > 1 else "")
+            for entry, runs in self.by_entry[:NAMES_SHOWN]
+        ]
+        more = len(self.by_entry) - len(shown)
+        return ", ".join(shown) + (f" and {more:,} more" if more else "")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return {
+            "second": self.begin.isoformat(),
+            "runs": self.runs,
+            "entries": None
+            if self.by_entry is None
+            else [
+                {"line": entry.line, "name": entry.name, "runs": runs}
+                for entry, runs in self.by_entry
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What there is to show.
+
+    Attributes:
+        title: What was looked at.
+        start: From when.
+        end: Until when.
+        entries: How many schedules.
+        total: How many runs.
+        collisions: In how many seconds there is more than one.
+        buckets: (start, runs) of each bucket.
+        busiest: The busiest seconds, the busiest first.
+    """
+
+    title: str
+    start: datetime
+    end: datetime
+    entries: int
+    total: int
+    collisions: int
+    buckets: Sequence[tuple[datetime, int]]
+    busiest: Sequence[Second]
+
+    @property
+    def heading(self) -> str:
+        """What was looked at, and how much is in it, in a line."""
+        return f"{self.title}: {_counted(self.entries, 'schedule')}, {_counted(self.total, 'run')}"
+
+    def as_text(self, *, ascii_only: bool) -> list[str]:
+        """Lay it out: the totals, a bar for each bucket, the busiest seconds and who runs then."""
+        lines = [
+            self.heading,
+            f"from {wall_time(self.start)} to {wall_time(self.end)}",
+            "",
+            *self._chart(ascii_only=ascii_only),
+        ]
+        if self.busiest:
+            rows = [
+                [wall_time(second.begin), f"{second.runs:,}", second.names()]
+                for second in self.busiest
+            ]
+            lines += ["", *columns([["busiest seconds", "runs", "of"], *rows], right={1})]
+        lines += ["", f"{_counted(self.collisions, 'second')} with more than one run"]
+        return lines
+
+    def _chart(self, *, ascii_only: bool) -> list[str]:
+        most = max((runs for _, runs in self.buckets), default=0)
+        precision = precision_of([moment for moment, _ in self.buckets], coarsest="minutes")
+        rows = [
+            [
+                wall_time(moment, precision=precision),
+                f"{runs:,}",
+                bar(runs / most if most else 0, ascii_only=ascii_only),
+            ]
+            for moment, runs in self.buckets
+        ]
+        return columns(rows, right={1}) if rows else []
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return {
+            "title": self.title,
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+            "schedules": self.entries,
+            "total": self.total,
+            "collisions": self.collisions,
+            "buckets": [[moment.isoformat(), runs] for moment, runs in self.buckets],
+            "busiest": [second.as_json() for second in self.busiest],
+        }
+
+
+def look_ahead(
+    file: str,
+    entries: Sequence[Entry],
+    zone: tzinfo | None,
+    start: datetime,
+    *,
+    horizon: timedelta,
+    bucket: timedelta,
+    busiest: int,
+) -> Outlook:
+    """Find out what schedules will run.
+
+    Args:
+        file: Where they were read.
+        entries: The schedules.
+        zone: The zone of those that name none; None for the system's.
+        start: From when.
+        horizon: For how long.
+        bucket: The span of a bar.
+        busiest: How many of the busiest seconds to show.
+
+    Raises:
+        CommandError: A schedule has no run any more, or the time is out of range.
+    """
+    try:
+        clock = VirtualClock(start)
+        end = (start.astimezone(UTC) + horizon).astimezone(zone)
+    except (ValueError, OverflowError) as error:
+        raise CommandError(f"--from: {error}") from error
+    runs_in: dict[datetime, Counter[int]] = {}
+
+    def note(number: int) -> None:
+        runs = runs_in.get(clock.now().replace(microsecond=0))
+        if runs is not None:
+            runs[number] += 1
+
+    with Scheduler(clock=clock, timezone=zone, history=0) as scheduler:
+        _schedule(scheduler, file, entries, note)
+        forecast = scheduler.forecast(horizon, bucket)
+        top = forecast.busiest(busiest)
+        if top and forecast.total <= RUNS_WITH_NAMES_MAX:
+            # In UTC: elsewhere a time that daylight saving repeats equals none of another zone.
+            runs_in.update((second.astimezone(UTC), Counter()) for second, _ in top)
+            clock.advance_to(max(runs_in) + SECOND)
+    return Outlook(
+        title="standard input" if file == STANDARD_INPUT else Path(file).name,
+        start=start,
+        end=end,
+        entries=len(entries),
+        total=forecast.total,
+        collisions=forecast.collisions,
+        buckets=[(moment.astimezone(zone), runs) for moment, runs in forecast.buckets],
+        busiest=[
+            Second(
+                second.astimezone(zone),
+                runs,
+                None
+                if (seen := runs_in.get(second.astimezone(UTC))) is None
+                else [(entries[number], seen[number]) for number in sorted(seen)],
+            )
+            for second, runs in top
+        ],
+    )
+
+
+def _schedule(
+    scheduler: Scheduler, file: str, entries: Sequence[Entry], note: Callable[[int], None]
+) -> None:
+    """Schedule every entry; what runs notes the number of its entry.
+
+    Raises:
+        CommandError: Some have no run any more; it names the lines of all.
+    """
+    faults = []
+    for number, entry in enumerate(entries):
+        try:
+            scheduler.schedule_task(Task(entry.name, note, entry.schedule, args=(number,)))
+        except (ValueError, OverflowError) as error:
+            faults.append((entry.line, str(error)))
+    if faults:
+        raise CommandError(str(ScheduleFileError(file, faults)))
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 3] + "..."
