@@ -1,11 +1,13 @@
 """Calendars on the Rust side of the boundary: zones, parts, and what is shared between tasks.
 
-Beside `_engine` the only module that imports the native one. Tasks of the same expression, zone and
-rules get the same calendar, so that they also share what it has computed last.
+Beside `_engine` the only module that imports the native one. Tasks of the same expressions, zones
+and rules get the same calendar, so that they also share what it has computed last: parts are found
+again by their arguments, and calendars by their parts.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from functools import lru_cache
 
 from num_agents.scheduler import _native
@@ -22,7 +24,7 @@ from num_agents.scheduler.errors import InvalidCronError, UnsupportedScheduleErr
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime, tzinfo
+    from datetime import date, datetime, tzinfo
     from typing import Any
 
     from num_agents.scheduler.calendar import CalendarInterval, Exclusions
@@ -32,17 +34,42 @@ Part = _native.Part
 
 #: Occurrences of an RRULE that are computed ahead.
 RRULE_AHEAD = 512
+#: As many are kept of those that have passed: more are not counted.
+RRULE_BEHIND = 10_000
+#: Stands for the times of an RRULE that are not computed yet.
+MORE_TO_COME_NS = FAR_FUTURE_NS - 2
+
+#: How many different expressions, parts and calendars are kept.
+_KEPT = 4096
+
+#: Zones that cannot be looked up by value, as those of dateutil; by identity, and kept alive.
+_unhashable: dict[int, tuple[tzinfo, _native.Zone]] = {}
+_MOST_UNHASHABLE = 256
 
 
-@lru_cache(maxsize=256)
 def native_zone(zone: tzinfo | None) -> _native.Zone:
-    """A zone as the core knows it; None is the system's. Cached.
+    """A zone as the core knows it; None is the system's. The same object for the same zone.
 
     A zone with an IANA name is looked up by it, a fixed offset is one. Of any other tzinfo the
     changes are found by asking: see `zone_changes`.
     """
-    if zone is None:
-        return _native.Zone.system()
+    if type(zone).__hash__ is not None:
+        return _hashable_zone(zone)
+    assert zone is not None  # which has a hash
+    known = _unhashable.get(id(zone))
+    if known is None:
+        if len(_unhashable) >= _MOST_UNHASHABLE:
+            _unhashable.clear()
+        known = _unhashable[id(zone)] = zone, _made_zone(zone)
+    return known[1]
+
+
+@lru_cache(maxsize=256)
+def _hashable_zone(zone: tzinfo | None) -> _native.Zone:
+    return _native.Zone.system() if zone is None else _made_zone(zone)
+
+
+def _made_zone(zone: tzinfo) -> _native.Zone:
     name = getattr(zone, "key", None) or getattr(zone, "zone", None)
     if isinstance(name, str):
         try:
@@ -55,7 +82,7 @@ def native_zone(zone: tzinfo | None) -> _native.Zone:
     return _native.Zone.from_transitions(str(zone), *zone_changes(zone))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_KEPT)
 def every_ns(expression: str, dialect: str) -> int | None:
     """The span of an `@every` expression; None of any other.
 
@@ -68,31 +95,37 @@ def every_ns(expression: str, dialect: str) -> int | None:
         raise _cron_error(expression, error) from None
 
 
-def cron_part(expression: str, dialect: str, zone: tzinfo | None, dst: str) -> Part:
+@lru_cache(maxsize=_KEPT)
+def cron_part(expression: str, dialect: str, zone: _native.Zone, dst: str) -> Part:
     """A cron expression as a part of a calendar.
 
     Raises:
         InvalidCronError: It is no expression, or names no zone.
     """
     try:
-        return Part.cron(expression, dialect, native_zone(zone), dst, 0)
+        return Part.cron(expression, dialect, zone, dst, 0)
     except ValueError as error:
         raise _cron_error(expression, error) from None
 
 
+@lru_cache(maxsize=_KEPT)
 def interval_part(
-    interval: CalendarInterval, first_day: datetime, zone: tzinfo | None, dst: str
+    interval: CalendarInterval, first_day: date, zone: _native.Zone, dst: str
 ) -> Part:
     """A calendar interval as a part of a calendar, from its anchor on or from a day."""
-    day = interval.anchor or first_day.date()
+    day = interval.anchor or first_day
     anchor = (day.year, day.month, day.day)
-    return Part.interval(
-        interval.every, interval.unit, anchor, interval.second_of_day, native_zone(zone), dst
-    )
+    return Part.interval(interval.every, interval.unit, anchor, interval.second_of_day, zone, dst)
 
 
-@lru_cache(maxsize=4096)
-def cron_calendar(expression: str, dialect: str, zone: tzinfo | None, dst: str) -> Calendar:
+@lru_cache(maxsize=_KEPT)
+def grid_part(anchor_ns: int, interval_ns: int) -> Part:
+    """A moment, and every so many nanoseconds after it; 0 for none."""
+    return Part.grid(anchor_ns, interval_ns)
+
+
+@lru_cache(maxsize=_KEPT)
+def cron_calendar(expression: str, dialect: str, zone: _native.Zone, dst: str) -> Calendar:
     """The calendar of a cron expression; the same one for the same arguments.
 
     Raises:
@@ -105,7 +138,7 @@ def cron_calendar(expression: str, dialect: str, zone: tzinfo | None, dst: str) 
         raise InvalidCronError(expression, None, 0, str(error)) from None
 
 
-def combined(parts: list[Part], exclude: Exclusions | None, zone: tzinfo | None) -> Calendar:
+def combined(parts: tuple[Part, ...], exclude: Exclusions | None, zone: _native.Zone) -> Calendar:
     """The union of parts minus exclusions.
 
     Raises:
@@ -115,11 +148,15 @@ def combined(parts: list[Part], exclude: Exclusions | None, zone: tzinfo | None)
         return Calendar(parts)
     return Calendar(
         parts,
-        zone=native_zone(zone),
+        zone=zone,
         weekdays=sum(1 << day for day in exclude.weekdays),
         dates=[(day.year, day.month, day.day) for day in sorted(exclude.dates)],
         hours=sum(1 << hour for hour in exclude.hours),
     )
+
+
+#: The same, and the same one for the same parts; not for those of an rrule, which are no others'.
+shared = lru_cache(maxsize=_KEPT)(combined)
 
 
 def rrule_of(value: Any, start: datetime) -> Any:
@@ -169,15 +206,26 @@ def rrule_moments(rule: Any, after_ns: int, zone: tzinfo | None) -> Iterator[int
             yield found
 
 
-def rrule_part(value: Any, start_ns: int, after_ns: int, zone: tzinfo | None) -> tuple[Part, int]:
-    """The next occurrences of a recurrence as a part, and the last of them if there are more."""
+def rrule_part(
+    value: Any, start_ns: int, after_ns: int, until_ns: int, zone: tzinfo | None
+) -> tuple[Part, int]:
+    """The next occurrences of a recurrence as a part, and the last known of them if there are more.
+
+    Args:
+        value: What `rrule_of` takes.
+        start_ns: The moment that a recurrence without a start of its own counts from.
+        after_ns: After which moment.
+        until_ns: Up to which moment at the least.
+        zone: Of moments without one.
+    """
     rule = rrule_of(value, to_datetime(start_ns, zone))
-    moments: list[int] = []
+    moments: deque[int] = deque(maxlen=RRULE_BEHIND)
     for moment in rrule_moments(rule, after_ns, zone):
         moments.append(moment)
-        if len(moments) > RRULE_AHEAD:
-            return Part.moments(moments), moments[-2]
-    return Part.moments(moments), FAR_FUTURE_NS
+        if len(moments) > RRULE_AHEAD and moment > until_ns:
+            # Not the last of them: when it has passed, the next must be known.
+            return Part.moments([*moments, MORE_TO_COME_NS]), moments[-2]
+    return Part.moments(list(moments)), FAR_FUTURE_NS
 
 
 def _cron_error(expression: str, error: ValueError) -> ValueError:
@@ -186,5 +234,7 @@ def _cron_error(expression: str, error: ValueError) -> ValueError:
         return InvalidCronError(expression, None, error.start, "this is no character")
     if len(error.args) == 4:  # noqa: PLR2004 - message, field, position, reason
         _, field, position, reason = error.args
-        return InvalidCronError(expression, field, position, reason)
+        # The core counts bytes.
+        before = expression.encode(errors="surrogatepass")[:position]
+        return InvalidCronError(expression, field, len(before.decode(errors="ignore")), reason)
     return error

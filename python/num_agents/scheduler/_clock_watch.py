@@ -27,24 +27,25 @@ _JOIN_S = 1.0
 
 def enter(scheduler: Scheduler) -> None:
     """Tells a scheduler of changes from now on."""
-    global _watch, _thread  # noqa: PLW0603 - one thread a process
+    global _watch, _thread
     with _lock:
         _running.add(scheduler)
         if _watch is None:
             try:
-                _watch = ClockWatch()
-            except OSError:
-                # Without descriptors to spare it is noticed at the next start.
+                watch = ClockWatch()
+                thread = Thread(
+                    target=_look_out, args=(watch,), name="num-agents-clock-watch", daemon=True
+                )
+                thread.start()
+            except (OSError, RuntimeError):
+                # Without a descriptor or a thread to spare it is noticed at the next start.
                 contain("The wall clock is not watched")
                 return
-            _thread = Thread(
-                target=_look_out, args=(_watch,), name="num-agents-clock-watch", daemon=True
-            )
-            _thread.start()
+            _watch, _thread = watch, thread
 
 
-def leave(scheduler: Scheduler) -> None:
-    """Tells a scheduler no more. Without any left, the thread ends."""
+def leave(scheduler: Scheduler) -> Thread | None:
+    """Tells a scheduler no more. Without any left, the thread ends: that one, for `join`."""
     global _watch, _thread
     ending = None
     with _lock:
@@ -52,9 +53,14 @@ def leave(scheduler: Scheduler) -> None:
         if not _running and _watch is not None:
             _watch.close()
             ending, _watch, _thread = _thread, None, None
+    return ending
+
+
+def join(thread: Thread | None) -> None:
+    """Waits for the thread to end, which has nothing to do but that; not under a lock."""
     # A handler of the event may stop the scheduler, in this very thread.
-    if ending is not None and ending is not current_thread():
-        ending.join(_JOIN_S)
+    if thread is not None and thread is not current_thread():
+        thread.join(_JOIN_S)
 
 
 def forget_all() -> None:

@@ -32,8 +32,8 @@ def describe(schedule: TaskSchedule) -> str:
 def _by_calendar(schedule: TaskSchedule) -> str:
     from num_agents.scheduler._calendar import every_ns  # noqa: PLC0415 - not everybody's
 
-    if schedule.rrule is not None:
-        return f"by the recurrence {schedule.rrule}"
+    if schedule.rrule is not None or any(one.rrule is not None for one in schedule.any_of):
+        return _by_recurrences(schedule)
     if schedule.cron_expression is not None and schedule.exclude is None:
         every = every_ns(schedule.cron_expression, schedule.dialect)
         if every is not None:
@@ -45,6 +45,33 @@ def _by_calendar(schedule: TaskSchedule) -> str:
         # Without an anchor it begins when it is scheduled, which is not known here.
         said = said.replace(" from 1970-01-01", "").replace(" from 1969-12-31", "")
     return said
+
+
+def _by_recurrences(schedule: TaskSchedule) -> str:
+    """With rrules among its parts, of which the calendar knows the next moments only."""
+    from num_agents.scheduler._calendar import (  # noqa: PLC0415 - not everybody's
+        combined,
+        native_zone,
+    )
+
+    zone = zone_of(schedule.timezone)
+    said = []
+    for one in schedule.any_of or (schedule,):
+        if one.rrule is None:
+            inner = one.zone_or(zone)
+            parts = tuple(one.parts(inner, 0, 0))
+            said.append(combined(parts, None, native_zone(inner)).describe())
+        else:
+            # A set of them has no words of its own.
+            text = str(one.rrule).replace("\n", " ")
+            is_set = text.startswith("<")
+            said.append("by a set of recurrences" if is_set else f"by the recurrence {text}")
+    if schedule.exclude is None:
+        return "; and ".join(said)
+    calendar = schedule.calendar(zone, 0)
+    assert calendar is not None  # it goes by one
+    whole = calendar.describe()
+    return "; and ".join(said) + whole[whole.rindex(", except ") :]
 
 
 def _by_time(schedule: TaskSchedule) -> str:

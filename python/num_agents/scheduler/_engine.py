@@ -154,6 +154,8 @@ class Engine:
         self._publisher = publisher
         self._cells = self.native.cells
         self.last_call = Call("", print)
+        #: Tasks whose calendars are told piece by piece.
+        self._piecewise: set[str] = set()
 
     # ---- scheduling --------------------------------------------------------------------------
 
@@ -182,10 +184,14 @@ class Engine:
         ):
             recurrence = self._recurrence(schedule, policy, calendar)
         details = call.details
-        if details is not None and (refill := schedule.refill_ns(self.zone, now, now)) is not None:
+        refill = schedule.refill_ns(self.zone, now, now - 1)
+        if details is not None and refill is not None:
             details.refill = Refill(now, refill)
             call.is_plain = False
-        return self.native.schedule_at(call, args, first, policy.priority, recurrence, on_wall)
+        task_id = self.native.schedule_at(call, args, first, policy.priority, recurrence, on_wall)
+        if refill is not None:
+            self._piecewise.add(task_id)
+        return task_id
 
     def _recurrence(
         self, schedule: TaskSchedule, policy: RunPolicy, calendar: _native.Calendar | None
@@ -207,28 +213,66 @@ class Engine:
             on_wall=schedule.run_at is not None,
         )
 
-    def _refill(self, call: Call) -> None:
-        """Computes the next piece of a calendar that is told piece by piece."""
-        details = call.details
-        task_id = self.native.current()
-        if details is None or details.refill is None or task_id is None:
-            return
-        record = self.native.record(task_id)
-        if record is None or record.nominal_ns < details.refill.known_ns:
-            return
-        # What has passed meanwhile is late work beyond what was known, and is not counted.
-        after = max(record.nominal_ns, self.clock.now_ns())
-        scheduled = details.refill.scheduled_ns
+    # ---- calendars that are told piece by piece ----------------------------------------------
+
+    def know_until(self, until_ns: int) -> None:
+        """Computes such calendars up to a moment: before late work is judged, or foretold."""
+        for task_id in list(self._piecewise):
+            found = self._piece(task_id)
+            if found is None:
+                self._piecewise.discard(task_id)
+                continue
+            details, nominal, known = found
+            if known <= until_ns:
+                self._refill(task_id, details, nominal, until_ns)
+
+    def _refill(
+        self, task_id: str, details: Details, after_ns: int, until_ns: int
+    ) -> _native.Calendar | None:
+        """Computes the next piece for a task: what comes after a moment; None if nothing does."""
+        refill, details.refill = details.refill, None
+        if refill is None:
+            return None
+        schedule, scheduled = details.schedule, refill.scheduled_ns
         try:
-            calendar = details.schedule.calendar(self.zone, scheduled, after)
+            calendar = schedule.calendar(self.zone, scheduled, after_ns, until_ns)
         except ValueError:
             # There is no more.
-            details.refill = None
+            return None
+        self.native.extend(task_id, self._recurrence(schedule, details.policy, calendar))
+        known = schedule.refill_ns(self.zone, scheduled, after_ns, until_ns)
+        details.refill = None if known is None else Refill(scheduled, known)
+        return calendar
+
+    def _refill_current(self) -> None:
+        """Computes the next piece for the task that is about to run."""
+        task_id = self.native.current() or ""
+        found = self._piece(task_id)
+        if found is not None and found[1] >= found[2]:
+            self._refill(task_id, found[0], found[1], self.clock.now_ns())
+
+    def _refill_missed(self, task_id: str) -> None:
+        """Computes the next piece for a task all of whose known times have been missed."""
+        found = self._piece(task_id)
+        if found is None or found[1] < found[2]:
             return
-        recurrence = self._recurrence(details.schedule, details.policy, calendar)
-        self.native.extend(task_id, recurrence)
-        last = details.schedule.refill_ns(self.zone, scheduled, after)
-        details.refill = None if last is None else Refill(scheduled, last)
+        now = self.clock.now_ns()
+        calendar = self._refill(task_id, found[0], now, now)
+        due = None if calendar is None else calendar.next_after(now)
+        if due is None:
+            self.cancel(task_id)
+        else:
+            self.native.reschedule(task_id, due, on_wall=True)
+
+    def _piece(self, task_id: str) -> tuple[Details, int, int] | None:
+        """Of such a task, if it lives: its next nominal time, and the last that is known."""
+        record = self.native.record(task_id)
+        if record is None or not record.is_live:
+            return None
+        details: Details | None = record.call.details
+        if details is None or details.refill is None:
+            return None
+        return details, record.nominal_ns, details.refill.known_ns
 
     # ---- running -----------------------------------------------------------------------------
 
@@ -288,7 +332,8 @@ class Engine:
         publisher = self._publisher
         if publisher is not None and publisher.wants("scheduler.task_started"):
             self._publish_started(publisher, call)
-        self._refill(call)
+        if call.details is not None and call.details.refill is not None:
+            self._refill_current()
         try:
             value = call.callback(*self._cells[cell + 1], **call.kwargs)
         except BaseException as error:
@@ -361,7 +406,9 @@ class Engine:
         )
 
     def _report_missed(self) -> None:
-        for task_id, call, nominal_ns, missed, _ended in self.native.missed():
+        for task_id, call, nominal_ns, missed, ended in self.native.missed():
+            if not ended and call.details is not None and call.details.refill is not None:
+                self._refill_missed(task_id)
             if self._publisher is not None:
                 self._publisher.publish(
                     "scheduler.task_missed",
@@ -391,6 +438,7 @@ class Engine:
             offset_s: By how much it was set, or how long the machine was suspended.
             reason: "set" or "suspend".
         """
+        self.know_until(self.clock.now_ns())
         rekeyed = self.native.follow_wall()
         self.spread_overdue()
         self.native.clock_moved()
@@ -442,6 +490,9 @@ class Engine:
 
     def resume(self, task_id: str) -> bool:
         """Resumes a task."""
+        # What is no id at all is refused below, in words.
+        if isinstance(task_id, str) and task_id in self._piecewise:
+            self.know_until(self.clock.now_ns())
         done = self.native.resume(task_id)
         if done and self._publisher is not None:
             record = self.native.record(task_id)

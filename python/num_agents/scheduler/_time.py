@@ -182,8 +182,11 @@ def aware(value: object, argument: str, zone: tzinfo | None) -> datetime:
 
 def moment_ns(value: object, argument: str, zone: tzinfo | None) -> int:
     """A moment in nanoseconds; what lies before 1970 counts as 1970, it is past either way."""
-    elapsed = aware(value, argument, zone) - _EPOCH
-    return min(max(elapsed // _MICROSECOND * 1000, 0), FAR_FUTURE_NS)
+    moment = aware(value, argument, zone) - _EPOCH
+    nanoseconds = moment // _MICROSECOND * 1000
+    if 0 <= nanoseconds < FAR_FUTURE_NS:
+        return nanoseconds
+    return 0 if nanoseconds < 0 else FAR_FUTURE_NS
 
 
 def to_datetime(moment: int, zone: tzinfo | None = None) -> datetime:
@@ -194,6 +197,17 @@ def to_datetime(moment: int, zone: tzinfo | None = None) -> datetime:
     seconds, rest = divmod(moment, SECOND_NS)
     found = datetime.fromtimestamp(seconds, zone)
     return found.replace(microsecond=rest // 1000) if rest else found
+
+
+def to_datetimes(moments: Iterable[int], zone: tzinfo | None) -> list[datetime]:
+    """Many moments, each as `to_datetime` gives it."""
+    if zone is None:
+        return [to_datetime(moment) for moment in moments]
+    whole = datetime.fromtimestamp
+    return [
+        to_datetime(moment, zone) if moment % SECOND_NS else whole(moment // SECOND_NS, zone)
+        for moment in moments
+    ]
 
 
 def zone_of(value: object) -> tzinfo | None:
@@ -209,7 +223,7 @@ def zone_of(value: object) -> tzinfo | None:
         except Exception as error:
             # Found here, or it would keep outcomes from those who wait for them.
             raise ValueError(f"timezone must know its offset, got {show(value)}") from error
-        return value
+        return _unlike_pytz(value)
     if value is None:
         return None
     if not isinstance(value, str):
@@ -227,6 +241,19 @@ def zone_of(value: object) -> tzinfo | None:
         raise ValueError(
             f"timezone must be an IANA name, 'UTC' or 'local', got {show(value)}"
         ) from None
+
+
+def _unlike_pytz(zone: tzinfo) -> tzinfo:
+    """The zone itself; of one of pytz's, which must not be attached to datetimes, its equal."""
+    name = getattr(zone, "zone", None)
+    if not isinstance(name, str) or not hasattr(zone, "localize"):
+        return zone
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - see above
+
+    try:
+        return ZoneInfo(name)
+    except Exception:
+        return zone
 
 
 def is_buffer(value: object) -> bool:

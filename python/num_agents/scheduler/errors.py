@@ -59,8 +59,9 @@ class InvalidCronError(SchedulerError, ValueError):
     def __init__(self, expression: str, field: str | None, position: int, reason: str) -> None:
         column = f"column {position + 1}"
         place = column if field is None else f"{field} field, {column}"
-        shown = expression if len(expression) <= _SHOWN else expression[:_SHOWN] + "…"
-        super().__init__(f"cron_expression {shown!r}: {place}: {reason}")
+        shown = repr(expression)
+        shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+        super().__init__(f"cron_expression {shown}: {place}: {reason}")
         self.expression = expression
         self.field = field
         self.position = position

@@ -12,6 +12,7 @@ from num_agents.scheduler._time import (
     show,
     span_ns,
     to_datetime,
+    to_datetimes,
     zone_of,
 )
 from num_agents.scheduler.calendar import (
@@ -138,7 +139,8 @@ class TaskSchedule:
     start_after: Moment | None
     timezone: tzinfo | str | None
     window: Seconds | None
-    _calendars: dict[tzinfo | None, Calendar]
+    #: By the identity of the zone: some have no hash.
+    _calendars: dict[int, tuple[tzinfo | None, Calendar]]
     _zone: Any
 
     def __init__(
@@ -207,8 +209,17 @@ class TaskSchedule:
             ValueError: It is a string that is not ISO-8601.
         """
         zone = self.zone_or(None)
+        if zone is not None and self.start_after is None and self.end_after is None:
+            known = self._calendars.get(id(zone))
+            if known is not None:
+                try:
+                    return known[1].datetime_after(moment, zone)
+                except (AttributeError, TypeError):
+                    # A string, a naive datetime, or nothing of the kind.
+                    pass
         after = moment_ns(moment, "moment", zone)
-        found = self._next_after_ns(after, self.calendar(zone, after))
+        calendar = self.calendar(zone, after)
+        found = self._next_after_ns(min(after + self._rest_ns(), FAR_FUTURE_NS), calendar)
         return None if found is None else to_datetime(found, zone)
 
     def preview(self, count: int, start: Moment | None = None) -> list[datetime]:
@@ -237,9 +248,14 @@ class TaskSchedule:
         scheduled = after
         calendar = self.calendar(zone, scheduled)
         refill = self.refill_ns(zone, scheduled, after)
+        after = min(after + self._rest_ns(), FAR_FUTURE_NS)
+        if calendar is not None and zone is not None and refill is None:
+            return self._datetimes(calendar, after, count, zone)
         found: list[int] = []
         while len(found) < count:
             more = self._some_after_ns(after, calendar, min(count - len(found), _PIECE))
+            if refill is not None:
+                more = [moment for moment in more if moment <= refill]
             if not more:
                 break
             found += more
@@ -247,7 +263,7 @@ class TaskSchedule:
             if refill is not None and after >= refill:
                 calendar = self.calendar(zone, scheduled, after)
                 refill = self.refill_ns(zone, scheduled, after)
-        return [to_datetime(moment, zone) for moment in found]
+        return to_datetimes(found, zone)
 
     def describe(self) -> str:
         """When it runs, in plain English: `at 09:00 on Monday to Friday, Europe/Paris`."""
@@ -267,6 +283,22 @@ class TaskSchedule:
             or bool(self.any_of)
             or self.exclude is not None
         )
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it has the same times whenever it is scheduled; of schedules by a calendar."""
+        if self.any_of:
+            return all(one.is_fixed for one in self.any_of)
+        if self.rrule is not None:
+            return False
+        if self.start_after is not None or self.run_at is not None:
+            return True
+        if self.calendar_interval is not None:
+            return self.calendar_interval.anchor is not None
+        if self.cron_expression is not None:
+            # `@every` begins when it is scheduled.
+            return not self.cron_expression.lstrip().startswith("@every")
+        return self.first_run == "aligned"
 
     def first_due_ns(
         self, now_ns: int, zone: tzinfo | None, calendar: Calendar | None = None
@@ -289,8 +321,11 @@ class TaskSchedule:
         if self.by_calendar:
             calendar = calendar or self.calendar(zone, now_ns)
             assert calendar is not None  # it goes by one
-            # Not what is due at this very moment, but what is due at the start that was asked for.
-            found = calendar.next_after(base if base == now_ns else base - 1)
+            # Not what is due at this very moment, but what is due at the start that was asked for,
+            # which a recurrence has in any case.
+            has_start = self.start_after is not None and base == self._start_ns(zone, now_ns)
+            at_start = has_start or self.rrule is not None
+            found = calendar.next_after(base - 1 if at_start else base)
             if found is None:
                 raise ValueError(f"the schedule has no time to come: {self!r}")
             due = found
@@ -317,7 +352,7 @@ class TaskSchedule:
         return moment_ns(self.end_after, "end_after", self.zone_or(zone))
 
     def calendar(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int | None = None
+        self, zone: tzinfo | None, now_ns: int, after_ns: int | None = None, until_ns: int = 0
     ) -> Calendar | None:
         """What computes its times, if it goes by a calendar; the same one for equal cron schedules.
 
@@ -326,50 +361,72 @@ class TaskSchedule:
             now_ns: The moment of scheduling.
             after_ns: After which moment times are to be known of an rrule, which is computed piece
                 by piece; by default that of scheduling.
+            until_ns: Up to which moment they are to be known at the least.
         """
         if not self.by_calendar:
             return None
         zone = self.zone_or(zone)
-        known = self._calendars.get(zone)
+        known = self._calendars.get(id(zone))
         if known is not None:
-            return known
+            return known[1]
         from num_agents.scheduler import _calendar  # noqa: PLC0415 - 2 ms, and not everybody's
 
         if self.cron_expression is not None and self.exclude is None:
             every = _calendar.every_ns(self.cron_expression, self.dialect)
             if every is None:
-                self._calendars[zone] = known = _calendar.cron_calendar(
-                    self.cron_expression, self.dialect, zone, self.dst
+                found = _calendar.cron_calendar(
+                    self.cron_expression, self.dialect, _calendar.native_zone(zone), self.dst
                 )
-                return known
-        parts = self.parts(zone, now_ns, now_ns if after_ns is None else after_ns)
-        return _calendar.combined(parts, self.exclude, zone)
+                self._calendars[id(zone)] = zone, found
+                return found
+        after_ns = now_ns - 1 if after_ns is None else after_ns
+        parts = tuple(self.parts(zone, now_ns, after_ns, until_ns))
+        native = _calendar.native_zone(zone)
+        if any(one.rrule is not None for one in (self, *self.any_of)):
+            return _calendar.combined(parts, self.exclude, native)
+        found = _calendar.shared(parts, self.exclude, native)
+        if self.is_fixed:
+            self._calendars[id(zone)] = zone, found
+        return found
 
-    def refill_ns(self, zone: tzinfo | None, now_ns: int, after_ns: int) -> int | None:
+    def refill_ns(
+        self, zone: tzinfo | None, now_ns: int, after_ns: int, until_ns: int = 0
+    ) -> int | None:
         """The last time that the calendar for these arguments knows; None if it knows all."""
         rules = [one for one in (self, *self.any_of) if one.rrule is not None]
         if not rules:
             return None
         zone = self.zone_or(zone)
-        last = min(one.rrule_part(one.zone_or(zone), now_ns, after_ns)[1] for one in rules)
+        known = (one.rrule_part(one.zone_or(zone), now_ns, after_ns, until_ns) for one in rules)
+        last = min(last for _, last in known)
         return None if last == FAR_FUTURE_NS else last
 
     def zone_or(self, default: tzinfo | None) -> tzinfo | None:
         """The zone of naive datetimes; None for the system's."""
         return default if self._zone is _UNSAID_ZONE else self._zone
 
-    def rrule_part(self, zone: tzinfo | None, now_ns: int, after_ns: int) -> tuple[Part, int]:
+    def rrule_part(
+        self, zone: tzinfo | None, now_ns: int, after_ns: int, until_ns: int
+    ) -> tuple[Part, int]:
         """The next times of an rrule as a part, and the last of them if there are more."""
         from num_agents.scheduler import _calendar  # noqa: PLC0415 - only with rrules
 
-        return _calendar.rrule_part(self.rrule, self._start_ns(zone, now_ns), after_ns, zone)
+        start = self._start_ns(zone, now_ns)
+        if self.start_after is not None:
+            # What comes before it may be many, and does not count.
+            after_ns = max(after_ns, start - 1)
+        return _calendar.rrule_part(self.rrule, start, after_ns, until_ns, zone)
 
-    def parts(self, zone: tzinfo | None, now_ns: int, after_ns: int) -> list[Part]:
+    def parts(
+        self, zone: tzinfo | None, now_ns: int, after_ns: int, until_ns: int = 0
+    ) -> list[Part]:
         """The parts of its calendar, in a zone that is known: one, or those of `any_of`."""
         if not self.any_of:
-            return [self._part(zone, now_ns, after_ns)]
+            return [self._part(zone, now_ns, after_ns, until_ns)]
         return [
-            part for one in self.any_of for part in one.parts(one.zone_or(zone), now_ns, after_ns)
+            part
+            for one in self.any_of
+            for part in one.parts(one.zone_or(zone), now_ns, after_ns, until_ns)
         ]
 
     # ---- inside ------------------------------------------------------------------------------
@@ -387,24 +444,27 @@ class TaskSchedule:
                     return _UNSAID_ZONE
         return _UNSAID_ZONE if self.timezone is None else zone_of(self.timezone)
 
-    def _part(self, zone: tzinfo | None, now_ns: int, after_ns: int) -> Part:
+    def _part(self, zone: tzinfo | None, now_ns: int, after_ns: int, until_ns: int) -> Part:
         from num_agents.scheduler import _calendar  # noqa: PLC0415 - see `calendar`
 
         start = self._start_ns(zone, now_ns)
         if self.rrule is not None:
-            return self.rrule_part(zone, now_ns, after_ns)[0]
+            return self.rrule_part(zone, now_ns, after_ns, until_ns)[0]
         if self.calendar_interval is not None:
-            first = to_datetime(start, zone)
-            return _calendar.interval_part(self.calendar_interval, first, zone, self.dst)
+            first = to_datetime(start, zone).date()
+            native = _calendar.native_zone(zone)
+            return _calendar.interval_part(self.calendar_interval, first, native, self.dst)
         if self.cron_expression is not None:
             every = _calendar.every_ns(self.cron_expression, self.dialect)
             if every is None:
-                return _calendar.cron_part(self.cron_expression, self.dialect, zone, self.dst)
-            return _calendar.Part.grid(start + every, every)
+                return _calendar.cron_part(
+                    self.cron_expression, self.dialect, _calendar.native_zone(zone), self.dst
+                )
+            return _calendar.grid_part(start + every, every)
         if self.run_at is not None:
-            return _calendar.Part.grid(moment_ns(self.run_at, "run_at", zone), 0)
+            return _calendar.grid_part(moment_ns(self.run_at, "run_at", zone), 0)
         interval = bounded_span_ns(self.interval, "interval", positive=True)
-        return _calendar.Part.grid(self._anchor_ns(start, interval), interval)
+        return _calendar.grid_part(self._anchor_ns(start, interval), interval)
 
     def _anchor_ns(self, start: int, interval: int) -> int:
         """The first time of an interval from a known start on; multiples since 1970 need none."""
@@ -439,6 +499,24 @@ class TaskSchedule:
         some = calendar.preview(max(after, start), count)
         return some if end is None else [moment for moment in some if moment <= end]
 
+    def _datetimes(
+        self, calendar: Calendar, after: int, count: int, zone: tzinfo
+    ) -> list[datetime]:
+        """The next nominal times of a calendar that knows them all."""
+        end = self.end_ns(zone)
+        until = FAR_FUTURE_NS - 1 if end is None else end
+        if self.start_after is not None:
+            after = max(after, self._start_ns(zone, 0) - 1)
+        found: list[datetime] = []
+        while len(found) < count:
+            piece = min(count - len(found), _PIECE)
+            more = calendar.datetimes(after, until, piece, zone)
+            found += more
+            if len(more) < piece:
+                break
+            after = moment_ns(more[-1], "", zone) + _REST_NS
+        return found
+
     def _next_after_ns(self, after: int, calendar: Calendar | None) -> int | None:
         zone = self.zone_or(None)
         start = None if self.start_after is None else moment_ns(self.start_after, "", zone)
@@ -462,6 +540,12 @@ class TaskSchedule:
         if found is None or found >= FAR_FUTURE_NS or (end is not None and found > end):
             return None
         return found
+
+    def _rest_ns(self) -> int:
+        """What belongs to the moment that a datetime says, unless times are counted from that."""
+        counts = self.interval is not None and not self.by_calendar and self.start_after is None
+        counts = counts and self.first_run != "aligned"
+        return 0 if counts or self.delay is not None else _REST_NS
 
     def _check(self) -> None:
         """Whether everything said makes sense, alone and together."""
@@ -488,7 +572,9 @@ class TaskSchedule:
                 # A zone is looked up, even if `@every` has no use for it.
                 from num_agents.scheduler import _calendar  # noqa: PLC0415 - see `calendar`
 
-                _calendar.cron_part(self.cron_expression, self.dialect, UTC_ZONE, self.dst)
+                _calendar.cron_part(
+                    self.cron_expression, self.dialect, _calendar.native_zone(UTC_ZONE), self.dst
+                )
             self.calendar(UTC_ZONE, 0)
 
     def _check_words(self) -> None:
@@ -525,7 +611,8 @@ class TaskSchedule:
             raise ValueError(f"{' and '.join(given)} each say when to run: give one of them")
 
     def _check_exclusions(self) -> None:
-        if self.delay is not None or self.run_at is not None or self.fixed_delay:
+        given = [way for way in _WAYS if getattr(self, way) not in (None, ())]
+        if not given or self.delay is not None or self.run_at is not None or self.fixed_delay:
             raise ValueError("exclude takes times out of what recurs at known times")
         self._check_anchor("exclude")
 
@@ -574,6 +661,9 @@ class TaskSchedule:
         )
         return f"TaskSchedule({said})"
 
+
+#: A datetime has no nanoseconds: one that was rounded down to a moment is not after that.
+_REST_NS = 999
 
 _UNSAID = (("first_run", "now"), ("dialect", "vixie"), ("dst", "debian"))
 

@@ -7,6 +7,7 @@ from threading import RLock
 from num_agents.scheduler import _clock_watch, _lifetime
 from num_agents.scheduler._engine import Call, Clock, Details, Engine, TaskIds, default_clock
 from num_agents.scheduler._time import (
+    SECOND_NS,
     after_ns,
     bounded_span_ns,
     each,
@@ -352,13 +353,14 @@ class Scheduler:
             self._running = True
             try:
                 self._engine.look_at_clock()
+                self._engine.know_until(self._engine.clock.now_ns())
                 self._engine.spread_overdue()
                 self._executor.start()
+                if self._virtual_clock is None:
+                    _clock_watch.enter(self)
             except BaseException:
                 self._running = False
                 raise
-        if self._virtual_clock is None:
-            _clock_watch.enter(self)
         if self._publisher is not None:
             self._publisher.publish("scheduler.started")
 
@@ -395,9 +397,12 @@ class Scheduler:
         ended = True
         if was_running:
             # Without the lock: a callback that this waits for may stop the scheduler, too.
-            _clock_watch.leave(self)
             wait = 0.0 if mode == "now" else limit
             ended = self._executor.stop(drain=mode == "drain", timeout=wait)
+            with self._lifecycle:
+                # Unless it has been started again meanwhile.
+                watch = None if self._running else _clock_watch.leave(self)
+            _clock_watch.join(watch)
         report = StopReport.of(self.statistics(), was_running=was_running, ended=ended)
         if was_running and self._publisher is not None:
             self._publisher.publish("scheduler.stopped", mode=mode)
@@ -603,6 +608,7 @@ class Scheduler:
         seconds, width = whole_s(horizon, "horizon"), whole_s(bucket, "bucket")
         engine = self._engine
         start = engine.clock.now_ns()
+        engine.know_until(start + seconds * SECOND_NS)
         native = engine.native.forecast(start, seconds)
         return Forecast(native, start, seconds, width, engine.zone)
 

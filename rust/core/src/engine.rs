@@ -838,10 +838,12 @@ impl Engine {
         }
         let deadline = match plan {
             Some(plan) if self.plans[plan].recurrence.on_wall => {
-                if state.is_running() || state == State::Paused {
+                // A run by hand is due now, whatever the wall shows.
+                if state.is_running() || state == State::Paused || self.plans[plan].by_hand {
                     return;
                 }
-                self.deadline(slot, self.plans[plan].nominal).max(self.now)
+                // Not before now, which nobody sees, and in the order in which they were due.
+                self.deadline(slot, self.plans[plan].nominal)
             }
             None if record.plan == ON_WALL[1 - parity] => {
                 let wall = shift(former, self.wall_offsets[1 - parity]);
@@ -849,7 +851,7 @@ impl Engine {
                 if !state.is_running() && nominal < self.now {
                     // It has been due for a while: a plan tells since when.
                     self.plan_of(slot);
-                    self.now
+                    nominal
                 } else {
                     let record = &mut self.slab[slot];
                     record.plan = ON_WALL[parity];
@@ -862,10 +864,12 @@ impl Engine {
             }
             _ => return,
         };
-        self.counters.rekeyed += 1;
-        if state == State::Paused || deadline == former {
+        // What was ready already keeps its place.
+        let stays = state == State::Ready && deadline <= self.now;
+        if state == State::Paused || deadline == former || stays {
             return;
         }
+        self.counters.rekeyed += 1;
         let sequence = self.slab[slot].sequence;
         self.delist(slot, state);
         self.slab[slot].step(Event::Reschedule);
@@ -1014,7 +1018,7 @@ impl Engine {
         match verdict {
             Verdict::Run { nominal, missed } => {
                 let lateness = now.saturating_sub(self.deadline(slot, nominal));
-                self.plans[number].start(nominal, missed, now);
+                self.plans[number].start(nominal, missed, now, local_now);
                 self.counters.missed += missed;
                 let record = &mut self.slab[slot];
                 record.step(Event::Take);
@@ -1052,12 +1056,10 @@ impl Engine {
         let sequence = self.next_sequence + 1;
         let seed = self.seed_of(slot);
         let on_wall = self.plans[number].recurrence.on_wall;
-        let (started, ended) = if on_wall {
-            (self.to_wall(started), self.to_wall(self.now))
-        } else {
-            (started, self.now)
-        };
+        let ended = if on_wall { self.to_wall(self.now) } else { self.now };
         let plan = &mut self.plans[number];
+        // As the wall showed it then: what it has been set past meanwhile has overlapped the run.
+        let started = if on_wall { plan.judged } else { started };
         plan.ended = Some(self.now);
         let by_hand = std::mem::take(&mut plan.by_hand);
         let given = plan.next.take();

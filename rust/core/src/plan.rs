@@ -24,6 +24,9 @@ pub(crate) struct Plan {
     /// The run to come or under way was asked for by hand: it does not count and moves nothing.
     pub(crate) by_hand: bool,
     pub(crate) started: Option<Nanos>,
+    /// The moment of the last start on the clock that the task keeps: what was due by then has been
+    /// judged, wherever that clock is set to while the run lasts.
+    pub(crate) judged: Nanos,
     pub(crate) ended: Option<Nanos>,
     pub(crate) runs: u64,
     pub(crate) missed: u64,
@@ -48,6 +51,7 @@ impl Plan {
             next: None,
             by_hand: false,
             started: None,
+            judged: 0,
             ended: None,
             runs: 0,
             missed: 0,
@@ -71,8 +75,9 @@ impl Plan {
         if self.recurrence.on_wall { wall } else { axis }
     }
 
-    /// Notes the start of a run.
-    pub(crate) fn start(&mut self, nominal: Nanos, missed: u64, now: Nanos) {
+    /// Notes the start of a run, at a moment of the axis that is `local_now` on the task's clock.
+    pub(crate) fn start(&mut self, nominal: Nanos, missed: u64, now: Nanos, local_now: Nanos) {
+        self.judged = local_now;
         self.nominal = nominal;
         self.missed += missed;
         self.missed_by_run = self.missed_since_run + missed;

@@ -1,11 +1,11 @@
-//! The primitives that the waiting protocol is built from; under `cfg(loom)` those of the model
-//! checker, so that the same lines are checked that run.
+//! The primitives that the waiting protocol and the memo of calendars are built from; under
+//! `cfg(loom)` those of the model checker, so that the same lines are checked that run.
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
 
 use std::sync::PoisonError;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! The waiting protocol of `src/wait.rs` under a model checker: every interleaving of two or three
-//! threads, up to a bound of preemptions.
+//! threads, up to a bound of preemptions. At the end, likewise, the memo of calendars.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test -p scheduler-core --release --test loom
@@ -25,6 +25,7 @@ use std::sync::Mutex as Cell;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
+use scheduler_core::calendar::{Calendar, Dst, Part, Rule, Zone};
 use scheduler_core::{Clock, Deadlines, Gate, NEVER, Nanos, Phase};
 
 /// What can be seen of who sleeps until when. Only ever used under the lock of the gate.
@@ -415,4 +416,25 @@ fn a_gate_opened_again_is_watched_by_those_who_did_not_leave() {
             assert!(*bench.taken.lock().unwrap() <= 1);
         });
     }
+}
+
+// ---- the memo of calendars ---------------------------------------------------------------------
+
+/// Threads move the memo of a calendar from answer to answer while another asks. Of one answer's
+/// beginning and another's end it would make a third answer, a wrong one.
+#[test]
+fn a_memo_never_mixes_two_answers() {
+    check(|| {
+        let rule = Rule::Moments(vec![10, 20, 30]);
+        let part = Part { rule, zone: Zone::utc(), dst: Dst::Debian };
+        let calendar = Arc::new(Calendar::new(vec![part], None).unwrap());
+        calendar.next_after(5);
+        let asker = {
+            let calendar = calendar.clone();
+            thread::spawn(move || assert_eq!(calendar.next_after(15), Some(20)))
+        };
+        calendar.next_after(25);
+        calendar.next_after(6);
+        asker.join().unwrap();
+    });
 }

@@ -68,6 +68,43 @@ fn a_jump_forward_makes_due_and_a_jump_back_takes_it_back() {
 }
 
 #[test]
+fn what_a_jump_makes_due_keeps_its_order() {
+    let mut engine = Engine::new(100 * S, 99);
+    let [third, first, second] = [103, 101, 102].map(|k| on_wall(&mut engine, k * S));
+    set(&mut engine, 50 * S as i64);
+    assert_eq!(run(&mut engine, 100 * S), [first, second, third]);
+    assert_eq!(engine.lateness().maximum(), 49 * S);
+    assert_eq!(engine.counters().rekeyed, 3);
+    set(&mut engine, 50 * S as i64);
+    assert_eq!(engine.counters().rekeyed, 3);
+}
+
+#[test]
+fn what_a_jump_passes_during_a_run_has_overlapped_it() {
+    let mut engine = Engine::new(100 * S, 99);
+    let every = Recurrence { repeat: Repeat::FixedRate(S), on_wall: true, ..Recurrence::default() };
+    let id = engine.schedule(100 * S, 128, Some(&every)).expect("an id");
+    while !engine.advance(100 * S, 64) {}
+    let Some(Taken::Run(slot)) = engine.take() else { panic!("it is due") };
+    set(&mut engine, 10 * S as i64);
+    // 101 to 109 are skipped; 110 falls due as the run ends.
+    assert_eq!(engine.complete(slot, 100 * S, false).map(|done| done.skipped), Some(9));
+    assert_eq!(engine.view(id).map(|view| view.nominal), Some(110 * S));
+}
+
+#[test]
+fn a_run_by_hand_does_not_wait_for_the_wall() {
+    let mut engine = Engine::new(100 * S, 99);
+    let id = on_wall(&mut engine, 200 * S);
+    assert!(engine.run_now(id));
+    set(&mut engine, -50 * S as i64);
+    while !engine.advance(100 * S, 64) {}
+    let Some(Taken::Run(slot)) = engine.take() else { panic!("it is due") };
+    engine.complete(slot, 100 * S, false);
+    assert_eq!(engine.next_deadline(), 250 * S);
+}
+
+#[test]
 fn a_sweep_may_be_interrupted_by_anything() {
     let mut engine = Engine::new(1_000 * S, 99);
     let ids: Vec<TaskId> = (0..100).map(|k| on_wall(&mut engine, (2_000 + k) * S)).collect();

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
-use scheduler_core::Nanos;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString};
 use scheduler_core::calendar::{
     self as core, CalendarInterval, Cron, Date, Dialect, Dst, Exclusions, ParsedRule, Rule, Unit,
 };
+use scheduler_core::{FAR_FUTURE, Nanos, SECOND_NS};
 
 use crate::errors::Error;
 
@@ -169,6 +171,34 @@ impl Calendar {
         self.0.next_after(moment_ns)
     }
 
+    /// The first occurrence after an aware datetime, as a datetime in a zone. What lies in the
+    /// microsecond of the moment is not after it, for datetimes are no finer.
+    fn datetime_after<'py>(
+        &self,
+        moment: &Bound<'py, PyAny>,
+        zone: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let datetimes = Datetimes::of(moment.py())?;
+        let after = datetimes.moment(moment)?;
+        self.0.next_after(after + REST_NS).map(|next| datetimes.datetime(next, zone)).transpose()
+    }
+
+    /// The next so many occurrences after a moment and not after another, as datetimes in a zone.
+    fn datetimes<'py>(
+        &self,
+        after_ns: Nanos,
+        until_ns: Nanos,
+        count: usize,
+        zone: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let datetimes = Datetimes::of(zone.py())?;
+        let next = |moment: &Nanos| self.0.next_after(*moment).filter(|&next| next <= until_ns);
+        std::iter::successors(next(&after_ns), next)
+            .take(count)
+            .map(|moment| datetimes.datetime(moment, zone))
+            .collect()
+    }
+
     /// The last occurrence at or before a moment.
     fn last_by(&self, moment_ns: Nanos) -> Option<Nanos> {
         self.0.last_by(moment_ns)
@@ -188,6 +218,59 @@ impl Calendar {
     /// When it fires, in plain English.
     fn describe(&self) -> String {
         self.0.describe()
+    }
+}
+
+/// The nanoseconds within the microsecond that a datetime says.
+const REST_NS: Nanos = 999;
+
+/// Python's datetimes, for the two calls that are made again and again. They have no place in the
+/// stable interface for extensions, so that these go through attributes.
+struct Datetimes<'py> {
+    epoch: &'py Bound<'py, PyAny>,
+    from_timestamp: &'py Bound<'py, PyAny>,
+}
+
+impl<'py> Datetimes<'py> {
+    fn of(py: Python<'py>) -> PyResult<Self> {
+        static EPOCH: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        static FROM_TIMESTAMP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let epoch = EPOCH.get_or_try_init(py, || {
+            let module = py.import("datetime")?;
+            let utc = module.getattr("timezone")?.getattr("utc")?;
+            let epoch = module.getattr("datetime")?.call_method1("fromtimestamp", (0, utc))?;
+            PyResult::Ok(epoch.unbind())
+        })?;
+        let from_timestamp = FROM_TIMESTAMP.get_or_try_init(py, || {
+            let datetime = py.import("datetime")?.getattr("datetime")?;
+            PyResult::Ok(datetime.getattr("fromtimestamp")?.unbind())
+        })?;
+        Ok(Self { epoch: epoch.bind(py), from_timestamp: from_timestamp.bind(py) })
+    }
+
+    /// An aware datetime in nanoseconds since 1970; what lies before that counts as 1970.
+    fn moment(&self, datetime: &Bound<'py, PyAny>) -> PyResult<Nanos> {
+        let py = datetime.py();
+        let elapsed = datetime.sub(self.epoch)?;
+        let days: i64 = elapsed.getattr(intern!(py, "days"))?.extract()?;
+        let seconds: i64 = elapsed.getattr(intern!(py, "seconds"))?.extract()?;
+        let microseconds: i64 = elapsed.getattr(intern!(py, "microseconds"))?.extract()?;
+        let seconds = days * 86_400 + seconds;
+        // The end of a datetime's years is beyond that of the axis.
+        let microseconds = u64::try_from(seconds * 1_000_000 + microseconds).unwrap_or(0);
+        Ok(microseconds.saturating_mul(1000).min(FAR_FUTURE - SECOND_NS))
+    }
+
+    /// A moment as a datetime in a zone; microseconds, rounded down.
+    fn datetime(&self, moment: Nanos, zone: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (seconds, rest) = (moment / SECOND_NS, moment % SECOND_NS);
+        let datetime = self.from_timestamp.call1((seconds, zone))?;
+        if rest == 0 {
+            return Ok(datetime);
+        }
+        let words = PyDict::new(zone.py());
+        words.set_item("microsecond", rest / 1000)?;
+        datetime.call_method("replace", (), Some(&words))
     }
 }
 

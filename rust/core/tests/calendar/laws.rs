@@ -100,25 +100,6 @@ proptest! {
     }
 }
 
-/// Half of one remembered answer and half of another would be a wrong one.
-#[test]
-fn threads_that_share_a_memo_get_no_mixture() {
-    let calendar = calendar("* * * * * *", &Zone::utc(), Dst::Debian);
-    let start = at("2024-01-01T00:00:00Z");
-    std::thread::scope(|scope| {
-        for thread in 0..4_u64 {
-            let calendar = &calendar;
-            scope.spawn(move || {
-                for step in 0..200_000_u64 {
-                    let moment = start + (step * 7 + thread) % 1_000 * SECOND_NS / 2;
-                    let expected = (moment / SECOND_NS + 1) * SECOND_NS;
-                    assert_eq!(calendar.next_after(moment), Some(expected));
-                }
-            });
-        }
-    });
-}
-
 #[test]
 fn every_half_hour_at_work() {
     let paris = Zone::named("Europe/Paris").unwrap();
