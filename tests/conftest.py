@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from num_agents.scheduler import Scheduler
-from num_agents.scheduler.testing import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from num_agents.scheduler.testing import VirtualClock
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -21,15 +22,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
-def scheduler(clock: VirtualClock) -> Iterator[Scheduler]:
-    """A scheduler on the virtual clock, started."""
-    with Scheduler(clock=clock) as started:
-        yield started
+def clock(virtual_clock: VirtualClock) -> VirtualClock:
+    """The clock of the package's own plugin, which also brings `scheduler`."""
+    return virtual_clock
 
 
 @pytest.fixture
