@@ -64,7 +64,17 @@ class Forecast:
         self.collisions = native.collisions()
 
     def busiest(self, count: int = 10) -> list[tuple[datetime, int]]:
-        """The seconds with the most runs, most first; each by its start."""
+        """The seconds with the most runs, most first; each by its start.
+
+        Raises:
+            TypeError: `count` is no integer.
+            ValueError: It is negative.
+        """
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise TypeError(f"count must be an integer, got {show(count)}")
+        if count < 0:
+            raise ValueError(f"count must not be negative, got {show(count)}")
+        count = min(count, self.horizon)
         return [
             (to_datetime(self._start_ns + second * SECOND_NS, self._zone), runs)
             for second, runs in self._native.busiest(count)

@@ -606,12 +606,14 @@ impl Engine {
         })
     }
 
-    /// What a forecast has to know of the task in a slot; moments are those of the wall.
+    /// What a forecast has to know of the task in a slot; moments are those of the clock that it
+    /// keeps, because jitter is drawn from them.
     pub(crate) fn coming(&self, slot: u32) -> Option<Coming<'_>> {
         let record = self.slab.get(slot)?;
         let mut coming = Coming {
             recurrence: None,
             nominal: self.nominal_on_wall(slot),
+            offset: 0,
             end: FAR_FUTURE,
             runs: 0,
             place: 0,
@@ -619,9 +621,12 @@ impl Engine {
         };
         if let Some(plan) = record.planned() {
             let plan = &self.plans[plan];
-            let end = plan.recurrence.end;
             coming.recurrence = Some(&plan.recurrence);
-            coming.end = if plan.recurrence.on_wall { end } else { self.to_wall(end) };
+            coming.end = plan.recurrence.end;
+            if !plan.recurrence.on_wall {
+                coming.offset = self.wall_offset();
+                coming.nominal = self.to_axis(coming.nominal);
+            }
             coming.runs = plan.runs;
             coming.place = plan.place;
         }
@@ -1129,6 +1134,8 @@ impl Engine {
 pub(crate) struct Coming<'a> {
     pub(crate) recurrence: Option<&'a Recurrence>,
     pub(crate) nominal: Nanos,
+    /// What the wall shows beyond its clock.
+    pub(crate) offset: i64,
     pub(crate) end: Nanos,
     pub(crate) runs: u64,
     pub(crate) place: Nanos,

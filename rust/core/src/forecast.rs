@@ -14,12 +14,16 @@ use crate::recurrence::{Recurrence, Repeat};
 use crate::state::State;
 use crate::time::{Nanos, SECOND_NS, after};
 
+const MILLISECOND_NS: Nanos = 1_000_000;
+
 /// The timing of a task as a forecast sees it; equal for tasks that are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Kind {
     repeat: Step,
-    /// The nominal time of the next occurrence, as the wall shows it.
+    /// The nominal time of the next occurrence, on the clock that the task keeps.
     first: Nanos,
+    /// What the wall shows beyond that.
+    offset: i64,
     end: Nanos,
     /// Runs that may still start.
     runs: u64,
@@ -34,6 +38,8 @@ struct Kind {
 enum Step {
     None,
     Every(Nanos),
+    /// So long after the run before, which takes no time.
+    Delay(Nanos),
     /// Which of the calendars.
     Calendar(usize),
 }
@@ -77,12 +83,14 @@ impl Forecast {
         let recurrence = coming.recurrence.unwrap_or(&plain);
         let repeat = match &recurrence.repeat {
             Repeat::Once => Step::None,
-            Repeat::FixedRate(interval) | Repeat::FixedDelay(interval) => Step::Every(*interval),
+            Repeat::FixedRate(interval) => Step::Every(*interval),
+            Repeat::FixedDelay(delay) => Step::Delay(*delay),
             Repeat::Calendar(calendar) => Step::Calendar(self.number(calendar)),
         };
         let mut kind = Kind {
             repeat,
             first: coming.nominal,
+            offset: coming.offset,
             end: coming.end,
             runs: recurrence.max_runs.saturating_sub(coming.runs),
             place: coming.place,
@@ -111,7 +119,7 @@ impl Forecast {
     fn step(&self, kind: &Kind, nominal: Nanos) -> Option<Nanos> {
         match kind.repeat {
             Step::None => None,
-            Step::Every(interval) => Some(after(nominal, interval)),
+            Step::Every(interval) | Step::Delay(interval) => Some(after(nominal, interval)),
             Step::Calendar(number) => self.calendars[number].next_after(nominal),
         }
     }
@@ -121,25 +129,34 @@ impl Forecast {
         let kinds = std::mem::take(&mut self.kinds);
         for (kind, tasks) in &kinds {
             match kind.repeat {
-                Step::Every(interval) if interval < SECOND_NS && kind.jitter == 0 => {
+                // Jitter below a millisecond is left out, or a day would take minutes.
+                Step::Every(interval)
+                    if interval < SECOND_NS && (kind.jitter == 0 || interval < MILLISECOND_NS) =>
+                {
                     self.count_fast(kind, interval, *tasks);
+                }
+                Step::Delay(delay) if delay < SECOND_NS && kind.jitter == 0 && kind.place == 0 => {
+                    self.count_fast(kind, delay, *tasks);
                 }
                 _ => self.count_slow(kind, *tasks),
             }
         }
     }
 
-    fn horizon(&self) -> Nanos {
-        after(self.start, self.seconds.len() as Nanos * SECOND_NS)
+    /// Start and end of the forecast on the clock that a task keeps.
+    fn span(&self, kind: &Kind) -> (Nanos, Nanos) {
+        let start = self.start.saturating_add_signed(kind.offset.saturating_neg());
+        (start, after(start, self.seconds.len() as Nanos * SECOND_NS))
     }
 
     /// One occurrence after another.
     fn count_slow(&mut self, kind: &Kind, tasks: u32) {
-        let horizon = self.horizon();
+        let (start, horizon) = self.span(kind);
         let recurrence = Recurrence {
             repeat: match kind.repeat {
                 Step::None => Repeat::Once,
                 Step::Every(interval) => Repeat::FixedRate(interval),
+                Step::Delay(delay) => Repeat::FixedDelay(delay),
                 Step::Calendar(number) => Repeat::Calendar(self.calendars[number].clone()),
             },
             end: kind.end,
@@ -151,16 +168,20 @@ impl Forecast {
         occurrences.seed = kind.seed;
         let mut nominal = kind.first;
         // What is overdue runs once, at once.
-        if nominal < self.start && kind.repeat != Step::None {
-            nominal = occurrences.last_by(nominal, self.start);
+        if nominal < start && kind.repeat != Step::None {
+            nominal = occurrences.last_by(nominal, start);
         }
         for _ in 0..kind.runs {
-            let due = occurrences.due(nominal).max(self.start);
+            let due = occurrences.due(nominal).max(start);
             if due >= horizon {
                 break;
             }
-            self.seconds[((due - self.start) / SECOND_NS) as usize] += tasks;
-            match occurrences.step(nominal) {
+            self.seconds[((due - start) / SECOND_NS) as usize] += tasks;
+            let next = match kind.repeat {
+                Step::Delay(delay) => Some(after(due, delay)),
+                _ => occurrences.step(nominal),
+            };
+            match next {
                 Some(next) if next <= kind.end => nominal = next,
                 _ => break,
             }
@@ -169,6 +190,7 @@ impl Forecast {
 
     /// Several occurrences in a second are counted by two divisions.
     fn count_fast(&mut self, kind: &Kind, interval: Nanos, tasks: u32) {
+        let (start, _) = self.span(kind);
         let first = after(kind.first, kind.place);
         let end = after(kind.end, kind.place);
         // How many are due before a moment.
@@ -177,10 +199,10 @@ impl Forecast {
             let due = if moment > first { (moment - first).div_ceil(interval) } else { 0 };
             due.min(kind.runs)
         };
-        let overdue = before(self.start);
+        let overdue = before(start);
         let mut counted = overdue;
         for number in 0..self.seconds.len() {
-            let next = before(self.start + (number as Nanos + 1) * SECOND_NS);
+            let next = before(start + (number as Nanos + 1) * SECOND_NS);
             let late = u64::from(number == 0 && overdue > 0);
             let runs = next - counted + late;
             self.seconds[number] = self.seconds[number]
