@@ -901,7 +901,7 @@ impl Engine {
             let mut deadline = entry.deadline;
             if overdue {
                 self.plan_of(slot);
-                deadline = pace.next;
+                deadline = if self.survives(slot, pace.next) { pace.next } else { self.now };
                 pace.next = after(pace.next, pace.gap);
                 pace.left -= 1;
                 self.counters.deferred += 1;
@@ -915,6 +915,15 @@ impl Engine {
             }
         }
         pace.left == 0
+    }
+
+    /// Whether the grace of an overdue task lets it be put off until a moment, with room to spare:
+    /// half of what is left of it.
+    fn survives(&self, slot: u32, moment: Nanos) -> bool {
+        let Some(plan) = self.slab[slot].planned() else { return true };
+        let plan = &self.plans[plan];
+        let limit = after(self.deadline(slot, plan.nominal), plan.recurrence.grace);
+        moment.saturating_sub(self.now) <= limit.saturating_sub(self.now) / 2
     }
 
     // ---- arming --------------------------------------------------------------------------
