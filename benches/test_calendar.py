@@ -128,3 +128,37 @@ def test_forecast(benchmark: Benchmark, size: int) -> None:
     benchmark.extra_info["runs"] = found[0]
     if benchmark.stats is not None:
         benchmark.extra_info["forecast_s"] = benchmark.stats.stats.median
+
+
+@pytest.mark.parametrize(
+    ("when", "missed"),
+    [
+        ({"interval": 1.0}, 10 * 365 * 86_400),
+        ({"cron_expression": "* * * * * *"}, 10 * 365 * 86_400),
+        ({"cron_expression": "* * * * *", "timezone": ZONE}, 10 * 365 * 1440),
+        ({"cron_expression": "0 9 * * MON-FRI", "timezone": ZONE}, 2605),
+    ],
+    ids=["interval of a second", "cron of a second", "cron of a minute", "cron of working days"],
+)
+def test_wake_up_ten_years_later(benchmark: Benchmark, when: dict[str, Any], missed: int) -> None:
+    """One task, and one run for all that was missed: clock, rule for late work, run, next time."""
+
+    def setup() -> tuple[tuple[VirtualClock, Scheduler], dict[str, object]]:
+        clock = VirtualClock(start=START)
+        scheduler = Scheduler(clock=clock)
+        scheduler.start()
+        scheduler.schedule("task", no_operation, **when)
+        clock.advance(86_400)
+        return (clock, scheduler), {}
+
+    def wake(clock: VirtualClock, scheduler: Scheduler) -> None:
+        before = scheduler.statistics()
+        clock.suspend(10 * 365 * 86_400)
+        after = scheduler.statistics()
+        assert after.started == before.started + 1
+        assert abs(after.missed - missed) <= 1
+        assert after.memory_bytes == before.memory_bytes
+
+    benchmark.pedantic(wake, setup=setup, rounds=ROUNDS)
+    if benchmark.stats is not None:
+        benchmark.extra_info["us"] = benchmark.stats.stats.median * 1e6

@@ -290,7 +290,7 @@ def test_dates_and_times_of_toml() -> None:
 )
 def test_any_of_several(text: str) -> None:
     (entry,) = toml(f'[[schedule]]\nname = "a"\n{text}\n')
-    found = entry.schedule.preview(3, datetime(2025, 1, 4, 12, tzinfo=UTC))
+    found = entry.schedule.preview(3, datetime(2025, 1, 4, 12))
     assert [(moment.day, moment.hour) for moment in found] == [(5, 0), (5, 9), (6, 9)]
 
 

@@ -361,6 +361,18 @@ class TestCatchUpSpread:
         noted.clock.advance(60)
         assert [name for name, *_ in noted.runs] == [str(number) for number in range(20)]
 
+    def test_none_is_missed_for_having_been_put_off(self, noted: Noted) -> None:
+        for number in range(60):
+            noted.schedule(str(number), delay=1, grace=29)
+        gone = noted.schedule("gone", delay=1, grace=8)
+        noted.clock.suspend(10)
+        noted.clock.advance(60)
+        assert [name for name, *_ in noted.runs if name != "gone"] != []
+        assert sorted(int(name) for name, *_ in noted.runs) == list(range(60))
+        assert noted.scheduler.tasks[gone].status == "missed"
+        # Put off by half of what was left of their grace, at the most.
+        assert max(ran for *_, ran, _ in noted.runs) == pytest.approx(20, abs=1)
+
     def test_nothing_late_is_nothing_spread(self, noted: Noted) -> None:
         noted.schedule(delay=5)
         noted.clock.suspend(1)

@@ -147,7 +147,7 @@ class TestTask:
             "missed": 0,
             "skipped": 0,
             "next_run": None,
-            "last_run": clock.now().astimezone().isoformat(),
+            "last_run": clock.now().isoformat(),
             "result": 7,
             "error": None,
         }
