@@ -590,7 +590,7 @@ class Scheduler:
         """What is to come: how many runs fall into each stretch of time, without running anything.
 
         Paused tasks are left out, and so is what callbacks will schedule. A fixed delay is counted
-        as if its runs took no time; of an rrule, what is computed ahead.
+        as if its runs took no time.
 
         Args:
             horizon: How far to look: seconds or a timedelta, in whole seconds, at most 366 days.
