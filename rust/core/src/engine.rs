@@ -341,11 +341,22 @@ impl Engine {
         let axis = self.to_axis(wall);
         if state.is_running() {
             let plan = self.plan_of(slot);
+            let was_on_wall = plan.recurrence.on_wall;
             let nominal = plan.retimed(wall, axis, on_wall);
             plan.next = Some(nominal);
             // It is a new time now, no longer the one that a run by hand has put off.
             plan.by_hand = false;
-            self.slab[slot].state = after;
+            let changed = plan.recurrence.on_wall != was_on_wall;
+            let record = &self.slab[slot];
+            // So that the nominal time of the run under way is still what it was.
+            let current = match (changed, was_on_wall) {
+                (false, _) => record.deadline,
+                (true, true) => self.to_axis(record.deadline),
+                (true, false) => self.to_wall(record.deadline),
+            };
+            let record = &mut self.slab[slot];
+            record.deadline = current;
+            record.state = after;
             return true;
         }
         if state != State::Paused {
@@ -885,36 +896,52 @@ impl Engine {
 
     /// Spreads what is ready now over a span, in order, for [`Engine::defer`]. O(1).
     pub fn pace(&self, span: Nanos) -> Pace {
-        let left = self.ready.live();
-        Pace { left, from: self.now, gap: span / left.max(1), next: self.now }
+        let gap = span / self.ready.live().max(1);
+        Pace { lane: 0, left: 0, from: self.now, gap, next: self.now, first: NIL }
     }
 
     /// Puts off what is ready, as a pace says, in about so many tasks. Returns whether all of it is
     /// done: if not, call again. Nominal times stay. O(budget).
+    ///
+    /// Time may go on between two calls. What falls due meanwhile, be it put off before, stays
+    /// where it is: a lane is in order, so all that was ready when the storm began comes first.
     pub fn defer(&mut self, pace: &mut Pace, budget: u32) -> bool {
         for _ in 0..budget {
             if pace.left == 0 {
-                return true;
+                let Some((lane, waiting)) = self.ready.lane_from(pace.lane) else { return true };
+                (pace.lane, pace.left) = (lane, waiting);
             }
-            let Some(entry) = self.ready.pop(&mut self.pool, &self.slab) else { return true };
-            let (slot, overdue) = (entry.slot, entry.deadline <= pace.from);
-            let mut deadline = entry.deadline;
-            if overdue {
-                self.plan_of(slot);
-                deadline = if self.survives(slot, pace.next) { pace.next } else { self.now };
-                pace.next = after(pace.next, pace.gap);
-                pace.left -= 1;
-                self.counters.deferred += 1;
+            pace.left -= 1;
+            let found = self.ready.pop_lane(pace.lane, pace.from, &mut self.pool, &self.slab);
+            if let Some(entry) = found {
+                self.put_off(entry, pace);
+            } else {
+                pace.left = 0;
             }
-            let sequence = self.slab[slot].sequence;
-            self.slab[slot].step(Event::Reschedule);
-            self.enlist(slot, deadline, sequence);
-            if !overdue {
-                // Due after the storm began: it goes back to where it was.
-                return true;
+            if pace.left == 0 {
+                pace.lane += 1;
             }
         }
-        pace.left == 0
+        false
+    }
+
+    /// Puts off one task that came out of the ready queue.
+    fn put_off(&mut self, entry: Entry, pace: &mut Pace) {
+        let slot = entry.slot;
+        let mut deadline = entry.deadline;
+        // The first is due at once, and may have become ready again.
+        if slot != pace.first {
+            self.plan_of(slot);
+            deadline = if self.survives(slot, pace.next) { pace.next } else { self.now };
+            if pace.first == NIL {
+                pace.first = slot;
+            }
+            pace.next = after(pace.next, pace.gap);
+            self.counters.deferred += 1;
+        }
+        let sequence = self.slab[slot].sequence;
+        self.slab[slot].step(Event::Reschedule);
+        self.enlist(slot, deadline, sequence);
     }
 
     /// Whether the grace of an overdue task lets it be put off until a moment, with room to spare:
@@ -1154,11 +1181,15 @@ pub(crate) struct Coming<'a> {
 /// A pace at which overdue work is let through: see [`Engine::pace`].
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
+    /// The lane of the ready queue that is gone through, and how many in it are to be looked at.
+    lane: usize,
     left: u64,
     /// What was due by then is spread.
     from: Nanos,
     gap: Nanos,
     next: Nanos,
+    /// The slot of the first that was put off.
+    first: u32,
 }
 
 /// A moment moved by a span in either direction, within the axis; what is beyond its end stays so.

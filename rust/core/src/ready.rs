@@ -6,6 +6,7 @@
 
 use crate::chunks::{ChunkList, ChunkPool, Entry};
 use crate::slab::Slab;
+use crate::time::Nanos;
 use crate::wheel::Budget;
 
 const LANES: usize = 256;
@@ -95,6 +96,43 @@ impl ReadyQueue {
             if alive {
                 self.live -= 1;
                 return entry;
+            }
+        }
+    }
+
+    /// The first lane from one on that holds anything, and how many tasks wait in it. O(1).
+    pub(crate) fn lane_from(&self, lane: usize) -> Option<(usize, u64)> {
+        let lane = (lane..LANES).find(|lane| self.occupied[lane / 64] >> (lane % 64) & 1 == 1)?;
+        Some((lane, self.lanes[lane].live()))
+    }
+
+    /// Removes the first task of a lane, if it has been due by a moment. Amortised O(1).
+    pub(crate) fn pop_lane(
+        &mut self,
+        lane: usize,
+        by: Nanos,
+        pool: &mut ChunkPool,
+        slab: &Slab,
+    ) -> Option<Entry> {
+        loop {
+            let list = &mut self.lanes[lane];
+            let entry = list.first(pool)?;
+            let alive = entry.is_live(slab);
+            if alive && entry.deadline > by {
+                return None;
+            }
+            list.pop(pool);
+            if alive {
+                list.tidy(pool, slab);
+            } else {
+                list.forget_dead();
+            }
+            if list.is_empty() {
+                self.occupied[lane / 64] &= !(1 << (lane % 64));
+            }
+            if alive {
+                self.live -= 1;
+                return Some(entry);
             }
         }
     }

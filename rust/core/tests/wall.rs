@@ -105,6 +105,29 @@ fn a_run_by_hand_does_not_wait_for_the_wall() {
 }
 
 #[test]
+fn a_run_under_way_keeps_its_nominal_time_when_its_task_changes_clocks() {
+    let mut engine = Engine::new(100 * S, 9);
+    set(&mut engine, 1_000 * S as i64);
+    let delay = engine.schedule(100 * S, 128, None).expect("an id");
+    let moment = on_wall(&mut engine, 1_100 * S);
+    while !engine.advance(100 * S, 64) {}
+    let slots = [engine.take(), engine.take()];
+    assert!(engine.reschedule(delay, 1_200 * S, true));
+    assert!(engine.reschedule(moment, 1_200 * S, false));
+    for id in [delay, moment] {
+        assert_eq!(engine.view(id).map(|view| view.nominal), Some(1_100 * S));
+    }
+    for slot in slots {
+        let Some(Taken::Run(slot)) = slot else { panic!("they are due") };
+        engine.complete(slot, 100 * S, false);
+    }
+    set(&mut engine, 1_050 * S as i64);
+    assert_eq!(engine.next_deadline(), 150 * S);
+    assert_eq!(run(&mut engine, 199 * S), [delay]);
+    assert_eq!(run(&mut engine, 200 * S), [moment]);
+}
+
+#[test]
 fn a_sweep_may_be_interrupted_by_anything() {
     let mut engine = Engine::new(1_000 * S, 99);
     let ids: Vec<TaskId> = (0..100).map(|k| on_wall(&mut engine, (2_000 + k) * S)).collect();
@@ -178,6 +201,24 @@ fn a_storm_is_spread_in_order_and_what_is_on_time_is_not_held_up() {
     let of = |parity: usize| overdue.iter().skip(parity).step_by(2).copied();
     assert_eq!(ran, of(1).chain(of(0)).collect::<Vec<_>>());
     assert_eq!(engine.lateness().maximum(), 138 * S - 98, "nominal times have stayed");
+}
+
+#[test]
+fn a_storm_is_spread_to_its_end_while_time_goes_on() {
+    let mut engine = Engine::new(0, 9);
+    for k in 0..1_000 {
+        engine.schedule(S + k, if k % 2 == 0 { 0 } else { 255 }, None);
+    }
+    while !engine.advance(40 * S, 64) {}
+    let mut pace = engine.pace(100 * S);
+    let mut now = 40 * S;
+    // What was put off first is due again before the last has been put off, and comes first.
+    while !engine.defer(&mut pace, 128) {
+        now += S / 2;
+        while !engine.advance(now, 64) {}
+    }
+    assert_eq!(engine.counters().deferred, 1_000);
+    assert_eq!(engine.ready(), 10 * (now - 40 * S) / S + 1);
 }
 
 #[test]
