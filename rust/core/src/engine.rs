@@ -618,30 +618,33 @@ impl Engine {
     }
 
     /// What a forecast has to know of the task in a slot; moments are those of the clock that it
-    /// keeps, because jitter is drawn from them.
+    /// keeps, because jitter is drawn from them. `None` if nothing is to come of it.
+    ///
+    /// A run under way is taken to end now, and a run by hand to move nothing, as it does.
     pub(crate) fn coming(&self, slot: u32) -> Option<Coming<'_>> {
         let record = self.slab.get(slot)?;
-        let mut coming = Coming {
-            recurrence: None,
-            nominal: self.nominal_on_wall(slot),
-            offset: 0,
-            end: FAR_FUTURE,
-            runs: 0,
-            place: 0,
-            seed: self.seed_of(slot),
+        let running = record.state.is_running();
+        let Some(number) = record.planned() else {
+            let nominal = self.nominal_on_wall(slot);
+            let coming = Coming { nominal, seed: self.seed_of(slot), ..Coming::default() };
+            return (!running).then_some(coming);
         };
-        if let Some(plan) = record.planned() {
-            let plan = &self.plans[plan];
-            coming.recurrence = Some(&plan.recurrence);
-            coming.end = plan.recurrence.end;
-            if !plan.recurrence.on_wall {
-                coming.offset = self.wall_offset();
-                coming.nominal = self.to_axis(coming.nominal);
-            }
-            coming.runs = plan.runs;
-            coming.place = plan.place;
-        }
-        Some(coming)
+        let plan = &self.plans[number];
+        let nominal = match (running, plan.next) {
+            (true, _) => self.following(slot).0?,
+            (false, Some(next)) => next,
+            (false, None) => plan.nominal,
+        };
+        Some(Coming {
+            recurrence: Some(&plan.recurrence),
+            nominal,
+            offset: if plan.recurrence.on_wall { 0 } else { self.wall_offset() },
+            end: plan.recurrence.end,
+            runs: plan.runs,
+            place: plan.place,
+            seed: self.seed_of(slot),
+            by_hand: plan.by_hand && !running,
+        })
     }
 
     /// Whether a pending task is due by `now`, be it ready or not yet moved there. O(1).
@@ -1090,30 +1093,35 @@ impl Engine {
         }
     }
 
-    /// What follows the run of a planned task that ends now.
-    fn next_occurrence(&mut self, slot: u32) -> (Option<Nanos>, u64) {
+    /// What follows the run of a planned task that ends now: the next nominal time, and how many
+    /// occurrences it has passed over.
+    fn following(&self, slot: u32) -> (Option<Nanos>, u64) {
         let record = &self.slab[slot];
-        let (nominal, started, number) = (record.deadline, record.sequence, record.plan);
-        let sequence = self.next_sequence + 1;
-        let seed = self.seed_of(slot);
-        let on_wall = self.plans[number].recurrence.on_wall;
-        let ended = if on_wall { self.to_wall(self.now) } else { self.now };
-        let plan = &mut self.plans[number];
+        let plan = &self.plans[record.plan];
+        let occurrences = plan.occurrences(self.seed_of(slot));
         // As the wall showed it then: what it has been set past meanwhile has overlapped the run.
-        let started = if on_wall { plan.judged } else { started };
+        let started = if plan.recurrence.on_wall { plan.judged } else { record.sequence };
+        let ended = self.now_of(plan);
+        match plan.next {
+            _ if plan.runs >= plan.recurrence.max_runs => (None, 0),
+            Some(candidate) if plan.by_hand => occurrences.resume(candidate, started, ended),
+            Some(rescheduled) => (Some(rescheduled), 0),
+            None => occurrences.next(record.deadline, started, ended),
+        }
+    }
+
+    /// Notes the end of the run of a planned task, and answers what follows it.
+    fn next_occurrence(&mut self, slot: u32) -> (Option<Nanos>, u64) {
+        let (next, skipped) = self.following(slot);
+        let sequence = self.next_sequence + 1;
+        let plan = &mut self.plans[self.slab[slot].plan];
         plan.ended = Some(self.now);
         let by_hand = std::mem::take(&mut plan.by_hand);
-        let given = plan.next.take();
-        let (next, skipped) = match given {
-            _ if plan.runs >= plan.recurrence.max_runs => (None, 0),
-            Some(candidate) if by_hand => plan.occurrences(seed).resume(candidate, started, ended),
-            Some(rescheduled) => {
-                plan.sequence = sequence;
-                self.next_sequence = sequence;
-                (Some(rescheduled), 0)
-            }
-            None => plan.occurrences(seed).next(nominal, started, ended),
-        };
+        if plan.next.take().is_some() && !by_hand && next.is_some() {
+            // Rescheduled: a new time has a new place in the order.
+            plan.sequence = sequence;
+            self.next_sequence = sequence;
+        }
         plan.skipped += skipped;
         (next, skipped)
     }
@@ -1176,6 +1184,23 @@ pub(crate) struct Coming<'a> {
     pub(crate) runs: u64,
     pub(crate) place: Nanos,
     pub(crate) seed: u64,
+    /// A run that was asked for by hand comes before.
+    pub(crate) by_hand: bool,
+}
+
+impl Default for Coming<'_> {
+    fn default() -> Self {
+        Self {
+            recurrence: None,
+            nominal: 0,
+            offset: 0,
+            end: FAR_FUTURE,
+            runs: 0,
+            place: 0,
+            seed: 0,
+            by_hand: false,
+        }
+    }
 }
 
 /// A pace at which overdue work is let through: see [`Engine::pace`].

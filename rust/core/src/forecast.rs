@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::calendar::Calendar;
 use crate::engine::Engine;
-use crate::recurrence::{Recurrence, Repeat};
+use crate::recurrence::{Misfire, Occurrences, Recurrence, Repeat, Verdict};
 use crate::state::State;
 use crate::time::{Nanos, SECOND_NS, after};
 
@@ -32,6 +32,9 @@ struct Kind {
     jitter: Nanos,
     /// The seed of a task with jitter; 0 of others, which need none.
     seed: u64,
+    /// What becomes of it if it is overdue.
+    misfire: Misfire,
+    grace: Nanos,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,13 +74,13 @@ impl Forecast {
     pub fn note(&mut self, engine: &Engine, from: u32, slots: u32) -> bool {
         for (slot, state) in engine.occupied(from, slots) {
             if !matches!(state, State::Paused | State::Pausing | State::Stopping) {
-                self.note_slot(engine, slot, state);
+                self.note_slot(engine, slot);
             }
         }
         u64::from(from.saturating_add(slots)) < engine.slot_limit()
     }
 
-    fn note_slot(&mut self, engine: &Engine, slot: u32, state: State) {
+    fn note_slot(&mut self, engine: &Engine, slot: u32) {
         let Some(coming) = engine.coming(slot) else { return };
         let plain = Recurrence::default();
         let recurrence = coming.recurrence.unwrap_or(&plain);
@@ -87,7 +90,7 @@ impl Forecast {
             Repeat::FixedDelay(delay) => Step::Delay(*delay),
             Repeat::Calendar(calendar) => Step::Calendar(self.number(calendar)),
         };
-        let mut kind = Kind {
+        let kind = Kind {
             repeat,
             first: coming.nominal,
             offset: coming.offset,
@@ -96,15 +99,20 @@ impl Forecast {
             place: coming.place,
             jitter: recurrence.jitter,
             seed: if recurrence.jitter > 0 { coming.seed } else { 0 },
+            misfire: recurrence.misfire,
+            grace: recurrence.grace,
         };
-        if state.is_running() {
-            // The run under way has started already.
-            match self.step(&kind, kind.first) {
-                Some(next) if state != State::Rescheduled => kind.first = next,
-                _ => return,
-            }
-        }
         *self.kinds.entry(kind).or_default() += 1;
+        if coming.by_hand {
+            self.at_once(1);
+        }
+    }
+
+    /// Counts runs that are due already.
+    fn at_once(&mut self, runs: u32) {
+        if let Some(first) = self.seconds.first_mut() {
+            *first = first.saturating_add(runs);
+        }
     }
 
     fn number(&mut self, calendar: &Arc<Calendar>) -> usize {
@@ -114,14 +122,6 @@ impl Forecast {
             self.calendars.push(calendar.clone());
         }
         number
-    }
-
-    fn step(&self, kind: &Kind, nominal: Nanos) -> Option<Nanos> {
-        match kind.repeat {
-            Step::None => None,
-            Step::Every(interval) | Step::Delay(interval) => Some(after(nominal, interval)),
-            Step::Calendar(number) => self.calendars[number].next_after(nominal),
-        }
     }
 
     /// Counts the runs of all tasks that were noted.
@@ -149,10 +149,9 @@ impl Forecast {
         (start, after(start, self.seconds.len() as Nanos * SECOND_NS))
     }
 
-    /// One occurrence after another.
-    fn count_slow(&mut self, kind: &Kind, tasks: u32) {
-        let (start, horizon) = self.span(kind);
-        let recurrence = Recurrence {
+    /// The timing of a kind, as the engine would have it.
+    fn recurrence(&self, kind: &Kind) -> Recurrence {
+        Recurrence {
             repeat: match kind.repeat {
                 Step::None => Repeat::Once,
                 Step::Every(interval) => Repeat::FixedRate(interval),
@@ -161,22 +160,51 @@ impl Forecast {
             },
             end: kind.end,
             jitter: kind.jitter,
+            grace: kind.grace,
+            // Catching up is not foretold.
+            misfire: match kind.misfire {
+                Misfire::All => Misfire::Latest,
+                misfire => misfire,
+            },
             ..Recurrence::default()
-        };
-        let mut occurrences = recurrence.occurrences();
-        occurrences.place = kind.place;
-        occurrences.seed = kind.seed;
-        let mut nominal = kind.first;
-        // What is overdue runs once, at once.
-        if nominal < start && kind.repeat != Step::None {
-            nominal = occurrences.last_by(nominal, start);
         }
-        for _ in 0..kind.runs {
+    }
+
+    /// Lets what is overdue run or be missed, now. The first nominal time after that, and how many
+    /// runs may still start.
+    fn settle(
+        &mut self,
+        kind: &Kind,
+        occurrences: &Occurrences<'_>,
+        tasks: u32,
+    ) -> Option<(Nanos, u64)> {
+        let (start, _) = self.span(kind);
+        if occurrences.due(kind.first) > start || kind.runs == 0 {
+            return Some((kind.first, kind.runs));
+        }
+        match occurrences.judge(kind.first, start) {
+            Verdict::Run { nominal, .. } => {
+                self.at_once(tasks);
+                Some((occurrences.next(nominal, start, start).0?, kind.runs - 1))
+            }
+            Verdict::Miss { next, .. } => Some((next?, kind.runs)),
+        }
+    }
+
+    /// One occurrence after another.
+    fn count_slow(&mut self, kind: &Kind, tasks: u32) {
+        let (start, horizon) = self.span(kind);
+        let recurrence = self.recurrence(kind);
+        let occurrences =
+            Occurrences { recurrence: &recurrence, place: kind.place, seed: kind.seed };
+        let Some((mut nominal, runs)) = self.settle(kind, &occurrences, tasks) else { return };
+        for _ in 0..runs {
             let due = occurrences.due(nominal).max(start);
             if due >= horizon {
                 break;
             }
-            self.seconds[((due - start) / SECOND_NS) as usize] += tasks;
+            let second = &mut self.seconds[((due - start) / SECOND_NS) as usize];
+            *second = second.saturating_add(tasks);
             let next = match kind.repeat {
                 Step::Delay(delay) => Some(after(due, delay)),
                 _ => occurrences.step(nominal),
@@ -191,22 +219,24 @@ impl Forecast {
     /// Several occurrences in a second are counted by two divisions.
     fn count_fast(&mut self, kind: &Kind, interval: Nanos, tasks: u32) {
         let (start, _) = self.span(kind);
-        let first = after(kind.first, kind.place);
-        let end = after(kind.end, kind.place);
-        // How many are due before a moment.
-        let before = |moment: Nanos| {
-            let moment = moment.min(end.saturating_add(1));
-            let due = if moment > first { (moment - first).div_ceil(interval) } else { 0 };
-            due.min(kind.runs)
+        let mut recurrence = self.recurrence(kind);
+        recurrence.jitter = 0;
+        let occurrences = Occurrences { recurrence: &recurrence, place: kind.place, seed: 0 };
+        let Some((first, runs)) = self.settle(kind, &occurrences, tasks) else { return };
+        // None is put off to the next one, nor beyond the end.
+        let place = kind.place.min(interval - 1);
+        let nominal_before = |moment: Nanos| match moment.min(kind.end.saturating_add(1)) {
+            moment if moment > first => (moment - first).div_ceil(interval).min(runs),
+            _ => 0,
         };
-        let overdue = before(start);
-        let mut counted = overdue;
+        let due_before = |moment: Nanos| {
+            nominal_before(if moment > kind.end { moment } else { moment.saturating_sub(place) })
+        };
+        let mut counted = due_before(start);
         for number in 0..self.seconds.len() {
-            let next = before(start + (number as Nanos + 1) * SECOND_NS);
-            let late = u64::from(number == 0 && overdue > 0);
-            let runs = next - counted + late;
-            self.seconds[number] = self.seconds[number]
-                .saturating_add(u32::try_from(runs).unwrap_or(u32::MAX).saturating_mul(tasks));
+            let next = due_before(start + (number as Nanos + 1) * SECOND_NS);
+            let runs = u32::try_from(next - counted).unwrap_or(u32::MAX);
+            self.seconds[number] = self.seconds[number].saturating_add(runs.saturating_mul(tasks));
             counted = next;
         }
     }

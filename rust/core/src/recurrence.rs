@@ -47,7 +47,7 @@ impl PartialEq for Repeat {
 impl Eq for Repeat {}
 
 /// Which of several overdue occurrences runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Misfire {
     /// The latest, once.

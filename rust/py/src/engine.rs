@@ -293,6 +293,8 @@ impl Engine {
     /// Counts the runs to come in each of so many seconds from a moment of the wall on.
     fn forecast(&self, py: Python<'_>, start_ns: Nanos, seconds: usize) -> Forecast {
         py.detach(|| {
+            // Runs under way are taken to end now.
+            self.gate.edit(|board| board.core.tell(self.clock.get().now()));
             let mut forecast = scheduler_core::Forecast::new(start_ns, seconds);
             let mut from = 0;
             while self.gate.look(|board| forecast.note(&board.core, from, SLICE as u32)) {
