@@ -238,7 +238,7 @@ class TestSetWhileThreadsSleep:
 
         def shift(seconds: float) -> None:
             clock.set_offset_ns(clock.offset_ns + round(seconds * 1e9))
-            made._engine.follow_wall(seconds, "set")
+            made._follow_wall(seconds, "set")
 
         return made, shift, events
 

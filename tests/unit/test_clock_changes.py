@@ -7,6 +7,7 @@ wall, which shows the axis and an offset that may be set at any time.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -688,3 +689,40 @@ class TestWhatIsSaid:
             )
             world.clock.shift_wall(HOUR)
         assert seen == [START + timedelta(hours=1)]
+
+
+class TestAtTheStart:
+    """What happened to the clock while nobody watched it."""
+
+    def test_is_told_under_no_lock(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bus = EventBus()
+        scheduler = Scheduler(event_bus=bus)
+        looks = iter([[(3600.0, "set", 0)]])
+        monkeypatch.setattr(scheduler._engine, "look_at_clock", lambda: next(looks, []))
+        told: list[bool] = []
+
+        def stop_from_another_thread(event: Event) -> None:
+            thread = Thread(target=scheduler.stop, daemon=True)
+            thread.start()
+            thread.join(10)
+            told.append(thread.is_alive())
+
+        bus.subscribe("scheduler.clock_changed", stop_from_another_thread)
+        scheduler.start()
+        assert told == [False]
+        assert not scheduler.is_running
+
+    def test_is_looked_for_once_more_when_it_is_watched(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bus = EventBus()
+        offsets: list[float] = []
+        bus.subscribe(
+            "scheduler.clock_changed", lambda event: offsets.append(event.payload["offset"])
+        )
+        scheduler = Scheduler(event_bus=bus)
+        looks = iter([[], [(60.0, "set", 0)]])
+        monkeypatch.setattr(scheduler._engine, "look_at_clock", lambda: next(looks, []))
+        scheduler.start()
+        scheduler.stop()
+        assert offsets == [60.0]

@@ -123,6 +123,15 @@ class TestWhatItCounts:
             clock.advance(599.999999)
             assert scheduler.statistics().started == forecast.total
 
+    def test_looking_far_ahead_takes_nothing_from_a_recurrence(
+        self, scheduler: Scheduler, clock: VirtualClock
+    ) -> None:
+        pytest.importorskip("dateutil")
+        scheduler.schedule("t", int, rrule="FREQ=MINUTELY")
+        assert 10_000 <= scheduler.forecast(30 * 86_400, 86_400).total < 10_010
+        clock.advance(599)
+        assert scheduler.statistics().started == 10
+
     def test_paused_cancelled_and_ended_ones_are_left_out(
         self, scheduler: Scheduler, clock: VirtualClock
     ) -> None:

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from datetime import date, datetime, tzinfo
     from typing import Any
 
-    from num_agents.scheduler.calendar import CalendarInterval, Exclusions
+    from num_agents.scheduler.calendar import CalendarInterval, Exclusions, Reach
 
 Calendar = _native.Calendar
 Part = _native.Part
 
 #: Occurrences of an RRULE that are computed ahead.
 RRULE_AHEAD = 512
-#: As many are kept of those that have passed: more are not counted.
+#: As many are kept of those that have passed: more are not counted; nor are more foretold.
 RRULE_BEHIND = 10_000
 #: Stands for the times of an RRULE that are not computed yet.
 MORE_TO_COME_NS = FAR_FUTURE_NS - 2
@@ -207,7 +207,7 @@ def rrule_moments(rule: Any, after_ns: int, zone: tzinfo | None) -> Iterator[int
 
 
 def rrule_part(
-    value: Any, start_ns: int, after_ns: int, until_ns: int, zone: tzinfo | None
+    value: Any, start_ns: int, after_ns: int, reach: Reach, zone: tzinfo | None
 ) -> tuple[Part, int]:
     """The next occurrences of a recurrence as a part, and the last known of them if there are more.
 
@@ -215,14 +215,17 @@ def rrule_part(
         value: What `rrule_of` takes.
         start_ns: The moment that a recurrence without a start of its own counts from.
         after_ns: After which moment.
-        until_ns: Up to which moment at the least.
+        reach: How far at the least, if that is not more than `RRULE_BEHIND` times ahead.
         zone: Of moments without one.
     """
     rule = rrule_of(value, to_datetime(start_ns, zone))
-    moments: deque[int] = deque(maxlen=RRULE_BEHIND)
+    passed_ns, until_ns = reach
+    moments: deque[int] = deque()
     for moment in rrule_moments(rule, after_ns, zone):
         moments.append(moment)
-        if len(moments) > RRULE_AHEAD and moment > until_ns:
+        if len(moments) > RRULE_BEHIND and moments[0] <= passed_ns:
+            moments.popleft()
+        if len(moments) > RRULE_AHEAD and (moment > until_ns or len(moments) > RRULE_BEHIND):
             # Not the last of them: when it has passed, the next must be known.
             return Part.moments([*moments, MORE_TO_COME_NS]), moments[-2]
     return Part.moments(list(moments)), FAR_FUTURE_NS

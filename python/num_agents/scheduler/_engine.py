@@ -34,9 +34,13 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from typing import Any
 
+    from num_agents.scheduler.calendar import Reach
     from num_agents.scheduler.events import Publisher
     from num_agents.scheduler.policy import RunPolicy
     from num_agents.scheduler.schedule import TaskSchedule
+
+    #: By how many seconds, "set" or "suspend", and how many tasks got another deadline.
+    ClockChange = tuple[float, str, int]
 
 Clock = _native.Clock
 ClockWatch = _native.ClockWatch
@@ -217,6 +221,7 @@ class Engine:
 
     def know_until(self, until_ns: int) -> None:
         """Computes such calendars up to a moment: before late work is judged, or foretold."""
+        reach = (min(until_ns, self.clock.now_ns()), until_ns)
         for task_id in list(self._piecewise):
             found = self._piece(task_id)
             if found is None:
@@ -224,10 +229,10 @@ class Engine:
                 continue
             details, nominal, known = found
             if known <= until_ns:
-                self._refill(task_id, details, nominal, until_ns)
+                self._refill(task_id, details, nominal, reach)
 
     def _refill(
-        self, task_id: str, details: Details, after_ns: int, until_ns: int
+        self, task_id: str, details: Details, after_ns: int, reach: Reach
     ) -> _native.Calendar | None:
         """Computes the next piece for a task: what comes after a moment; None if nothing does."""
         refill, details.refill = details.refill, None
@@ -235,12 +240,12 @@ class Engine:
             return None
         schedule, scheduled = details.schedule, refill.scheduled_ns
         try:
-            calendar = schedule.calendar(self.zone, scheduled, after_ns, until_ns)
+            calendar = schedule.calendar(self.zone, scheduled, after_ns, reach)
         except ValueError:
             # There is no more.
             return None
         self.native.extend(task_id, self._recurrence(schedule, details.policy, calendar))
-        known = schedule.refill_ns(self.zone, scheduled, after_ns, until_ns)
+        known = schedule.refill_ns(self.zone, scheduled, after_ns, reach)
         details.refill = None if known is None else Refill(scheduled, known)
         return calendar
 
@@ -249,7 +254,8 @@ class Engine:
         task_id = self.native.current() or ""
         found = self._piece(task_id)
         if found is not None and found[1] >= found[2]:
-            self._refill(task_id, found[0], found[1], self.clock.now_ns())
+            now = self.clock.now_ns()
+            self._refill(task_id, found[0], found[1], (now, now))
 
     def _refill_missed(self, task_id: str) -> None:
         """Computes the next piece for a task all of whose known times have been missed."""
@@ -257,7 +263,7 @@ class Engine:
         if found is None or found[1] < found[2]:
             return
         now = self.clock.now_ns()
-        calendar = self._refill(task_id, found[0], now, now)
+        calendar = self._refill(task_id, found[0], now, (now, now))
         due = None if calendar is None else calendar.next_after(now)
         if due is None:
             self.cancel(task_id)
@@ -423,26 +429,37 @@ class Engine:
 
     # ---- the wall clock ----------------------------------------------------------------------
 
-    def look_at_clock(self) -> None:
+    def look_at_clock(self) -> list[ClockChange]:
         """Follows the system's wall clock, if it was set or the machine suspended."""
         set_by, suspended = self.clock.look()
+        changes = []
         if set_by:
-            self.follow_wall(set_by / 1e9, "set")
+            changes.append(self.follow_wall(set_by / 1e9, "set"))
         if suspended:
-            self.follow_wall(suspended / 1e9, "suspend")
+            changes.append(self.follow_wall(suspended / 1e9, "suspend"))
+        return changes
 
-    def follow_wall(self, offset_s: float, reason: str) -> None:
+    def follow_wall(self, offset_s: float, reason: str) -> ClockChange:
         """Gives tasks on the wall clock new deadlines, after the clock's wall has been changed.
 
         Args:
             offset_s: By how much it was set, or how long the machine was suspended.
             reason: "set" or "suspend".
+
+        Returns:
+            What to announce, under no lock.
         """
         self.know_until(self.clock.now_ns())
         rekeyed = self.native.follow_wall()
         self.spread_overdue()
         self.native.clock_moved()
-        if self._publisher is not None:
+        return offset_s, reason, rekeyed
+
+    def announce(self, changes: list[ClockChange]) -> None:
+        """Publishes changes of the clock."""
+        if self._publisher is None:
+            return
+        for offset_s, reason, rekeyed in changes:
             self._publisher.publish(
                 "scheduler.clock_changed", offset=offset_s, reason=reason, rekeyed=rekeyed
             )

@@ -18,6 +18,7 @@ from num_agents.scheduler._time import (
 from num_agents.scheduler.calendar import (
     DIALECT_WORDS,
     DST_WORDS,
+    NO_REACH,
     CalendarInterval,
     Exclusions,
 )
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler._calendar import Calendar, Part
     from num_agents.scheduler._time import Moment, Seconds
+    from num_agents.scheduler.calendar import Reach
 
     FirstRun = Literal["now", "after_interval", "aligned"]
     DialectWord = Literal["vixie", "quartz"]
@@ -352,7 +354,11 @@ class TaskSchedule:
         return moment_ns(self.end_after, "end_after", self.zone_or(zone))
 
     def calendar(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int | None = None, until_ns: int = 0
+        self,
+        zone: tzinfo | None,
+        now_ns: int,
+        after_ns: int | None = None,
+        reach: Reach = NO_REACH,
     ) -> Calendar | None:
         """What computes its times, if it goes by a calendar; the same one for equal cron schedules.
 
@@ -361,7 +367,7 @@ class TaskSchedule:
             now_ns: The moment of scheduling.
             after_ns: After which moment times are to be known of an rrule, which is computed piece
                 by piece; by default that of scheduling.
-            until_ns: Up to which moment they are to be known at the least.
+            reach: How far they are to be known at the least.
         """
         if not self.by_calendar:
             return None
@@ -380,7 +386,7 @@ class TaskSchedule:
                 self._calendars[id(zone)] = zone, found
                 return found
         after_ns = now_ns - 1 if after_ns is None else after_ns
-        parts = tuple(self.parts(zone, now_ns, after_ns, until_ns))
+        parts = tuple(self.parts(zone, now_ns, after_ns, reach))
         native = _calendar.native_zone(zone)
         if any(one.rrule is not None for one in (self, *self.any_of)):
             return _calendar.combined(parts, self.exclude, native)
@@ -390,14 +396,14 @@ class TaskSchedule:
         return found
 
     def refill_ns(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int, until_ns: int = 0
+        self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach = NO_REACH
     ) -> int | None:
         """The last time that the calendar for these arguments knows; None if it knows all."""
         rules = [one for one in (self, *self.any_of) if one.rrule is not None]
         if not rules:
             return None
         zone = self.zone_or(zone)
-        known = (one.rrule_part(one.zone_or(zone), now_ns, after_ns, until_ns) for one in rules)
+        known = (one.rrule_part(one.zone_or(zone), now_ns, after_ns, reach) for one in rules)
         last = min(last for _, last in known)
         return None if last == FAR_FUTURE_NS else last
 
@@ -406,7 +412,7 @@ class TaskSchedule:
         return default if self._zone is _UNSAID_ZONE else self._zone
 
     def rrule_part(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int, until_ns: int
+        self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach
     ) -> tuple[Part, int]:
         """The next times of an rrule as a part, and the last of them if there are more."""
         from num_agents.scheduler import _calendar  # noqa: PLC0415 - only with rrules
@@ -415,18 +421,18 @@ class TaskSchedule:
         if self.start_after is not None:
             # What comes before it may be many, and does not count.
             after_ns = max(after_ns, start - 1)
-        return _calendar.rrule_part(self.rrule, start, after_ns, until_ns, zone)
+        return _calendar.rrule_part(self.rrule, start, after_ns, reach, zone)
 
     def parts(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int, until_ns: int = 0
+        self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach = NO_REACH
     ) -> list[Part]:
         """The parts of its calendar, in a zone that is known: one, or those of `any_of`."""
         if not self.any_of:
-            return [self._part(zone, now_ns, after_ns, until_ns)]
+            return [self._part(zone, now_ns, after_ns, reach)]
         return [
             part
             for one in self.any_of
-            for part in one.parts(one.zone_or(zone), now_ns, after_ns, until_ns)
+            for part in one.parts(one.zone_or(zone), now_ns, after_ns, reach)
         ]
 
     # ---- inside ------------------------------------------------------------------------------
@@ -444,12 +450,12 @@ class TaskSchedule:
                     return _UNSAID_ZONE
         return _UNSAID_ZONE if self.timezone is None else zone_of(self.timezone)
 
-    def _part(self, zone: tzinfo | None, now_ns: int, after_ns: int, until_ns: int) -> Part:
+    def _part(self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach) -> Part:
         from num_agents.scheduler import _calendar  # noqa: PLC0415 - see `calendar`
 
         start = self._start_ns(zone, now_ns)
         if self.rrule is not None:
-            return self.rrule_part(zone, now_ns, after_ns, until_ns)[0]
+            return self.rrule_part(zone, now_ns, after_ns, reach)[0]
         if self.calendar_interval is not None:
             first = to_datetime(start, zone).date()
             native = _calendar.native_zone(zone)

@@ -352,15 +352,19 @@ class Scheduler:
             # Before the first run, so that a callback finds the scheduler running.
             self._running = True
             try:
-                self._engine.look_at_clock()
+                changes = self._engine.look_at_clock()
                 self._engine.know_until(self._engine.clock.now_ns())
                 self._engine.spread_overdue()
                 self._executor.start()
                 if self._virtual_clock is None:
                     _clock_watch.enter(self)
+                    # What happened before it was watched.
+                    changes += self._engine.look_at_clock()
             except BaseException:
                 self._running = False
                 raise
+        # Not under the lock: a handler may wait for a thread that starts or stops it.
+        self._engine.announce(changes)
         if self._publisher is not None:
             self._publisher.publish("scheduler.started")
 
@@ -590,7 +594,7 @@ class Scheduler:
         """What is to come: how many runs fall into each stretch of time, without running anything.
 
         Paused tasks are left out, and so is what callbacks will schedule. A fixed delay is counted
-        as if its runs took no time.
+        as if its runs took no time; of an rrule, some 10,000 times at most.
 
         Args:
             horizon: How far to look: seconds or a timedelta, in whole seconds, at most 366 days.
@@ -622,11 +626,11 @@ class Scheduler:
 
     def _look_at_clock(self) -> None:
         """Follows the system's wall clock, for who watches that."""
-        self._engine.look_at_clock()
+        self._engine.announce(self._engine.look_at_clock())
 
     def _follow_wall(self, offset_s: float, reason: str) -> None:
         """Follows the wall of a virtual clock."""
-        self._engine.follow_wall(offset_s, reason)
+        self._engine.announce([self._engine.follow_wall(offset_s, reason)])
 
     def _run_due(self) -> None:
         """Runs what is due, for a virtual clock."""

@@ -110,12 +110,12 @@ impl Clock {
         let Source::System { origin_ns, suspended_ns } = &self.source else { return (0, 0) };
         let (running, wall) = readings();
         let offset = wall - running - origin_ns;
-        let mut change = offset - self.offset();
-        if change.abs() < LEAST_CHANGE_NS {
-            change = 0;
-        } else {
-            self.offset.store(offset, Ordering::Relaxed);
-        }
+        // Of several threads that look at once, one is told of a change.
+        let set = |known: i64| ((offset - known).abs() >= LEAST_CHANGE_NS).then_some(offset);
+        let change = self
+            .offset
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, set)
+            .map_or(0, |known| offset - known);
         let suspended = system::suspended();
         let slept = suspended - suspended_ns.swap(suspended, Ordering::Relaxed);
         (change, if slept < LEAST_CHANGE_NS { 0 } else { slept })

@@ -265,13 +265,24 @@ impl Engine {
     /// Gives tasks on the wall clock deadlines by what the clock's wall shows now; how many got
     /// another one.
     fn follow_wall(&self, py: Python<'_>) -> u64 {
-        let offset = self.clock.get().offset();
-        let before = self.gate.edit(|board| {
-            board.core.set_wall_offset(offset);
-            board.core.counters().rekeyed
-        });
+        let clock = self.clock.get();
+        let before = self.gate.look(|board| board.core.counters().rekeyed);
+        // Another thread may have begun a sweep: that is ended first, or setting the offset would
+        // end it in one lock hold. The offset is read under the lock: who comes last has the latest.
+        let set = || {
+            self.gate.with(|board| {
+                let settled = board.core.rekey(SLICE as u32);
+                if settled {
+                    board.core.set_wall_offset(clock.offset());
+                }
+                settled
+            })
+        };
         let step = || self.gate.with(|board| board.core.rekey(SLICE as u32));
-        py.detach(|| while !step() {});
+        py.detach(|| {
+            while !set() {}
+            while !step() {}
+        });
         self.gate.look(|board| board.core.counters().rekeyed) - before
     }
 
