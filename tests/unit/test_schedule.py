@@ -722,3 +722,23 @@ class TestZones:
             found = TaskSchedule(cron_expression="0 9 * * *", timezone=zone).next_after(START)
             assert found is not None
             assert (found.hour, found.minute) == (9, 0)
+
+
+class TestWhatCannotBeChanged:
+    """Tasks share schedules, and schedules share their words."""
+
+    @pytest.mark.parametrize(
+        ("made", "name"),
+        [
+            (TaskSchedule(interval=5), "interval"),
+            (CalendarInterval(months=1, at="09:30", anchor="2025-01-31"), "every"),
+            (Exclusions(weekdays=("sat",), dates=("2025-12-25",), hours=(1,)), "hours"),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_is_neither_set_nor_deleted_and_can_be_copied(self, made: object, name: str) -> None:
+        with pytest.raises(AttributeError, match="cannot be changed"):
+            setattr(made, name, 7)
+        with pytest.raises(AttributeError, match="cannot be changed"):
+            delattr(made, name)
+        assert made == copy.copy(made) == copy.deepcopy(made) == pickle.loads(pickle.dumps(made))

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, time
-    from typing import Any
+    from typing import Any, NoReturn
 
 DIALECT_WORDS = ("vixie", "quartz")
 DST_WORDS = ("debian", "skip", "wall-clock")
@@ -23,7 +23,28 @@ _LONGEST = 1_000_000
 _HOURS = 24
 
 
-class CalendarInterval:
+class _Fixed:
+    """What cannot be changed, because schedules that cannot be share it."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(
+            f"a {type(self).__name__} cannot be changed ({name}): make another one"
+        )
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"a {type(self).__name__} cannot be changed ({name}): make another one"
+        )
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        # Copying and pickling fill what is new, and change nothing.
+        for name, value in state[1].items():
+            object.__setattr__(self, name, value)
+
+
+class CalendarInterval(_Fixed):
     """Every so many days, weeks, months or years, at a time of day.
 
     Counted from the anchor, so nothing drifts: every month from 31 January on is the last day of
@@ -46,6 +67,11 @@ class CalendarInterval:
 
     __slots__ = ("anchor", "at", "every", "unit")
 
+    anchor: date | None
+    at: time
+    every: int
+    unit: str
+
     def __init__(
         self,
         *,
@@ -60,14 +86,17 @@ class CalendarInterval:
         given = [(unit, every) for unit, every in said.items() if every is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of days, weeks, months and years")
-        ((self.unit, every),) = given
+        ((unit, every),) = given
         if isinstance(every, bool) or not isinstance(every, int):
-            raise TypeError(f"{self.unit} must be an integer, got {show(every)}")
+            raise TypeError(f"{unit} must be an integer, got {show(every)}")
         if not 1 <= every <= _LONGEST:
-            raise ValueError(f"{self.unit} must be from 1 to 1,000,000, got {show(every)}")
-        self.every = every
-        self.at = time_of_day("00:00" if at is None else at, "at")
-        self.anchor = None if anchor is None else calendar_date(anchor, "anchor")
+            raise ValueError(f"{unit} must be from 1 to 1,000,000, got {show(every)}")
+        first = None if anchor is None else calendar_date(anchor, "anchor")
+        put = object.__setattr__
+        put(self, "unit", unit)
+        put(self, "every", every)
+        put(self, "at", time_of_day("00:00" if at is None else at, "at"))
+        put(self, "anchor", first)
 
     @property
     def second_of_day(self) -> int:
@@ -87,7 +116,7 @@ class CalendarInterval:
         return f"CalendarInterval({self.unit}={self.every}, at={self.at.isoformat()!r}{anchor})"
 
 
-class Exclusions:
+class Exclusions(_Fixed):
     """Times at which a schedule does not fire, by the wall clock of its zone.
 
     Args:
@@ -103,6 +132,10 @@ class Exclusions:
 
     __slots__ = ("dates", "hours", "weekdays")
 
+    dates: frozenset[date]
+    hours: frozenset[int]
+    weekdays: frozenset[int]
+
     def __init__(
         self,
         *,
@@ -110,9 +143,11 @@ class Exclusions:
         dates: Iterable[date | str] = (),
         hours: Iterable[int] = (),
     ) -> None:
-        self.weekdays = frozenset(map(_weekday, _listed(weekdays, "weekdays")))
-        self.dates = frozenset(calendar_date(one, "dates") for one in _listed(dates, "dates"))
-        self.hours = frozenset(map(_hour, _listed(hours, "hours")))
+        days = frozenset(calendar_date(one, "dates") for one in _listed(dates, "dates"))
+        put = object.__setattr__
+        put(self, "weekdays", frozenset(map(_weekday, _listed(weekdays, "weekdays"))))
+        put(self, "dates", days)
+        put(self, "hours", frozenset(map(_hour, _listed(hours, "hours"))))
         if len(self.weekdays) == len(_WEEKDAYS):
             raise ValueError("weekdays excludes every day: it would never run")
         if len(self.hours) == _HOURS:

@@ -649,6 +649,9 @@ class TaskSchedule:
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a TaskSchedule cannot be changed ({name}): make another one")
 
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a TaskSchedule cannot be changed ({name}): make another one")
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _made_again, (self.to_dict(),)
 
