@@ -12,7 +12,7 @@ use crate::calendar::Calendar;
 use crate::engine::Engine;
 use crate::recurrence::{Misfire, Occurrences, Recurrence, Repeat, Verdict};
 use crate::state::State;
-use crate::time::{Nanos, SECOND_NS, after};
+use crate::time::{FAR_FUTURE, Nanos, SECOND_NS, after};
 
 const MILLISECOND_NS: Nanos = 1_000_000;
 
@@ -90,22 +90,43 @@ impl Forecast {
             Repeat::FixedDelay(delay) => Step::Delay(*delay),
             Repeat::Calendar(calendar) => Step::Calendar(self.number(calendar)),
         };
-        let kind = Kind {
+        let mut kind = Kind {
             repeat,
             first: coming.nominal,
             offset: coming.offset,
             end: coming.end,
-            runs: recurrence.max_runs.saturating_sub(coming.runs),
+            runs: match recurrence.max_runs {
+                // However many there were: it makes no difference.
+                u64::MAX => u64::MAX,
+                bound => bound.saturating_sub(coming.runs),
+            },
             place: coming.place,
             jitter: recurrence.jitter,
             seed: if recurrence.jitter > 0 { coming.seed } else { 0 },
             misfire: recurrence.misfire,
             grace: recurrence.grace,
         };
-        *self.kinds.entry(kind).or_default() += 1;
         if coming.by_hand {
             self.at_once(1);
         }
+        let Some(first) = self.rounded(&kind) else { return };
+        kind.first = first;
+        *self.kinds.entry(kind).or_default() += 1;
+    }
+
+    /// When a kind is due first, to the second if that makes no difference: of whole seconds there
+    /// are few, and the tasks that share one are counted together. What is overdue is counted here.
+    /// `None` if nothing is to come. O(1).
+    fn rounded(&mut self, kind: &Kind) -> Option<Nanos> {
+        let whole = matches!(kind.repeat, Step::Every(interval) if interval % SECOND_NS == 0);
+        let bounded = kind.runs < u64::MAX || kind.end < FAR_FUTURE;
+        if !whole || bounded || kind.jitter > 0 || kind.place > 0 {
+            return Some(kind.first);
+        }
+        let recurrence = self.recurrence(kind);
+        let (first, _) = self.settle(kind, &recurrence.occurrences(), 1)?;
+        let (start, _) = self.span(kind);
+        Some(first - (first - start) % SECOND_NS)
     }
 
     /// Counts runs that are due already.

@@ -32,7 +32,7 @@ fn take(engine: &mut Engine) -> u32 {
 
 fn foretold(engine: &Engine) -> Vec<u32> {
     let mut forecast = Forecast::new(engine.now(), SECONDS);
-    forecast.note(engine, 0, 64);
+    forecast.note(engine, 0, 256);
     forecast.count();
     forecast.seconds().to_vec()
 }
@@ -136,5 +136,25 @@ fn a_run_by_hand_comes_once_more_and_moves_nothing() {
         assert_eq!(running, seen, "{rule:?}");
         seen[0] += 1;
         assert_eq!(pending, seen, "{rule:?}");
+    }
+}
+
+#[test]
+fn tasks_that_are_counted_together_are_counted_right() {
+    let mut engine = engine(0);
+    for (interval, count) in [(1, 40), (7, 30), (60, 50)] {
+        for k in 0..count {
+            // At the edges of seconds and in between, some of them overdue.
+            let first = START + k * S / 8 - k % 3;
+            engine.schedule(first, 128, Some(&every(interval * S)));
+        }
+    }
+    for late in [0, 1, S / 8 - 1, S / 8, 2 * S] {
+        engine.tell(START + late);
+        let foretold = foretold(&engine);
+        let now = engine.now();
+        assert_eq!(foretold, seen(&mut engine), "{late} late");
+        // Some have run more often than others now.
+        engine.tell(now + SECONDS as Nanos * S);
     }
 }
