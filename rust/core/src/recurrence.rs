@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use crate::calendar::Calendar;
+use crate::calendar::{COUNT_LIMIT, Calendar};
 use crate::time::{FAR_FUTURE, Nanos, after};
 
 /// How the next time follows from the last.
@@ -178,10 +178,7 @@ impl Occurrences<'_> {
         let chosen = first.and_then(|first| match misfire {
             Misfire::Latest => Some(latest),
             Misfire::Earliest => Some(first),
-            Misfire::All => {
-                let allowed = self.steps(first, latest) + 1;
-                Some(self.forward(first, allowed.saturating_sub(catch_up_limit.max(1)), latest))
-            }
+            Misfire::All => Some(self.first_of_last(catch_up_limit, first, latest)),
             Misfire::Skip => (due == 1).then_some(nominal),
         });
         match chosen {
@@ -321,25 +318,43 @@ impl Occurrences<'_> {
         self.first_from(from, moment)
     }
 
-    /// The occurrence so many steps after one, which lies before `to` or at it.
-    fn forward(&self, from: Nanos, steps: u64, to: Nanos) -> Nanos {
-        match &self.recurrence.repeat {
-            Repeat::FixedRate(interval) => from + steps * interval,
-            Repeat::Calendar(calendar) if steps > 0 => {
-                // Halving the span finds it in some forty counts.
-                let (mut least, mut most) = (from + 1, to);
-                while least < most {
-                    let middle = least + (most - least) / 2;
-                    if calendar.count(from, middle) >= steps {
-                        most = middle;
-                    } else {
-                        least = middle + 1;
-                    }
-                }
-                least
+    /// The first of the last so many occurrences of those from one to another.
+    fn first_of_last(&self, number: u64, from: Nanos, to: Nanos) -> Nanos {
+        let number = number.max(1);
+        let calendar = match &self.recurrence.repeat {
+            Repeat::FixedRate(interval) => {
+                let surplus = ((to - from) / interval + 1).saturating_sub(number);
+                return from + surplus * interval;
             }
-            _ => from,
+            Repeat::Calendar(calendar) => calendar,
+            Repeat::Once | Repeat::FixedDelay(_) => return from,
+        };
+        if number <= COUNT_LIMIT {
+            // Back from the end: not every calendar can count all that lies between.
+            let mut at = to;
+            for _ in 1..number {
+                match calendar.last_by(at.saturating_sub(1)).filter(|before| *before >= from) {
+                    Some(before) => at = before,
+                    None => return from,
+                }
+            }
+            return at;
         }
+        let surplus = (calendar.count(from, to) + 1).saturating_sub(number);
+        if surplus == 0 {
+            return from;
+        }
+        // Halving the span finds it in some sixty counts.
+        let (mut least, mut most) = (from + 1, to);
+        while least < most {
+            let middle = least + (most - least) / 2;
+            if calendar.count(from, middle) >= surplus {
+                most = middle;
+            } else {
+                least = middle + 1;
+            }
+        }
+        least
     }
 }
 
@@ -356,6 +371,7 @@ pub(crate) fn draw(seed: u64, moment: Nanos, greatest: Nanos) -> Nanos {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::{Dst, Part, Rule, Zone};
 
     fn every(interval: Nanos) -> Recurrence {
         Recurrence { repeat: Repeat::FixedRate(interval), ..Recurrence::default() }
@@ -411,6 +427,36 @@ mod tests {
         let once = Recurrence { grace: 5, ..Recurrence::default() };
         assert_eq!(judge(&once, 100, 105), Verdict::Run { nominal: 100, missed: 0 });
         assert_eq!(judge(&once, 100, 106), Verdict::Miss { missed: 1, next: None });
+    }
+
+    #[test]
+    fn a_catch_up_limit_holds_where_occurrences_are_not_counted_in_closed_form() {
+        // Every 10 by a union, which is counted one by one and up to a limit only.
+        let grid = |anchor| Part {
+            rule: Rule::Grid { anchor, interval: 20 },
+            zone: Zone::utc(),
+            dst: Dst::Debian,
+        };
+        let union = Arc::new(Calendar::new(vec![grid(0), grid(10)], None).expect("it fires"));
+        for (limit, oldest) in [(1, 200_000), (3, 199_980), (500, 195_010), (20_000, 100)] {
+            let all = Recurrence {
+                repeat: Repeat::Calendar(union.clone()),
+                catch_up_limit: limit,
+                ..with(Misfire::All)
+            };
+            let verdict = judge(&all, 100, 200_005);
+            assert!(matches!(verdict, Verdict::Run { nominal, .. } if nominal == oldest));
+            // A time that was asked for counts, though the calendar does not name it.
+            assert_eq!(judge(&all, 103, 105), Verdict::Run { nominal: 103, missed: 0 });
+        }
+        let single = Arc::new(Calendar::new(vec![grid(0)], None).expect("it fires"));
+        let all = Recurrence {
+            repeat: Repeat::Calendar(single),
+            catch_up_limit: 15_000,
+            ..with(Misfire::All)
+        };
+        let expected = Verdict::Run { nominal: 100_020, missed: 4_996 };
+        assert_eq!(judge(&all, 100, 400_000), expected);
     }
 
     #[test]
