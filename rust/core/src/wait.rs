@@ -65,6 +65,8 @@ struct Inner<Q> {
     permits: u32,
     /// Threads that have left the gate for the queue and not yet arrived there.
     arriving: u32,
+    /// How often all that sleep were asked to look again.
+    rounds: u64,
 }
 
 /// A queue behind a lock, and the threads that wait for it.
@@ -77,8 +79,15 @@ pub struct Gate<Q> {
 impl<Q: Deadlines> Gate<Q> {
     /// A closed gate.
     pub fn new(queue: Q) -> Self {
-        let inner =
-            Inner { queue, phase: Phase::Closed, leader: None, parked: 0, permits: 0, arriving: 0 };
+        let inner = Inner {
+            queue,
+            phase: Phase::Closed,
+            leader: None,
+            parked: 0,
+            permits: 0,
+            arriving: 0,
+            rounds: 0,
+        };
         Self { inner: Mutex::new(inner), leader: Condvar::new(), parked: Condvar::new() }
     }
 
@@ -122,9 +131,20 @@ impl<Q: Deadlines> Gate<Q> {
     /// Sleeps until something is due. Returns true if so: the thread must then call
     /// [`Gate::take`]; false if the gate is closed, or drained.
     pub fn wait(&self, clock: &impl Clock) -> bool {
+        self.wait_unless(clock, || false)
+    }
+
+    /// As [`Gate::wait`], but returns false as well when the thread must leave. That is asked under
+    /// the lock, once after each call, and a thread that is told so must leave.
+    pub fn wait_unless(&self, clock: &impl Clock, must_leave: impl Fn() -> bool) -> bool {
         let mut inner = lock(&self.inner);
         loop {
             if inner.phase == Phase::Closed {
+                return false;
+            }
+            if must_leave() {
+                // It may have been called for a deadline, which another thread has to watch then.
+                self.call_if_needed(inner);
                 return false;
             }
             let (now, next) = (clock.now(), inner.queue.next_deadline());
@@ -145,7 +165,8 @@ impl<Q: Deadlines> Gate<Q> {
                 inner.leader = None;
             } else {
                 inner.parked += 1;
-                while inner.permits == 0 && inner.phase == Phase::Open {
+                let rounds = inner.rounds;
+                while inner.permits == 0 && inner.phase == Phase::Open && inner.rounds == rounds {
                     inner = wait(&self.parked, inner);
                 }
                 if inner.permits > 0 {
@@ -172,6 +193,14 @@ impl<Q: Deadlines> Gate<Q> {
     /// Whether work is handed out, or still is.
     pub fn phase(&self) -> Phase {
         lock(&self.inner).phase
+    }
+
+    /// Has all that sleep look again whether they must leave.
+    pub fn look_again(&self) {
+        let mut inner = lock(&self.inner);
+        inner.rounds += 1;
+        self.leader.notify_all();
+        self.parked.notify_all();
     }
 
     /// Wakes the leader to look at the clock again: for clocks that jump.

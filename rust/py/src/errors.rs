@@ -6,6 +6,8 @@ use pyo3::prelude::*;
 use scheduler_core::InvalidSpan;
 use scheduler_core::calendar::{CronError, InvalidInterval, NeverFires, UnknownZone};
 
+pyo3::import_exception!(num_agents.scheduler.errors, SchedulerForkedError);
+
 /// A call that cannot be carried out.
 pub(crate) enum Error {
     /// A number of seconds that is no span of time; the index where it is one of many.
@@ -30,6 +32,8 @@ pub(crate) enum Error {
     Absent,
     /// All 2^32 slots are taken.
     Full,
+    /// The engine belongs to the parent of this process.
+    Forked,
 }
 
 impl Error {
@@ -104,6 +108,9 @@ impl From<Error> for PyErr {
             Error::Zone(error) => PyValueError::new_err(error.to_string()),
             Error::Index => PyIndexError::new_err("task id index out of range"),
             Error::Absent => PyValueError::new_err("value is not in the sequence"),
+            Error::Forked => SchedulerForkedError::new_err(
+                "this scheduler belongs to the parent process: make a new one in the child",
+            ),
             Error::Full => PyRuntimeError::new_err("the scheduler holds 2**32 tasks: no more fit"),
         }
     }

@@ -5,6 +5,7 @@
 
 mod board;
 mod calendar;
+mod call;
 mod clock;
 mod clock_watch;
 mod columns;
@@ -12,10 +13,15 @@ mod convert;
 mod engine;
 mod errors;
 mod forecast;
+mod fork;
 mod ids;
 mod record;
 mod recurrence;
+mod running;
 mod task_ids;
+mod view;
+mod watching;
+mod workers;
 
 use pyo3::prelude::*;
 
@@ -27,6 +33,8 @@ mod native {
     #[pymodule_export]
     use crate::calendar::{Calendar, Part, Zone};
     #[pymodule_export]
+    use crate::call::Call;
+    #[pymodule_export]
     use crate::clock::Clock;
     #[pymodule_export]
     use crate::clock_watch::ClockWatch;
@@ -35,11 +43,15 @@ mod native {
     #[pymodule_export]
     use crate::forecast::Forecast;
     #[pymodule_export]
+    use crate::fork::note_fork;
+    #[pymodule_export]
     use crate::record::TaskRecord;
     #[pymodule_export]
     use crate::recurrence::Recurrence;
     #[pymodule_export]
     use crate::task_ids::TaskIds;
+    #[pymodule_export]
+    use crate::workers::WorkerGroup;
 
     /// Every lawful step in a task's life: from, by, to.
     #[pyfunction]

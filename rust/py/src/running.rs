@@ -1,0 +1,386 @@
+//! The life of a run: take, call, complete.
+//!
+//! A thread takes one task, the first in order at that moment, and runs it. The steps are three,
+//! and three rules hold:
+//!
+//! 1. **Between taking a task and calling it nothing else runs.** What the last run left is dropped
+//!    (its arguments, its result) or delivered (the outcomes that somebody waits for) before the
+//!    next task is taken: both can run any Python code.
+//! 2. **Whatever was taken is completed.** [`Engine::run_taken`] has one way out. If the callback or
+//!    the Python layer around it comes back with the run still open, the run is abandoned: it is
+//!    completed as failed.
+//! 3. **A child that was forked in a run completes nothing**: the engine is its parent's.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use scheduler_core::{ADVANCE_BUDGET, Clock as _, Missed, Nanos, Phase, State, Taken};
+
+use crate::board::{Board, Kept, Leftover};
+use crate::call::Call;
+use crate::engine::{Engine, lock};
+use crate::errors::Error;
+use crate::record::TaskRecord;
+use crate::workers::WorkerGroup;
+
+thread_local! {
+    /// The engine and the slot whose run this thread has taken and not completed.
+    static OPEN_RUN: Cell<Option<(usize, u32)>> = const { Cell::new(None) };
+}
+
+/// Occurrences that were missed: id, name, options, nominal time of the first, how many, whether
+/// the task ended with them.
+type MissedReport<'py> =
+    (Bound<'py, PyString>, Py<PyString>, Option<Py<PyAny>>, Nanos, u64, bool);
+
+/// What is to be done next.
+enum Next {
+    Run(u32),
+    Missed(Missed),
+    Nothing,
+    /// More is due than one lock hold may move to the ready queue: not known yet.
+    Undecided,
+}
+
+impl Next {
+    #[inline]
+    fn of(board: &mut Board, open: bool, now: Nanos) -> Self {
+        if !open {
+            return Self::Nothing;
+        }
+        if !board.core.advance(now, ADVANCE_BUDGET) {
+            return Self::Undecided;
+        }
+        match board.core.take() {
+            Some(Taken::Run(slot)) => Self::Run(slot),
+            Some(Taken::Missed(missed)) => Self::Missed(missed),
+            None => Self::Nothing,
+        }
+    }
+}
+
+#[pymethods]
+impl Engine {
+    /// Makes the Python layer's part in a run known: an object with the methods `new_call(name,
+    /// callback)`, `run(call, arguments)`, `fail(call, error)`, `refuse(call, value)`, `missed()`,
+    /// `settle(waiter, record)` and `contain(error)`. If each run is announced, it runs all.
+    fn bind(&self, hooks: Py<PyAny>, is_observed: bool) {
+        // Bound once, by who makes the engine.
+        let _ = self.hooks.set(hooks);
+        self.is_observed.store(is_observed, Ordering::Relaxed);
+    }
+
+    /// Runs what falls due, one after another, and sleeps in between without the interpreter. For
+    /// a worker thread, which must be inside of `context`; not for the main thread: it would hear
+    /// no signal.
+    ///
+    /// Returns True when a run has left something in the context, so that the next one needs a
+    /// new one; False when the worker must end.
+    fn work(
+        &self,
+        py: Python<'_>,
+        group: &WorkerGroup,
+        context: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let mut arriving = false;
+        loop {
+            let gate = self.gate()?;
+            if group.must_leave() {
+                if arriving {
+                    // Hands on the watch over the next deadline.
+                    gate.take(true, |_, _| ());
+                }
+                return Ok(false);
+            }
+            match self.take(py, std::mem::take(&mut arriving))? {
+                Next::Run(slot) => {
+                    if let Err(error) = self.run_taken(py, slot) {
+                        if self.belongs_to_parent() {
+                            return Err(error);
+                        }
+                        self.contain(py, error);
+                    }
+                    if context.len()? > 0 {
+                        return Ok(true);
+                    }
+                }
+                Next::Missed(missed) => self.report_missed(py, missed),
+                Next::Nothing | Next::Undecided => {
+                    let clock = self.clock.get();
+                    let wait = || gate.wait_unless(clock, || group.must_leave());
+                    arriving = py.detach(wait);
+                    if !arriving {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs the first in order of what is due now; for the thread that moves a virtual clock.
+    /// Returns whether there was anything. Raises what the Python layer lets through.
+    fn run_next(&self, py: Python<'_>) -> PyResult<bool> {
+        let next = self.take(py, false)?;
+        let outer = OPEN_RUN.take();
+        let done = match next {
+            Next::Run(slot) => self.run_taken(py, slot).map(|()| true),
+            Next::Missed(missed) => {
+                self.report_missed(py, missed);
+                Ok(true)
+            }
+            Next::Nothing | Next::Undecided => Ok(false),
+        };
+        OPEN_RUN.set(outer);
+        done
+    }
+
+    /// Completes the run that the calling thread has taken. Returns its status ("completed",
+    /// "failed" or "cancelled"), whether the task ended with it, and how many occurrences are
+    /// skipped because they fell due while it ran.
+    fn complete(
+        &self,
+        py: Python<'_>,
+        value: Bound<'_, PyAny>,
+        failed: bool,
+    ) -> PyResult<(&'static str, bool, u64)> {
+        let slot = self.open_slot().ok_or_else(|| PyRuntimeError::new_err("no run is open"))?;
+        self.complete_slot(py, slot, value, failed)
+    }
+
+    /// The missed occurrences that are not reported yet.
+    fn take_missed<'py>(&self, py: Python<'py>) -> Vec<MissedReport<'py>> {
+        let misses = std::mem::take(&mut *lock(&self.misses));
+        let report = |(missed, kept): (Missed, Kept)| {
+            let id = self.codec.text(py, missed.id);
+            (id, kept.name, kept.options, missed.nominal, missed.missed, missed.place.is_some())
+        };
+        misses.into_iter().map(report).collect()
+    }
+
+    /// The id of the task whose run the calling thread has taken from this engine.
+    fn current<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        let Some(slot) = self.open_slot() else { return Ok(None) };
+        let id = self.gate()?.look(|board| board.core.id_of(slot));
+        Ok(id.map(|id| self.codec.text(py, id)))
+    }
+
+    /// The record of that task.
+    fn current_record(&self, py: Python<'_>) -> PyResult<Option<TaskRecord>> {
+        let Some(slot) = self.open_slot() else { return Ok(None) };
+        let id = self.gate()?.look(|board| board.core.id_of(slot));
+        id.map_or(Ok(None), |id| self.record_of(py, id))
+    }
+
+    /// Whether a task runs and has been cancelled meanwhile.
+    fn is_stopping(&self, task_id: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let id = self.codec.parse(crate::convert::id_text(task_id)?);
+        let gate = self.gate()?;
+        let state = |id| gate.look(|board| board.core.view(id).map(|view| view.state));
+        Ok(id.and_then(state) == Some(State::Stopping))
+    }
+
+    /// Opens (2), drains (1) or closes (0) the gate.
+    fn set_phase(&self, phase: u8) -> PyResult<()> {
+        self.gate()?.set_phase(match phase {
+            0 => Phase::Closed,
+            1 => Phase::Draining,
+            _ => Phase::Open,
+        });
+        Ok(())
+    }
+
+    /// Lets no worker of a group start another run.
+    fn dismiss(&self, group: &WorkerGroup) -> PyResult<()> {
+        group.dismiss();
+        self.gate()?.look_again();
+        Ok(())
+    }
+
+    /// Lets one worker of a group go: the first that comes to the end of its run, or sleeps.
+    fn remove_worker(&self, group: &WorkerGroup) -> PyResult<()> {
+        group.remove();
+        self.gate()?.look_again();
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// The Python layer's part in a run.
+    pub(crate) fn hooks<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        let hooks = self.hooks.get().ok_or_else(|| PyRuntimeError::new_err("bind comes first"))?;
+        Ok(hooks.bind(py))
+    }
+
+    /// The slot whose run the calling thread has taken from this engine and not completed.
+    #[inline]
+    fn open_slot(&self) -> Option<u32> {
+        let (engine, slot) = OPEN_RUN.get()?;
+        (engine == self.address()).then_some(slot)
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Takes the first in order of what is due. Nothing else has been taken by this thread.
+    #[inline]
+    fn take(&self, py: Python<'_>, mut arriving: bool) -> Result<Next, Error> {
+        let gate = self.gate()?;
+        let clock = self.clock.get();
+        loop {
+            let next = gate.take(std::mem::take(&mut arriving), |board, open| {
+                Next::of(board, open, clock.now())
+            });
+            match next {
+                Next::Undecided => self.advance(py, gate),
+                decided => return Ok(decided),
+            }
+        }
+    }
+
+    /// Runs what was taken, to its end. An error is what must be let through after it.
+    #[inline]
+    fn run_taken(&self, py: Python<'_>, slot: u32) -> PyResult<()> {
+        OPEN_RUN.set(Some((self.address(), slot)));
+        let call = self.columns.call(py, slot);
+        let arguments = self.columns.arguments(py, slot).into_bound(py);
+        let done = match &call {
+            Some(call) => self.call(py, slot, call, &arguments),
+            // Not reached: a slot is filled before its task can be taken.
+            None => Err(PyRuntimeError::new_err("the slot of a task was empty")),
+        };
+        if self.belongs_to_parent() {
+            // The child of a fork in the callback: nothing here is its own to complete or to drop.
+            std::mem::forget((call, arguments));
+            OPEN_RUN.set(None);
+            return done.and_then(|()| Err(Error::Forked.into()));
+        }
+        if self.open_slot() == Some(slot) {
+            return self.abandon(py, slot, done);
+        }
+        done
+    }
+
+    /// Calls what a task calls, and completes its run.
+    #[inline]
+    fn call(
+        &self,
+        py: Python<'_>,
+        slot: u32,
+        call: &Bound<'_, Call>,
+        arguments: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let is_plain = !call.get().is_special && !self.is_observed.load(Ordering::Relaxed);
+        let (true, Ok(positional)) = (is_plain, arguments.cast_exact::<PyTuple>()) else {
+            return self.hooks(py)?.call_method1("run", (call, arguments)).map(drop);
+        };
+        match call.get().callback.bind(py).call1(positional) {
+            Ok(value) if is_result(&value) => {
+                let replaced = call.get().note_value(&value);
+                self.complete_slot(py, slot, value, false)?;
+                drop(replaced);
+                Ok(())
+            }
+            Ok(value) if !self.belongs_to_parent() => {
+                self.hooks(py)?.call_method1("refuse", (call, value)).map(drop)
+            }
+            Err(error) if !self.belongs_to_parent() => {
+                self.hooks(py)?.call_method1("fail", (call, error)).map(drop)
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Completes the run of a slot, and lets go of what it held.
+    #[inline]
+    fn complete_slot(
+        &self,
+        py: Python<'_>,
+        slot: u32,
+        value: Bound<'_, PyAny>,
+        failed: bool,
+    ) -> PyResult<(&'static str, bool, u64)> {
+        let gate = self.gate()?;
+        let now = self.clock.get().now();
+        let mut kept = self.columns.kept(py, slot);
+        if let Some(kept) = &mut kept {
+            kept.value = Some(value.clone().unbind());
+        }
+        let mut left = Leftover::default();
+        let (done, status, upcoming) = gate.with(|board| {
+            let done = board.complete(py, slot, now, failed, &mut kept, &mut left);
+            let ended = done.and_then(|done| board.core.ended_at(done.place?));
+            (done, ended.map(|ended| ended.ending.word()), board.core.upcoming())
+        });
+        OPEN_RUN.set(None);
+        self.columns.warm(py, upcoming.into_iter());
+        if status.is_some() {
+            self.release(py, self.columns.empty(py, slot));
+        }
+        self.settle(py, left)?;
+        let word = status.unwrap_or(if failed { "failed" } else { "completed" });
+        Ok((word, status.is_some(), done.map_or(0, |done| done.skipped)))
+    }
+
+    /// Completes a run as failed that came back open. The error goes on if it must be let through.
+    #[cold]
+    fn abandon(&self, py: Python<'_>, slot: u32, done: PyResult<()>) -> PyResult<()> {
+        let error = done.err().unwrap_or_else(|| PyRuntimeError::new_err("the run was given up"));
+        let value = error.clone_ref(py).into_value(py).into_bound(py).into_any();
+        // Without the frames, which would live as long as the history.
+        let _ = value.call_method1("with_traceback", (py.None(),));
+        if self.open_slot() == Some(slot) {
+            self.complete_slot(py, slot, value, true)?;
+        }
+        Err(error)
+    }
+
+    /// Ends a task all of whose occurrences were missed, or arms it again, and says so.
+    #[cold]
+    fn report_missed(&self, py: Python<'_>, missed: Missed) {
+        let slot = missed.id.slot();
+        let Some(kept) = self.columns.kept(py, slot) else { return };
+        let mut ending = Some(kept.clone_ref(py));
+        if let (Some(place), Ok(gate)) = (missed.place, self.gate()) {
+            let mut left = Leftover::default();
+            gate.edit(|board| board.end(py, slot, place, &mut ending, &mut left));
+            self.release(py, self.columns.empty(py, slot));
+            if let Err(error) = self.settle(py, left) {
+                self.contain(py, error);
+            }
+        }
+        lock(&self.misses).push((missed, kept));
+        let told = self.hooks(py).and_then(|hooks| hooks.call_method0("missed"));
+        if let Err(error) = told {
+            self.contain(py, error);
+        }
+    }
+
+    /// Has an error logged that must not end a worker.
+    #[cold]
+    pub(crate) fn contain(&self, py: Python<'_>, error: PyErr) {
+        let value = error.clone_ref(py).into_value(py);
+        let told = self.hooks(py).and_then(|hooks| hooks.call_method1("contain", (value,)));
+        if told.is_err() {
+            error.write_unraisable(py, None);
+        }
+    }
+}
+
+/// Whether what a callback returned is a result, and not something that somebody has to await.
+#[inline]
+fn is_result(value: &Bound<'_, PyAny>) -> bool {
+    value.is_none()
+        || value.is_exact_instance_of::<PyBool>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyDict>()
+        || value.is_exact_instance_of::<PyList>()
+        || value.is_exact_instance_of::<PyTuple>()
+        || !value.get_type().hasattr("__await__").unwrap_or(false)
+}

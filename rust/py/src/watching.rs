@@ -1,0 +1,81 @@
+//! Who is told of outcomes.
+//!
+//! Who waits is kept behind the core's lock, so that entering and completing cannot cross: one who
+//! entered before a run completed is told of that run. An outcome is delivered after the lock is
+//! released and before the thread takes its next task, for being told may run anything.
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::board::{Delivery, Leftover};
+use crate::convert::id_text;
+use crate::engine::Engine;
+
+#[pymethods]
+impl Engine {
+    /// Enters one who waits for the next outcome of a live task, or for its last. Returns under
+    /// which number; None if there is no such task.
+    fn watch(
+        &self,
+        task_id: &Bound<'_, PyAny>,
+        until_end: bool,
+        waiter: Py<PyAny>,
+    ) -> PyResult<Option<u64>> {
+        let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(None) };
+        let gate = self.gate()?;
+        let mut waiter = Some(waiter);
+        Ok(gate.edit(|board| board.enter(id, until_end, &mut waiter)))
+    }
+
+    /// Takes out one who waits no longer.
+    fn unwatch(&self, task_id: &Bound<'_, PyAny>, number: u64) -> PyResult<()> {
+        if let Some(id) = self.codec.parse(id_text(task_id)?) {
+            // Dropped after the lock is released.
+            let _waiter = self.gate()?.edit(|board| board.withdraw(id, number));
+        }
+        Ok(())
+    }
+
+    /// Takes out all who wait for tasks that no worker runs: id and waiter.
+    fn unwatch_idle<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Vec<(Bound<'py, PyString>, Py<PyAny>)>> {
+        let idle = self.gate()?.edit(|board| board.withdraw_idle());
+        Ok(idle.into_iter().map(|(id, waiter)| (self.codec.text(py, id), waiter)).collect())
+    }
+
+    /// How many wait.
+    #[getter]
+    fn watchers(&self) -> PyResult<usize> {
+        Ok(self.gate()?.look(|board| board.waiters().count()))
+    }
+}
+
+impl Engine {
+    /// Does what a step under the lock has left to be done: drops what is to be dropped, and tells
+    /// all who wait for the outcome. An error is what interrupted that, after all have been told.
+    #[inline]
+    pub(crate) fn settle(&self, py: Python<'_>, left: Leftover) -> PyResult<()> {
+        let Leftover { dropped, delivery } = left;
+        drop(dropped);
+        delivery.map_or(Ok(()), |delivery| self.deliver(py, delivery))
+    }
+
+    #[cold]
+    fn deliver(&self, py: Python<'_>, delivery: Delivery) -> PyResult<()> {
+        let Delivery { outcome, waiters } = delivery;
+        let record = Bound::new(py, outcome.into_record(py, &self.codec))?;
+        let mut done = Ok(());
+        for waiter in waiters {
+            let tell = || self.hooks(py)?.call_method1("settle", (&waiter, &record)).map(drop);
+            if let Err(error) = tell() {
+                // The interrupt may have come before anything was done. Who has been told already
+                // is not told a second time.
+                let _ = tell();
+                done = Err(error);
+            }
+        }
+        done
+    }
+}
