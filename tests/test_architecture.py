@@ -195,8 +195,8 @@ def test_only_the_boundary_names_pyo3() -> None:
 def test_two_modules_import_the_extension_module() -> None:
     # One for what runs, one for when.
     assert importers_of("num_agents.scheduler._native") == {
-        "num_agents.scheduler._calendar",
         "num_agents.scheduler._engine",
+        "num_agents.scheduler._timing.calendars",
     }
 
 

@@ -1,4 +1,4 @@
-"""Imports go strictly downwards, and time is converted on one floor only.
+"""Imports go strictly downwards, and time is converted in one package only.
 
 What imports the extension module, and what the other packages may know of the scheduler, is
 checked beside the page that says so: see `test_architecture.py`.
@@ -20,9 +20,14 @@ FLOORS = [
     {"num_agents"},
     {"core", "eventbus.eventbus"},
     {"eventbus"},
-    {"scheduler.errors", "scheduler._log", "scheduler._time", "scheduler._native"},
+    {"scheduler.errors", "scheduler._log", "scheduler._messages", "scheduler._native"},
+    {"scheduler._timing"},
+    {"scheduler._timing.spans"},
+    {"scheduler._timing.moments", "scheduler._timing.zones"},
+    {"scheduler._timing.bounds", "scheduler._timing.bulk", "scheduler._timing.rrule"},
+    {"scheduler._timing.calendars", "scheduler._timing.first_due", "scheduler._timing.preview"},
+    {"scheduler._timing.english"},
     {
-        "scheduler._calendar",
         "scheduler._tasks_mapping",
         "scheduler.calendar",
         "scheduler.forecast",
@@ -34,7 +39,6 @@ FLOORS = [
         "scheduler.executors",
         "scheduler.stores",
     },
-    {"scheduler._describe"},
     {"scheduler.schedule"},
     {"scheduler.task"},
     {"scheduler.files.entries"},
@@ -111,11 +115,13 @@ def test_imports_go_down(module: str) -> None:
     assert {name: FLOOR[name] for name in ours if FLOOR[name] >= FLOOR[module]} == {}
 
 
-def test_one_module_of_the_library_knows_calendars() -> None:
+def test_one_package_of_the_library_knows_datetimes() -> None:
     importers = {
         module
         for module, path in MODULES.items()
         if imported_at_run_time(ast.parse(path.read_text(encoding="utf-8")))
         & {"datetime", "zoneinfo", "calendar"}
     }
-    assert importers == {f"{SCHEDULER}._time"} | OWN_CALENDAR
+    ours = {name for name in importers if name.startswith(f"{SCHEDULER}._timing.")}
+    assert ours
+    assert importers - ours == OWN_CALENDAR

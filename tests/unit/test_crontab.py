@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from num_agents.scheduler import SchedulerError, TaskSchedule
-from num_agents.scheduler._time import spoken_span_s
+from num_agents.scheduler._timing.spans import parse_span_s
 from num_agents.scheduler.calendar import CalendarInterval, Exclusions
 from num_agents.scheduler.files import (
     FILE_BYTES_MAX,
@@ -477,7 +477,7 @@ def test_the_examples_of_the_page(fence: str, count: int) -> None:
     ],
 )
 def test_spans_in_words(text: str, seconds: float) -> None:
-    found = spoken_span_s(text, "it")
+    found = parse_span_s(text, "it")
     assert found == seconds
     assert isinstance(found, int) == (seconds == int(seconds))
 
@@ -488,13 +488,13 @@ def test_spans_in_words(text: str, seconds: float) -> None:
 )
 def test_spans_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="it must be numbers with units"):
-        spoken_span_s(text, "it")
+        parse_span_s(text, "it")
 
 
 @given(st.text(string.digits + ".hms \n", max_size=12))
 def test_any_text_is_a_span_or_refused(text: str) -> None:
     try:
-        assert spoken_span_s(text, "it") >= 0
+        assert parse_span_s(text, "it") >= 0
     except ValueError as error:
         assert "it must be" in str(error)  # noqa: PT017 - either is right
 

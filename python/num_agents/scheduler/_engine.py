@@ -1,4 +1,4 @@
-"""The Python side of the boundary: beside `_calendar` the only importer of the native module.
+"""The Python side of the boundary: beside `_timing` the only importer of the native module.
 
 The engine keeps when and in which order; the cells, two for each of the engine's slots, keep what
 to call. A worker is a thread in `Engine.work`: it sleeps in the engine, takes the cell that is
@@ -14,7 +14,9 @@ from contextlib import suppress
 from contextvars import ContextVar
 
 from num_agents.scheduler import _native
-from num_agents.scheduler._time import bounded_span_ns, show, to_datetime
+from num_agents.scheduler._messages import show
+from num_agents.scheduler._timing.moments import to_datetime
+from num_agents.scheduler._timing.spans import bounded_span_ns
 from num_agents.scheduler.errors import UnknownTaskError
 from num_agents.scheduler.outcomes import (
     Outcome,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from typing import Any
 
-    from num_agents.scheduler.calendar import Reach
+    from num_agents.scheduler._timing.rrule import Reach
     from num_agents.scheduler.events import Publisher
     from num_agents.scheduler.policy import RunPolicy
     from num_agents.scheduler.schedule import TaskSchedule

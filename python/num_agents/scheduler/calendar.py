@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._time import calendar_date, show, time_of_day
+from num_agents.scheduler._messages import show
+from num_agents.scheduler._timing.moments import calendar_date, time_of_day
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,11 +13,6 @@ if TYPE_CHECKING:
 
 DIALECT_WORDS = ("vixie", "quartz")
 DST_WORDS = ("debian", "skip", "wall-clock")
-
-#: How far ahead times that are computed piece by piece are to be known: what has passed by the
-#: first moment may be left out, oldest first, if it is many; what comes up to the second may not.
-Reach = tuple[int, int]
-NO_REACH: Reach = (0, 0)
 
 _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _LONGEST = 1_000_000

@@ -28,7 +28,7 @@ asked first, and nothing is built for an event that nobody reads.
 from __future__ import annotations
 
 from num_agents.scheduler._log import contain
-from num_agents.scheduler._time import show
+from num_agents.scheduler._messages import show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

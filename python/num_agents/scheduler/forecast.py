@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._time import SECOND_NS, show, span_ns, to_datetime
+from num_agents.scheduler._messages import show
+from num_agents.scheduler._timing.moments import to_datetime
+from num_agents.scheduler._timing.spans import SECOND_NS, span_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

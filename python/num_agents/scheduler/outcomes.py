@@ -9,7 +9,7 @@ from __future__ import annotations
 from threading import RLock
 
 from num_agents.scheduler._log import contain
-from num_agents.scheduler._time import to_datetime
+from num_agents.scheduler._timing.moments import to_datetime
 from num_agents.scheduler.errors import TaskCancelledError, TaskMissedError
 
 TYPE_CHECKING = False

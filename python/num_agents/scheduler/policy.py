@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._time import bounded_span_ns, show
+from num_agents.scheduler._messages import show
+from num_agents.scheduler._timing.spans import bounded_span_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    from num_agents.scheduler._time import Seconds
+    from num_agents.scheduler._timing.spans import Seconds
 
     MisfireWord = Literal["latest", "earliest", "all", "skip"]
 

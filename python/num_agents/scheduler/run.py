@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import local
 
-from num_agents.scheduler._time import to_datetime
+from num_agents.scheduler._timing.moments import to_datetime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._time import (
-    FAR_FUTURE_NS,
-    UTC_ZONE,
-    after_ns,
-    aware,
-    bounded_span_ns,
-    moment_ns,
-    show,
-    span_ns,
-    to_datetime,
-    to_datetimes,
-    zone_of,
-)
+from num_agents.scheduler._messages import show
+from num_agents.scheduler._timing import first_due, preview
+from num_agents.scheduler._timing.bounds import end_ns
+from num_agents.scheduler._timing.moments import aware
+from num_agents.scheduler._timing.rrule import NO_REACH
+from num_agents.scheduler._timing.spans import after_ns, span_ns
+from num_agents.scheduler._timing.zones import UTC_ZONE, zone_of
 from num_agents.scheduler.calendar import (
     DIALECT_WORDS,
     DST_WORDS,
-    NO_REACH,
     CalendarInterval,
     Exclusions,
 )
@@ -30,9 +23,10 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
     from typing import Any, ClassVar, Literal, NoReturn
 
-    from num_agents.scheduler._calendar import Calendar, Part
-    from num_agents.scheduler._time import Moment, Seconds
-    from num_agents.scheduler.calendar import Reach
+    from num_agents.scheduler._timing.calendars import Calendar
+    from num_agents.scheduler._timing.moments import Moment
+    from num_agents.scheduler._timing.rrule import Reach
+    from num_agents.scheduler._timing.spans import Seconds
 
     FirstRun = Literal["now", "after_interval", "aligned"]
     DialectWord = Literal["vixie", "quartz"]
@@ -42,8 +36,6 @@ FIRST_RUN_WORDS = ("now", "after_interval", "aligned")
 
 #: The ways to say when, of which a schedule has one.
 _WAYS = ("run_at", "delay", "interval", "cron_expression", "calendar_interval", "rrule", "any_of")
-#: How many times are computed at once: a longer preview can be interrupted.
-_PIECE = 4096
 #: Stands for a zone that was not given: None is the system's.
 _UNSAID_ZONE = object()
 #: Those that go by a calendar.
@@ -63,7 +55,8 @@ class TaskSchedule:
             first + k * interval, and a late run does not move the grid. Elapsed time: setting the
             wall clock does not matter.
         max_runs: Start at most so many runs; failed ones count.
-        start_after: Not before this moment; the first run of an interval is due then.
+        start_after: Not before this moment. It anchors the grid of an interval, also if it has
+            passed: the first run is the first of start_after + k * interval that is not before now.
         end_after: Not after this moment, which is itself allowed; judged by the nominal time.
         run_at: Run once, at this moment of the wall clock; in the past means at once.
         delay: Run once, so long after it is scheduled.
@@ -73,8 +66,9 @@ class TaskSchedule:
         timezone: The zone of naive datetimes and calendars here: a tzinfo, an IANA name, "UTC" or
             "local". By default the scheduler's.
         fixed_delay: Count the interval from the end of each run instead of keeping a grid.
-        first_run: The first run of an interval without a future `start_after`: `"now"`,
-            `"after_interval"`, or `"aligned"` to multiples of the interval since 1970.
+        first_run: The first run of an interval: `"now"`, or at `start_after` if there is one;
+            `"after_interval"`, one interval later than that; or `"aligned"` to multiples of the
+            interval since 1970.
         dialect: Of the cron expression. `"vixie"`: Sunday is 0 or 7, and day-of-month OR
             day-of-week must match when neither begins with `*`. `"quartz"`: Sunday is 1, and both
             must match.
@@ -121,7 +115,7 @@ class TaskSchedule:
         "timezone",
         "window",
     )
-    __slots__ = (*WORDS, "_calendars", "_zone")
+    __slots__ = (*WORDS, "_zone", "calendar_cache")
 
     any_of: tuple[TaskSchedule, ...]
     calendar_interval: CalendarInterval | None
@@ -142,7 +136,7 @@ class TaskSchedule:
     timezone: tzinfo | str | None
     window: Seconds | None
     #: By the identity of the zone: some have no hash.
-    _calendars: dict[int, tuple[tzinfo | None, Calendar]]
+    calendar_cache: dict[int, tuple[tzinfo | None, Calendar]]
     _zone: Any
 
     def __init__(
@@ -188,7 +182,7 @@ class TaskSchedule:
             ("exclude", exclude),
         ):
             object.__setattr__(self, word, value)
-        object.__setattr__(self, "_calendars", {})
+        object.__setattr__(self, "calendar_cache", {})
         object.__setattr__(self, "_zone", self._zone_said())
         self._check()
 
@@ -210,19 +204,7 @@ class TaskSchedule:
             TypeError: `moment` is of another type.
             ValueError: It is a string that is not ISO-8601.
         """
-        zone = self.zone_or(None)
-        if zone is not None and self.start_after is None and self.end_after is None:
-            known = self._calendars.get(id(zone))
-            if known is not None:
-                try:
-                    return known[1].datetime_after(moment, zone)
-                except (AttributeError, TypeError):
-                    # A string, a naive datetime, or nothing of the kind.
-                    pass
-        after = moment_ns(moment, "moment", zone)
-        calendar = self.calendar(zone, after)
-        found = self._next_after_ns(min(after + self._rest_ns(), FAR_FUTURE_NS), calendar)
-        return None if found is None else to_datetime(found, zone)
+        return preview.next_after(self, moment)
 
     def preview(self, count: int, start: Moment | None = None) -> list[datetime]:
         """The next nominal times, at most so many: what `next_after` says again and again.
@@ -235,41 +217,11 @@ class TaskSchedule:
             TypeError: An argument is of another type.
             ValueError: `count` is negative.
         """
-        if isinstance(count, bool) or not isinstance(count, int):
-            raise TypeError(f"count must be an integer, got {show(count)}")
-        if count < 0:
-            raise ValueError(f"count must not be negative, got {show(count)}")
-        from time import time_ns  # noqa: PLC0415 - only here
-
-        zone = self.zone_or(None)
-        after = time_ns() if start is None else moment_ns(start, "start", zone)
-        if self.max_runs is not None:
-            count = min(count, self.max_runs)
-        if self.interval is None and not self.by_calendar:
-            count = min(count, 1)
-        scheduled = after
-        calendar = self.calendar(zone, scheduled)
-        refill = self.refill_ns(zone, scheduled, after)
-        after = min(after + self._rest_ns(), FAR_FUTURE_NS)
-        if calendar is not None and zone is not None and refill is None:
-            return self._datetimes(calendar, after, count, zone)
-        found: list[int] = []
-        while len(found) < count:
-            more = self._some_after_ns(after, calendar, min(count - len(found), _PIECE))
-            if refill is not None:
-                more = [moment for moment in more if moment <= refill]
-            if not more:
-                break
-            found += more
-            after = more[-1]
-            if refill is not None and after >= refill:
-                calendar = self.calendar(zone, scheduled, after)
-                refill = self.refill_ns(zone, scheduled, after)
-        return to_datetimes(found, zone)
+        return preview.preview(self, count, start)
 
     def describe(self) -> str:
         """When it runs, in plain English: `at 09:00 on Monday to Friday, Europe/Paris`."""
-        from num_agents.scheduler._describe import describe  # noqa: PLC0415 - rare
+        from num_agents.scheduler._timing.english import describe  # noqa: PLC0415 - rare
 
         return describe(self)
 
@@ -285,6 +237,11 @@ class TaskSchedule:
             or bool(self.any_of)
             or self.exclude is not None
         )
+
+    @property
+    def has_rrule(self) -> bool:
+        """Whether it, or a part of it, is an rrule, whose times are computed piece by piece."""
+        return self.rrule is not None or any(one.rrule is not None for one in self.any_of)
 
     @property
     def is_fixed(self) -> bool:
@@ -316,42 +273,11 @@ class TaskSchedule:
             ValueError: It lies after `end_after`, or never: the task would never run.
             OverflowError: It lies beyond the year 9999.
         """
-        zone = self.zone_or(zone)
-        base = now_ns
-        if self.start_after is not None:
-            base = max(base, moment_ns(self.start_after, "start_after", zone))
-        if self.by_calendar:
-            calendar = calendar or self.calendar(zone, now_ns)
-            assert calendar is not None  # it goes by one
-            # Not what is due at this very moment, but what is due at the start that was asked for,
-            # which a recurrence has in any case.
-            has_start = self.start_after is not None and base == self._start_ns(zone, now_ns)
-            at_start = has_start or self.rrule is not None
-            found = calendar.next_after(base - 1 if at_start else base)
-            if found is None:
-                raise ValueError(f"the schedule has no time to come: {self!r}")
-            due = found
-        elif self.run_at is not None:
-            due = moment_ns(self.run_at, "run_at", zone)
-            # A moment that has passed stays what it was, so that the run knows how late it is.
-            due = due if self.start_after is None else max(due, base)
-        elif self.delay is not None:
-            due = max(after_ns(now_ns, self.delay, "delay"), base)
-        else:
-            due = self._first_of_interval(base)
-        end = self.end_ns(zone)
-        if end is not None and due > end:
-            raise ValueError(
-                f"end_after comes before the first run, got {show(self.end_after)}: "
-                "the task would never run"
-            )
-        return due
+        return first_due.first_due_ns(self, now_ns, zone, calendar)
 
     def end_ns(self, zone: tzinfo | None) -> int | None:
         """The last nominal time of a run, in nanoseconds since 1970."""
-        if self.end_after is None:
-            return None
-        return moment_ns(self.end_after, "end_after", self.zone_or(zone))
+        return end_ns(self, zone)
 
     def calendar(
         self,
@@ -371,69 +297,23 @@ class TaskSchedule:
         """
         if not self.by_calendar:
             return None
-        zone = self.zone_or(zone)
-        known = self._calendars.get(id(zone))
-        if known is not None:
-            return known[1]
-        from num_agents.scheduler import _calendar  # noqa: PLC0415 - 2 ms, and not everybody's
+        from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - 2 ms, rarely needed
 
-        if self.cron_expression is not None and self.exclude is None:
-            every = _calendar.every_ns(self.cron_expression, self.dialect)
-            if every is None:
-                found = _calendar.cron_calendar(
-                    self.cron_expression, self.dialect, _calendar.native_zone(zone), self.dst
-                )
-                self._calendars[id(zone)] = zone, found
-                return found
-        after_ns = now_ns - 1 if after_ns is None else after_ns
-        parts = tuple(self.parts(zone, now_ns, after_ns, reach))
-        native = _calendar.native_zone(zone)
-        if any(one.rrule is not None for one in (self, *self.any_of)):
-            return _calendar.combined(parts, self.exclude, native)
-        found = _calendar.shared(parts, self.exclude, native)
-        if self.is_fixed:
-            self._calendars[id(zone)] = zone, found
-        return found
+        return calendars.calendar_of(self, zone, now_ns, after_ns, reach)
 
     def refill_ns(
         self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach = NO_REACH
     ) -> int | None:
         """The last time that the calendar for these arguments knows; None if it knows all."""
-        rules = [one for one in (self, *self.any_of) if one.rrule is not None]
-        if not rules:
+        if not self.has_rrule:
             return None
-        zone = self.zone_or(zone)
-        known = (one.rrule_part(one.zone_or(zone), now_ns, after_ns, reach) for one in rules)
-        last = min(last for _, last in known)
-        return None if last == FAR_FUTURE_NS else last
+        from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
+
+        return calendars.known_until_ns(self, zone, now_ns, after_ns, reach)
 
     def zone_or(self, default: tzinfo | None) -> tzinfo | None:
         """The zone of naive datetimes; None for the system's."""
         return default if self._zone is _UNSAID_ZONE else self._zone
-
-    def rrule_part(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach
-    ) -> tuple[Part, int]:
-        """The next times of an rrule as a part, and the last of them if there are more."""
-        from num_agents.scheduler import _calendar  # noqa: PLC0415 - only with rrules
-
-        start = self._start_ns(zone, now_ns)
-        if self.start_after is not None:
-            # What comes before it may be many, and does not count.
-            after_ns = max(after_ns, start - 1)
-        return _calendar.rrule_part(self.rrule, start, after_ns, reach, zone)
-
-    def parts(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach = NO_REACH
-    ) -> list[Part]:
-        """The parts of its calendar, in a zone that is known: one, or those of `any_of`."""
-        if not self.any_of:
-            return [self._part(zone, now_ns, after_ns, reach)]
-        return [
-            part
-            for one in self.any_of
-            for part in one.parts(one.zone_or(zone), now_ns, after_ns, reach)
-        ]
 
     # ---- inside ------------------------------------------------------------------------------
 
@@ -449,109 +329,6 @@ class TaskSchedule:
                     # Refused as part of the expression.
                     return _UNSAID_ZONE
         return _UNSAID_ZONE if self.timezone is None else zone_of(self.timezone)
-
-    def _part(self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach) -> Part:
-        from num_agents.scheduler import _calendar  # noqa: PLC0415 - see `calendar`
-
-        start = self._start_ns(zone, now_ns)
-        if self.rrule is not None:
-            return self.rrule_part(zone, now_ns, after_ns, reach)[0]
-        if self.calendar_interval is not None:
-            first = to_datetime(start, zone).date()
-            native = _calendar.native_zone(zone)
-            return _calendar.interval_part(self.calendar_interval, first, native, self.dst)
-        if self.cron_expression is not None:
-            every = _calendar.every_ns(self.cron_expression, self.dialect)
-            if every is None:
-                return _calendar.cron_part(
-                    self.cron_expression, self.dialect, _calendar.native_zone(zone), self.dst
-                )
-            return _calendar.grid_part(start + every, every)
-        if self.run_at is not None:
-            return _calendar.grid_part(moment_ns(self.run_at, "run_at", zone), 0)
-        interval = bounded_span_ns(self.interval, "interval", positive=True)
-        return _calendar.grid_part(self._anchor_ns(start, interval), interval)
-
-    def _anchor_ns(self, start: int, interval: int) -> int:
-        """The first time of an interval from a known start on; multiples since 1970 need none."""
-        if self.first_run == "now":
-            return start
-        if self.first_run == "after_interval":
-            return start + interval
-        return 0 if self.start_after is None else -(-start // interval) * interval
-
-    def _start_ns(self, zone: tzinfo | None, now_ns: int) -> int:
-        """The moment from which on it counts."""
-        if self.start_after is None:
-            return now_ns
-        return moment_ns(self.start_after, "start_after", self.zone_or(zone))
-
-    def _first_of_interval(self, base: int) -> int:
-        if self.interval is None or self.first_run == "now":
-            return base
-        interval = bounded_span_ns(self.interval, "interval", positive=True)
-        if self.first_run == "after_interval":
-            return after_ns(base, self.interval, "interval")
-        return min(-(-base // interval) * interval, FAR_FUTURE_NS)
-
-    def _some_after_ns(self, after: int, calendar: Calendar | None, count: int) -> list[int]:
-        """The next nominal times after a moment, at most so many, at least one if there is any."""
-        if calendar is None:
-            found = self._next_after_ns(after, None)
-            return [] if found is None else [found]
-        zone = self.zone_or(None)
-        start = 0 if self.start_after is None else self._start_ns(zone, 0) - 1
-        end = self.end_ns(zone)
-        some = calendar.preview(max(after, start), count)
-        return some if end is None else [moment for moment in some if moment <= end]
-
-    def _datetimes(
-        self, calendar: Calendar, after: int, count: int, zone: tzinfo
-    ) -> list[datetime]:
-        """The next nominal times of a calendar that knows them all."""
-        end = self.end_ns(zone)
-        until = FAR_FUTURE_NS - 1 if end is None else end
-        if self.start_after is not None:
-            after = max(after, self._start_ns(zone, 0) - 1)
-        found: list[datetime] = []
-        while len(found) < count:
-            piece = min(count - len(found), _PIECE)
-            more = calendar.datetimes(after, until, piece, zone)
-            found += more
-            if len(more) < piece:
-                break
-            after = moment_ns(more[-1], "", zone) + _REST_NS
-        return found
-
-    def _next_after_ns(self, after: int, calendar: Calendar | None) -> int | None:
-        zone = self.zone_or(None)
-        start = None if self.start_after is None else moment_ns(self.start_after, "", zone)
-        if calendar is not None:
-            found = calendar.next_after(after if start is None else max(after, start - 1))
-        elif self.run_at is not None:
-            run_at = max(moment_ns(self.run_at, "run_at", zone), start or 0)
-            found = run_at if run_at > after else None
-        elif self.delay is not None:
-            found = max(after_ns(after, self.delay, "delay"), start or 0)
-        elif self.interval is None:
-            found = start if start is not None and start > after else None
-        else:
-            interval = bounded_span_ns(self.interval, "interval", positive=True)
-            # Without a start it counts from the moment, which is not after itself.
-            counts = start is not None or self.first_run == "aligned"
-            anchor = self._anchor_ns(start or 0, interval) if counts else after
-            steps = max((after - anchor) // interval + 1, 0)
-            found = anchor + steps * interval
-        end = self.end_ns(zone)
-        if found is None or found >= FAR_FUTURE_NS or (end is not None and found > end):
-            return None
-        return found
-
-    def _rest_ns(self) -> int:
-        """What belongs to the moment that a datetime says, unless times are counted from that."""
-        counts = self.interval is not None and not self.by_calendar and self.start_after is None
-        counts = counts and self.first_run != "aligned"
-        return 0 if counts or self.delay is not None else _REST_NS
 
     def _check(self) -> None:
         """Whether everything said makes sense, alone and together."""
@@ -576,10 +353,10 @@ class TaskSchedule:
             # Computed once for its errors; what is shared is found again when it is scheduled.
             if self.cron_expression is not None and "=" in self.cron_expression:
                 # A zone is looked up, even if `@every` has no use for it.
-                from num_agents.scheduler import _calendar  # noqa: PLC0415 - see `calendar`
+                from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
 
-                _calendar.cron_part(
-                    self.cron_expression, self.dialect, _calendar.native_zone(UTC_ZONE), self.dst
+                calendars.cron_part(
+                    self.cron_expression, self.dialect, calendars.native_zone(UTC_ZONE), self.dst
                 )
             self.calendar(UTC_ZONE, 0)
 
@@ -670,9 +447,6 @@ class TaskSchedule:
         )
         return f"TaskSchedule({said})"
 
-
-#: A datetime has no nanoseconds: one that was rounded down to a moment is not after that.
-_REST_NS = 999
 
 _UNSAID = (("first_run", "now"), ("dialect", "vixie"), ("dst", "debian"))
 

@@ -6,20 +6,11 @@ from threading import RLock
 
 from num_agents.scheduler import _clock_watch, _lifetime
 from num_agents.scheduler._engine import Call, Clock, Details, Engine, TaskIds, default_clock
-from num_agents.scheduler._time import (
-    SECOND_NS,
-    after_ns,
-    bounded_span_ns,
-    each,
-    many_moments,
-    many_seconds,
-    moment_ns,
-    show,
-    span_ns,
-    to_datetime,
-    wait_s,
-    zone_of,
-)
+from num_agents.scheduler._messages import each, show
+from num_agents.scheduler._timing.bulk import many_moments, many_seconds
+from num_agents.scheduler._timing.moments import moment_ns, to_datetime
+from num_agents.scheduler._timing.spans import SECOND_NS, after_ns, bounded_span_ns, span_ns, wait_s
+from num_agents.scheduler._timing.zones import zone_of
 from num_agents.scheduler.policy import DEFAULT_PRIORITY, RunPolicy
 from num_agents.scheduler.statistics import Statistics, StopReport
 from num_agents.scheduler.task import (
@@ -36,7 +27,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Self, Unpack
 
-    from num_agents.scheduler._time import Moment, Seconds
+    from num_agents.scheduler._timing.moments import Moment
+    from num_agents.scheduler._timing.spans import Seconds
     from num_agents.scheduler.events import SupportsPublish
     from num_agents.scheduler.executors import Executor
     from num_agents.scheduler.forecast import Forecast

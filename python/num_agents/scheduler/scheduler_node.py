@@ -8,7 +8,7 @@ returns says what happened, by the keys `task_id`, `task_name`, `scheduled` / `c
 from __future__ import annotations
 
 from num_agents.core import Flow, Node, SharedStore
-from num_agents.scheduler._time import show
+from num_agents.scheduler._messages import show
 from num_agents.scheduler.errors import UnknownTaskError
 from num_agents.scheduler.outcomes import describe
 from num_agents.scheduler.policy import DEFAULT_PRIORITY
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Protocol
 
-    from num_agents.scheduler._time import Moment, Seconds
+    from num_agents.scheduler._timing.moments import Moment
+    from num_agents.scheduler._timing.spans import Seconds
     from num_agents.scheduler.scheduler import Scheduler
 
     class Store(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import partial
 
-from num_agents.scheduler._time import show
+from num_agents.scheduler._messages import show
 from num_agents.scheduler.errors import UnknownTaskError
 from num_agents.scheduler.policy import RunPolicy
 from num_agents.scheduler.schedule import TaskSchedule
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
     from typing import Any, Protocol, TypedDict
 
-    from num_agents.scheduler._time import Moment, Seconds
+    from num_agents.scheduler._timing.moments import Moment
+    from num_agents.scheduler._timing.spans import Seconds
     from num_agents.scheduler.calendar import CalendarInterval, Exclusions
     from num_agents.scheduler.outcomes import TaskInfo
     from num_agents.scheduler.policy import MisfireWord

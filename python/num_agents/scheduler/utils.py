@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._time import show
+from num_agents.scheduler._messages import show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from num_agents.scheduler._time import Moment, Seconds
+    from num_agents.scheduler._timing.moments import Moment
+    from num_agents.scheduler._timing.spans import Seconds
     from num_agents.scheduler.scheduler import Scheduler
     from num_agents.scheduler.task import Task
 

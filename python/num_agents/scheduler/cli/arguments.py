@@ -7,7 +7,9 @@ import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from num_agents.scheduler._time import aware, spoken_span_s, zone_of
+from num_agents.scheduler._timing.moments import aware
+from num_agents.scheduler._timing.spans import parse_span_s
+from num_agents.scheduler._timing.zones import zone_of
 from num_agents.scheduler.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def count(*, at_least: int, at_most: int) -> Callable[[str], int]:
 def duration(text: str) -> float:
     """Take a span with units, `24h` or `1h30m`, as an argparse type; the value is seconds."""
     try:
-        seconds = spoken_span_s(text, "the duration")
+        seconds = parse_span_s(text, "the duration")
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     if not DURATION_MIN_S <= seconds <= DURATION_MAX_S:

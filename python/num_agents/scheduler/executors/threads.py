@@ -14,7 +14,7 @@ from time import monotonic
 
 from num_agents.scheduler._engine import CLOSED, DRAINING, OPEN, sharpen_timers
 from num_agents.scheduler._log import contain
-from num_agents.scheduler._time import show
+from num_agents.scheduler._messages import show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

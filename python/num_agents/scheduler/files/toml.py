@@ -15,7 +15,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from num_agents.scheduler._time import spoken_span_s
+from num_agents.scheduler._timing.spans import parse_span_s
 from num_agents.scheduler.calendar import CalendarInterval, Exclusions
 from num_agents.scheduler.errors import InvalidCronError
 from num_agents.scheduler.files.entries import REFUSALS, Entry, Fault, damage_of, reason_of
@@ -167,7 +167,7 @@ class _Reader:
     def value(self, place: Place, key: str, value: Any) -> Any:
         """A value as `TaskSchedule` takes it; what is wrong in the tables below is noted."""
         if key in SPANS and isinstance(value, str):
-            return spoken_span_s(value, key)
+            return parse_span_s(value, key)
         if key in OBJECTS:
             return self.made(place, OBJECTS[key], value)
         if key == "any_of":

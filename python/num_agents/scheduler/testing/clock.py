@@ -6,15 +6,10 @@ from threading import RLock
 from weakref import ref
 
 from num_agents.scheduler._engine import Clock, default_clock
-from num_agents.scheduler._time import (
-    FAR_FUTURE_NS,
-    after_ns,
-    moment_ns,
-    show,
-    signed_span_ns,
-    to_datetime,
-    zone_of,
-)
+from num_agents.scheduler._messages import show
+from num_agents.scheduler._timing.moments import moment_ns, to_datetime
+from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, after_ns, signed_span_ns
+from num_agents.scheduler._timing.zones import zone_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +19,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from num_agents.scheduler._time import Moment, Seconds
+    from num_agents.scheduler._timing.moments import Moment
+    from num_agents.scheduler._timing.spans import Seconds
     from num_agents.scheduler.scheduler import Scheduler
 
 #: Where a virtual clock starts unless told otherwise: any fixed moment makes tests repeatable.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._time import SECOND_NS, aware, bounded_span_ns, zone_of
+from num_agents.scheduler._timing.calendars import combined, every_ns, native_zone, parts_of
+from num_agents.scheduler._timing.moments import aware
+from num_agents.scheduler._timing.spans import SECOND_NS, bounded_span_ns
+from num_agents.scheduler._timing.zones import zone_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from num_agents.scheduler._time import Seconds
+    from num_agents.scheduler._timing.spans import Seconds
     from num_agents.scheduler.schedule import TaskSchedule
 
 _UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -30,9 +33,7 @@ def describe(schedule: TaskSchedule) -> str:
 
 
 def _by_calendar(schedule: TaskSchedule) -> str:
-    from num_agents.scheduler._calendar import every_ns  # noqa: PLC0415 - not everybody's
-
-    if schedule.rrule is not None or any(one.rrule is not None for one in schedule.any_of):
+    if schedule.has_rrule:
         return _by_recurrences(schedule)
     if schedule.cron_expression is not None and schedule.exclude is None:
         every = every_ns(schedule.cron_expression, schedule.dialect)
@@ -49,17 +50,12 @@ def _by_calendar(schedule: TaskSchedule) -> str:
 
 def _by_recurrences(schedule: TaskSchedule) -> str:
     """With rrules among its parts, of which the calendar knows the next moments only."""
-    from num_agents.scheduler._calendar import (  # noqa: PLC0415 - not everybody's
-        combined,
-        native_zone,
-    )
-
     zone = zone_of(schedule.timezone)
     said = []
     for one in schedule.any_of or (schedule,):
         if one.rrule is None:
             inner = one.zone_or(zone)
-            parts = tuple(one.parts(inner, 0, 0))
+            parts = tuple(parts_of(one, inner, 0, 0))
             said.append(combined(parts, None, native_zone(inner)).describe())
         else:
             # A set of them has no words of its own.

@@ -1,0 +1,141 @@
+"""The times of a schedule that are to come, as datetimes."""
+
+from __future__ import annotations
+
+from num_agents.scheduler._messages import show
+from num_agents.scheduler._timing.bounds import end_ns, start_ns
+from num_agents.scheduler._timing.first_due import first_of_interval
+from num_agents.scheduler._timing.moments import moment_ns, to_datetime, to_datetimes
+from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, after_ns, bounded_span_ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime, tzinfo
+
+    from num_agents.scheduler._timing.calendars import Calendar
+    from num_agents.scheduler._timing.moments import Moment
+    from num_agents.scheduler.schedule import TaskSchedule
+
+#: How many times are computed at once: a longer preview can be interrupted.
+_PIECE = 4096
+#: A datetime has no nanoseconds: one that was rounded down to a moment is not after that.
+_REST_NS = 999
+
+
+def next_after(schedule: TaskSchedule, moment: Moment) -> datetime | None:
+    """See `TaskSchedule.next_after`."""
+    zone = schedule.zone_or(None)
+    if zone is not None and schedule.start_after is None and schedule.end_after is None:
+        known = schedule.calendar_cache.get(id(zone))
+        if known is not None:
+            try:
+                return known[1].datetime_after(moment, zone)
+            except (AttributeError, TypeError):
+                # A string, a naive datetime, or nothing of the kind.
+                pass
+    after = moment_ns(moment, "moment", zone)
+    calendar = schedule.calendar(zone, after)
+    found = _next_after_ns(schedule, min(after + _rest_ns(schedule), FAR_FUTURE_NS), calendar)
+    return None if found is None else to_datetime(found, zone)
+
+
+def preview(schedule: TaskSchedule, count: int, start: Moment | None) -> list[datetime]:
+    """See `TaskSchedule.preview`."""
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"count must be an integer, got {show(count)}")
+    if count < 0:
+        raise ValueError(f"count must not be negative, got {show(count)}")
+    from time import time_ns  # noqa: PLC0415 - only here
+
+    zone = schedule.zone_or(None)
+    after = time_ns() if start is None else moment_ns(start, "start", zone)
+    if schedule.max_runs is not None:
+        count = min(count, schedule.max_runs)
+    if schedule.interval is None and not schedule.by_calendar:
+        count = min(count, 1)
+    scheduled = after
+    calendar = schedule.calendar(zone, scheduled)
+    known_until = schedule.refill_ns(zone, scheduled, after)
+    after = min(after + _rest_ns(schedule), FAR_FUTURE_NS)
+    if calendar is not None and zone is not None and known_until is None:
+        return _datetimes(schedule, calendar, after, count, zone)
+    found: list[int] = []
+    while len(found) < count:
+        more = _some_after_ns(schedule, after, calendar, min(count - len(found), _PIECE))
+        if known_until is not None:
+            more = [moment for moment in more if moment <= known_until]
+        if not more:
+            break
+        found += more
+        after = more[-1]
+        if known_until is not None and after >= known_until:
+            calendar = schedule.calendar(zone, scheduled, after)
+            known_until = schedule.refill_ns(zone, scheduled, after)
+    return to_datetimes(found, zone)
+
+
+def _some_after_ns(
+    schedule: TaskSchedule, after: int, calendar: Calendar | None, count: int
+) -> list[int]:
+    """The next nominal times after a moment, at most so many, at least one if there is any."""
+    if calendar is None:
+        found = _next_after_ns(schedule, after, None)
+        return [] if found is None else [found]
+    zone = schedule.zone_or(None)
+    start = 0 if schedule.start_after is None else start_ns(schedule, zone, 0) - 1
+    end = end_ns(schedule, zone)
+    some = calendar.preview(max(after, start), count)
+    return some if end is None else [moment for moment in some if moment <= end]
+
+
+def _datetimes(
+    schedule: TaskSchedule, calendar: Calendar, after: int, count: int, zone: tzinfo
+) -> list[datetime]:
+    """The next nominal times of a calendar that knows them all."""
+    end = end_ns(schedule, zone)
+    until = FAR_FUTURE_NS - 1 if end is None else end
+    if schedule.start_after is not None:
+        after = max(after, start_ns(schedule, zone, 0) - 1)
+    found: list[datetime] = []
+    while len(found) < count:
+        piece = min(count - len(found), _PIECE)
+        more = calendar.datetimes(after, until, piece, zone)
+        found += more
+        if len(more) < piece:
+            break
+        after = moment_ns(more[-1], "", zone) + _REST_NS
+    return found
+
+
+def _next_after_ns(schedule: TaskSchedule, after: int, calendar: Calendar | None) -> int | None:
+    zone = schedule.zone_or(None)
+    start = None if schedule.start_after is None else moment_ns(schedule.start_after, "", zone)
+    if calendar is not None:
+        found = calendar.next_after(after if start is None else max(after, start - 1))
+    elif schedule.run_at is not None:
+        run_at = max(moment_ns(schedule.run_at, "run_at", zone), start or 0)
+        found = run_at if run_at > after else None
+    elif schedule.delay is not None:
+        found = max(after_ns(after, schedule.delay, "delay"), start or 0)
+    elif schedule.interval is None:
+        found = start if start is not None and start > after else None
+    else:
+        interval = bounded_span_ns(schedule.interval, "interval", positive=True)
+        # As if the task were scheduled at the moment; what is due then is not after it.
+        found = first_of_interval(schedule, after, start).nominal_ns(after)
+        found += 0 if found > after else interval
+    end = end_ns(schedule, zone)
+    if found is None or found >= FAR_FUTURE_NS or (end is not None and found > end):
+        return None
+    return found
+
+
+def _rest_ns(schedule: TaskSchedule) -> int:
+    """What belongs to the moment that a datetime says, unless times are counted from that."""
+    counts = (
+        schedule.interval is not None
+        and not schedule.by_calendar
+        and (schedule.start_after is None or schedule.fixed_delay)
+        and schedule.first_run != "aligned"
+    )
+    return 0 if counts or schedule.delay is not None else _REST_NS

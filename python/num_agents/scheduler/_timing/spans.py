@@ -1,0 +1,125 @@
+"""Spans of time, in seconds, as timedeltas or as text such as "15m", to nanoseconds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from operator import index
+from threading import TIMEOUT_MAX
+
+from num_agents.scheduler._messages import show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Seconds = float | timedelta
+
+SECOND_NS = 1_000_000_000
+
+_UNITS_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": 1_000_000,
+    "s": SECOND_NS,
+    "m": 60 * SECOND_NS,
+    "h": 3_600 * SECOND_NS,
+    "d": 86_400 * SECOND_NS,
+    "w": 604_800 * SECOND_NS,
+}
+
+_MICROSECOND = timedelta(microseconds=1)
+_SPAN = "a number of seconds (int or float) or a timedelta"
+
+#: The first moment after the year 9999, the last that a datetime can say: 10000-01-01T00:00:00Z.
+_END_OF_DATETIMES_NS = 253_402_300_800 * SECOND_NS
+#: The last moment that the engine can tell from "never", in the year 2554.
+FAR_FUTURE_NS = 2**64 - 2
+
+
+def span_ns(value: object, argument: str, *, positive: bool = False) -> int:
+    """A span of time in nanoseconds, rounded to the nearest.
+
+    Args:
+        value: Seconds, or a timedelta.
+        argument: Its name, for the message.
+        positive: Whether zero is refused.
+
+    Raises:
+        TypeError: It is of another type; a bool or a string is no number.
+        ValueError: It is NaN, infinite, negative, or zero where that is refused.
+    """
+    if isinstance(value, timedelta):
+        nanoseconds = value // _MICROSECOND * 1000
+    elif isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
+            raise ValueError(f"{argument} must be finite, got {value!r}")
+        # Above 2**53 each float is an integer, and 1e300 of them would overflow as a product.
+        exact = abs(value) > 2**53
+        nanoseconds = int(value) * SECOND_NS if exact else round(value * SECOND_NS)
+        if value > 0 and positive:
+            nanoseconds = max(nanoseconds, 1)
+    elif isinstance(value, bool):
+        raise TypeError(f"{argument} must be {_SPAN}, got {value!r}")
+    else:
+        try:
+            nanoseconds = index(value) * SECOND_NS  # type: ignore[arg-type]  # raises if it is not
+        except TypeError:
+            raise TypeError(f"{argument} must be {_SPAN}, got {show(value)}") from None
+    if nanoseconds < 0 or (isinstance(value, float) and value < 0):
+        raise ValueError(f"{argument} must not be negative, got {show(value)}")
+    if positive and nanoseconds == 0:
+        raise ValueError(f"{argument} must be greater than zero, got {show(value)}")
+    return nanoseconds
+
+
+def parse_span_s(text: str, argument: str) -> float:
+    """A span as text, in seconds: "15m", "1h30m", "500ms", "2d". Whole seconds are an int.
+
+    The units are those of Go's durations, and "d" for 24 hours and "w" for 7 days.
+
+    Raises:
+        ValueError: The text is none.
+    """
+    import re  # noqa: PLC0415 - only those who read text need it
+
+    parts = re.findall(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?(ns|us|µs|ms|s|m|h|d|w)", text)
+    said = "".join(f"{whole}{'.' * bool(part)}{part}{unit}" for whole, part, unit in parts)
+    if not text or said != text:
+        raise ValueError(
+            f"{argument} must be numbers with units (ns, us, ms, s, m, h, d, w), such as '15m' or "
+            f"'1h30m', got {show(text)}"
+        )
+    nanoseconds: int = sum(
+        int(whole + part) * _UNITS_NS[unit] // 10 ** len(part) for whole, part, unit in parts
+    )
+    seconds, rest = divmod(nanoseconds, SECOND_NS)
+    return nanoseconds / SECOND_NS if rest else seconds
+
+
+def signed_span_ns(value: object, argument: str) -> int:
+    """A span in either direction. Raises as `span_ns` does, but for negative ones."""
+    zero = timedelta() if isinstance(value, timedelta) else 0
+    if isinstance(value, float | int | timedelta) and value < zero:  # type: ignore[operator]
+        return -span_ns(-value, argument)
+    return span_ns(value, argument)
+
+
+def after_ns(now_ns: int, value: object, argument: str) -> int:
+    """The moment a span after now.
+
+    Raises:
+        OverflowError: It lies beyond the year 9999.
+    """
+    moment = now_ns + span_ns(value, argument)
+    if moment >= _END_OF_DATETIMES_NS:
+        raise OverflowError(f"{argument} ends beyond the year 9999, got {show(value)}")
+    return min(moment, FAR_FUTURE_NS)
+
+
+def bounded_span_ns(value: object, argument: str, *, positive: bool = False) -> int:
+    """A span as the engine keeps it: one beyond 584 years is as good as 584 years."""
+    return min(span_ns(value, argument, positive=positive), FAR_FUTURE_NS)
+
+
+def wait_s(span: int) -> float:
+    """A span as a timeout in seconds, as long as the system can wait at the most."""
+    return min(span, int(TIMEOUT_MAX) * SECOND_NS) / SECOND_NS
