@@ -63,7 +63,9 @@ impl Board {
         columns: &Columns,
     ) -> (Cancelled, Left) {
         let done = self.core.cancel(id);
-        let Cancelled::Removed { slot, place } = done else { return (done, Left::default()) };
+        let Cancelled::Removed { slot, history_index: place } = done else {
+            return (done, Left::default());
+        };
         let kept = Kept { call: columns.call(py, slot), value: py.None() };
         (done, self.end(py, slot, place, kept))
     }
@@ -82,7 +84,7 @@ impl Board {
         let run = if watched { self.core.id_of(slot) } else { None };
         let view = run.and_then(|id| self.core.view(id));
         let done = self.core.complete(slot, now, failed);
-        if let Some(place) = done.and_then(|done| done.place) {
+        if let Some(place) = done.and_then(|done| done.history_index) {
             return (done, self.end(py, slot, place, kept));
         }
         let wanted = run.zip(view).filter(|_| self.is_watched(slot, false));

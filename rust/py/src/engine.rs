@@ -382,7 +382,7 @@ impl Engine {
         let kept = Kept { call: self.columns.call(py, slot), value: value.unbind() };
         let (done, left) = self.gate.with(|board| board.complete(py, slot, now, failed, kept));
         self.clean_up(py, slot, done, left);
-        done.map_or((false, 0), |done| (done.place.is_some(), done.skipped))
+        done.map_or((false, 0), |done| (done.history_index.is_some(), done.skipped))
     }
 
     /// What was missed since the last call.
@@ -390,7 +390,7 @@ impl Engine {
         let misses = std::mem::take(&mut *lock(&self.misses));
         let report = |(missed, call): (Missed, _)| {
             let id = self.print(py, missed.id);
-            (id, call, missed.nominal, missed.missed, missed.place.is_some())
+            (id, call, missed.nominal, missed.missed, missed.history_index.is_some())
         };
         misses.into_iter().map(report).collect()
     }
@@ -656,7 +656,7 @@ impl Engine {
 
     #[inline]
     fn clean_up(&self, py: Python<'_>, slot: u32, done: Option<Completion>, left: Left) {
-        if done.is_some_and(|done| done.place.is_some()) {
+        if done.is_some_and(|done| done.history_index.is_some()) {
             drop(self.columns.empty(py, slot));
         }
         self.settle(left);
@@ -703,7 +703,7 @@ impl Engine {
     fn note_missed(&self, py: Python<'_>, missed: Missed) {
         let slot = missed.id.slot();
         let call = self.columns.call(py, slot);
-        if let Some(place) = missed.place {
+        if let Some(place) = missed.history_index {
             let kept = Kept { call: call.clone_ref(py), value: py.None() };
             let left = self.gate.edit(|board| board.end(py, slot, place, kept));
             drop(self.columns.empty(py, slot));
