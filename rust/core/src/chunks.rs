@@ -158,22 +158,22 @@ impl ChunkList {
 
     /// Says that an entry which came out of [`ChunkList::pop`] was dead.
     #[inline]
-    pub(crate) fn forget_dead(&mut self) {
+    pub(crate) fn remove_tombstone(&mut self) {
         self.dead = self.dead.saturating_sub(1);
     }
 
     /// Counts an entry as dead. Amortised O(1); at most `CHUNKS_PER_CALL` chunks.
     #[inline]
-    pub(crate) fn bury(&mut self, pool: &mut ChunkPool, slab: &Slab) {
+    pub(crate) fn add_tombstone(&mut self, pool: &mut ChunkPool, slab: &Slab) {
         self.dead += 1;
-        self.tidy(pool, slab);
+        self.compact_if_needed(pool, slab);
     }
 
     /// Keeps the promise of the module's first paragraph; to be called when a living entry has
     /// left, for that too makes the dead outnumber the living. Amortised O(1). Returns how many
     /// entries it may have looked at.
     #[inline]
-    pub(crate) fn tidy(&mut self, pool: &mut ChunkPool, slab: &Slab) -> u32 {
+    pub(crate) fn compact_if_needed(&mut self, pool: &mut ChunkPool, slab: &Slab) -> u32 {
         if self.dead == 0 && !self.compacting {
             return 0;
         }

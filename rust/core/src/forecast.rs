@@ -81,7 +81,7 @@ impl Forecast {
     }
 
     fn note_slot(&mut self, engine: &Engine, slot: u32) {
-        let Some(coming) = engine.coming(slot) else { return };
+        let Some(coming) = engine.timing(slot) else { return };
         let plain = Recurrence::default();
         let recurrence = coming.recurrence.unwrap_or(&plain);
         let repeat = match &recurrence.repeat {
@@ -100,7 +100,7 @@ impl Forecast {
                 u64::MAX => u64::MAX,
                 bound => bound.saturating_sub(coming.runs),
             },
-            place: coming.place,
+            place: coming.window_offset,
             jitter: recurrence.jitter,
             seed: if recurrence.jitter > 0 { coming.seed } else { 0 },
             misfire: recurrence.misfire,
@@ -217,7 +217,7 @@ impl Forecast {
         let (start, horizon) = self.span(kind);
         let recurrence = self.recurrence(kind);
         let occurrences =
-            Occurrences { recurrence: &recurrence, place: kind.place, seed: kind.seed };
+            Occurrences { recurrence: &recurrence, window_offset: kind.place, seed: kind.seed };
         let Some((mut nominal, runs)) = self.settle(kind, &occurrences, tasks) else { return };
         for _ in 0..runs {
             let due = occurrences.due(nominal).max(start);
@@ -242,7 +242,8 @@ impl Forecast {
         let (start, _) = self.span(kind);
         let mut recurrence = self.recurrence(kind);
         recurrence.jitter = 0;
-        let occurrences = Occurrences { recurrence: &recurrence, place: kind.place, seed: 0 };
+        let occurrences =
+            Occurrences { recurrence: &recurrence, window_offset: kind.place, seed: 0 };
         let Some((first, runs)) = self.settle(kind, &occurrences, tasks) else { return };
         // None is put off to the next one, nor beyond the end.
         let place = kind.place.min(interval - 1);

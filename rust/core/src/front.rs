@@ -102,12 +102,12 @@ impl Front {
     }
 
     /// Says that an entry which came out of [`Front::pop`] was dead.
-    pub(crate) fn forget_dead(&mut self) {
+    pub(crate) fn remove_tombstone(&mut self) {
         self.dead = self.dead.saturating_sub(1);
     }
 
     /// Counts an entry as dead; drops the dead of one run when they outnumber the living.
-    pub(crate) fn bury(&mut self, slab: &Slab) {
+    pub(crate) fn add_tombstone(&mut self, slab: &Slab) {
         self.dead += 1;
         if self.dead >= self.entries && !self.may_live(slab) {
             *self = Self::default();

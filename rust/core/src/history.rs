@@ -56,9 +56,9 @@ pub struct Ended {
 /// ends, and more with more.
 pub(crate) struct History {
     ring: Vec<Ended>,
-    /// For each hash the newest place with it, plus one; 0 for none.
+    /// For each hash the newest index with it, plus one; 0 for none.
     heads: Vec<u32>,
-    /// For each place the next older one with its hash, plus one; 0 for none.
+    /// For each index the next older one with its hash, plus one; 0 for none.
     links: Vec<u32>,
     capacity: u32,
     next: u32,
@@ -76,44 +76,44 @@ impl History {
         (mixed >> 32) as usize & (self.heads.len() - 1)
     }
 
-    /// Remembers an end and forgets the oldest beyond the capacity. Returns the place in the
+    /// Remembers an end and forgets the oldest beyond the capacity. Returns the index in the
     /// ring, below max(1, capacity), under which a caller may keep what belongs to it. O(1).
     #[inline]
     pub(crate) fn record(&mut self, ended: Ended) -> u32 {
-        let place = self.next;
-        self.next = if place + 1 >= self.capacity { 0 } else { place + 1 };
-        if let Some(oldest) = self.ring.get(place as usize) {
+        let index = self.next;
+        self.next = if index + 1 >= self.capacity { 0 } else { index + 1 };
+        if let Some(oldest) = self.ring.get(index as usize) {
             let hash = self.hash(oldest.id);
-            self.unlink(hash, place);
-            self.ring[place as usize] = ended;
+            self.unlink(hash, index);
+            self.ring[index as usize] = ended;
         } else {
             self.ring.push(ended);
             self.links.push(0);
         }
         if self.capacity > 0 {
             let hash = self.hash(ended.id);
-            self.links[place as usize] = std::mem::replace(&mut self.heads[hash], place + 1);
+            self.links[index as usize] = std::mem::replace(&mut self.heads[hash], index + 1);
         }
-        place
+        index
     }
 
     /// Takes the oldest of all out of its chain, where it is the last.
     #[inline]
-    fn unlink(&mut self, hash: usize, place: u32) {
+    fn unlink(&mut self, hash: usize, index: u32) {
         let mut link = &mut self.heads[hash];
-        while *link != 0 && *link != place + 1 {
+        while *link != 0 && *link != index + 1 {
             let next = *link as usize - 1;
             link = &mut self.links[next];
         }
         *link = 0;
     }
 
-    /// The end that was recorded at a place last, be it to be remembered or not.
-    pub(crate) fn at(&self, place: u32) -> Option<&Ended> {
-        self.ring.get(place as usize)
+    /// The end that was recorded last at an index, even if it is not to be remembered.
+    pub(crate) fn at(&self, index: u32) -> Option<&Ended> {
+        self.ring.get(index as usize)
     }
 
-    /// The end of a task and its place, if it is remembered. O(1).
+    /// The end of a task and its index, if it is remembered. O(1).
     pub(crate) fn find(&self, id: TaskId) -> Option<(u32, &Ended)> {
         let mut link = self.heads[self.hash(id)];
         while link != 0 {

@@ -32,7 +32,7 @@ impl Load {
     }
 
     /// A span up to `window` after `nominal` at which least is due. At most 3,600 looks.
-    pub(crate) fn place(&self, nominal: Nanos, window: Nanos, seed: u64) -> Nanos {
+    pub(crate) fn choose_offset(&self, nominal: Nanos, window: Nanos, seed: u64) -> Nanos {
         let whole = window / SECOND_NS;
         if self.counts.is_empty() || whole == 0 {
             return draw(seed, nominal, window);
@@ -64,9 +64,9 @@ mod tests {
     fn windows_fill_evenly_and_are_kept() {
         let mut load = Load::default();
         for task in 0..600 {
-            let place = load.place(5 * MINUTE, 10 * MINUTE - 1, task);
-            assert!(place < 10 * MINUTE);
-            load.add(5 * MINUTE + place);
+            let offset = load.choose_offset(5 * MINUTE, 10 * MINUTE - 1, task);
+            assert!(offset < 10 * MINUTE);
+            load.add(5 * MINUTE + offset);
         }
         let (least, most) = (load.counts[300..900].iter().min(), load.counts.iter().max());
         assert_eq!((least, most), (Some(&1), Some(&1)));
@@ -76,17 +76,17 @@ mod tests {
     fn what_is_taken_is_avoided_and_what_is_given_back_is_used() {
         let mut load = Load::default();
         let seconds: Vec<u16> = (0..60).map(|second| load.add(second * SECOND_NS)).collect();
-        assert!(load.place(0, MINUTE, 9) >= MINUTE);
+        assert!(load.choose_offset(0, MINUTE, 9) >= MINUTE);
         load.remove(seconds[17]);
-        assert_eq!(load.place(0, MINUTE - 1, 9) / SECOND_NS, 17);
+        assert_eq!(load.choose_offset(0, MINUTE - 1, 9) / SECOND_NS, 17);
     }
 
     #[test]
-    fn no_place_leaves_its_window() {
+    fn no_offset_leaves_its_window() {
         let mut load = Load::default();
         load.add(0);
         for window in [0, 1, SECOND_NS - 1, SECOND_NS, 90 * MINUTE, 3000 * MINUTE] {
-            assert!((0..99).all(|seed| load.place(7 * MINUTE + 3, window, seed) <= window));
+            assert!((0..99).all(|seed| load.choose_offset(7 * MINUTE + 3, window, seed) <= window));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::time::Nanos;
 pub(crate) struct Plan {
     pub(crate) recurrence: Recurrence,
     /// How much its occurrences are put off, within its window.
-    pub(crate) place: Nanos,
+    pub(crate) window_offset: Nanos,
     /// The second of the hour in which it is counted as due.
     pub(crate) load: Option<u16>,
     /// When the next occurrence is due, or the one that runs was.
@@ -44,7 +44,7 @@ impl Plan {
     pub(crate) const fn new(recurrence: Recurrence, nominal: Nanos, sequence: u64) -> Self {
         Self {
             recurrence,
-            place: 0,
+            window_offset: 0,
             load: None,
             nominal,
             sequence,
@@ -64,7 +64,7 @@ impl Plan {
 
     /// The occurrences of the task, given the seed that is its own.
     pub(crate) const fn occurrences(&self, seed: u64) -> Occurrences<'_> {
-        Occurrences { recurrence: &self.recurrence, place: self.place, seed }
+        Occurrences { recurrence: &self.recurrence, window_offset: self.window_offset, seed }
     }
 
     /// A time given from outside, on the clock that the task keeps; a one-shot may change clocks.

@@ -51,7 +51,7 @@ impl ReadyQueue {
     /// Drops the dead before the first living task, as far as the budget goes, so that taking it
     /// is O(1). Returns whether that was all.
     #[inline]
-    pub(crate) fn settle(
+    pub(crate) fn drop_leading_dead(
         &mut self,
         budget: &mut Budget,
         pool: &mut ChunkPool,
@@ -68,7 +68,7 @@ impl ReadyQueue {
             }
             budget.0 -= 1;
             lane.pop(pool);
-            lane.forget_dead();
+            lane.remove_tombstone();
             if lane.is_empty() {
                 self.occupied[word] &= !(1 << bit);
             }
@@ -86,9 +86,9 @@ impl ReadyQueue {
             let entry = lane.pop(pool);
             let alive = entry.is_some_and(|entry| entry.is_live(slab));
             if alive {
-                lane.tidy(pool, slab);
+                lane.compact_if_needed(pool, slab);
             } else if entry.is_some() {
-                lane.forget_dead();
+                lane.remove_tombstone();
             }
             if lane.is_empty() {
                 self.occupied[word] &= !(1 << bit);
@@ -123,9 +123,9 @@ impl ReadyQueue {
             }
             list.pop(pool);
             if alive {
-                list.tidy(pool, slab);
+                list.compact_if_needed(pool, slab);
             } else {
-                list.forget_dead();
+                list.remove_tombstone();
             }
             if list.is_empty() {
                 self.occupied[lane / 64] &= !(1 << (lane % 64));
@@ -139,9 +139,9 @@ impl ReadyQueue {
 
     /// Counts the entry of a task that left as dead.
     #[inline]
-    pub(crate) fn bury(&mut self, priority: u8, pool: &mut ChunkPool, slab: &Slab) {
+    pub(crate) fn add_tombstone(&mut self, priority: u8, pool: &mut ChunkPool, slab: &Slab) {
         let lane = &mut self.lanes[priority as usize];
-        lane.bury(pool, slab);
+        lane.add_tombstone(pool, slab);
         if lane.is_empty() {
             self.occupied[priority as usize / 64] &= !(1 << (priority % 64));
         }

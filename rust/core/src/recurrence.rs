@@ -125,7 +125,7 @@ pub struct Occurrences<'a> {
     /// What was asked for.
     pub recurrence: &'a Recurrence,
     /// How much all occurrences are put off, within the window.
-    pub place: Nanos,
+    pub window_offset: Nanos,
     /// What the jitter is drawn from, beside the nominal time.
     pub seed: u64,
 }
@@ -133,7 +133,7 @@ pub struct Occurrences<'a> {
 impl Recurrence {
     /// The occurrences of a task at the start of its window, with the seed 0.
     pub const fn occurrences(&self) -> Occurrences<'_> {
-        Occurrences { recurrence: self, place: 0, seed: 0 }
+        Occurrences { recurrence: self, window_offset: 0, seed: 0 }
     }
 }
 
@@ -142,7 +142,7 @@ impl Occurrences<'_> {
     /// after the end. O(1), or one look at the calendar.
     pub fn due(&self, nominal: Nanos) -> Nanos {
         let recurrence = self.recurrence;
-        if self.place == 0 && recurrence.jitter == 0 {
+        if self.window_offset == 0 && recurrence.jitter == 0 {
             return nominal;
         }
         let next = match recurrence.repeat {
@@ -150,7 +150,7 @@ impl Occurrences<'_> {
             _ => self.step(nominal).unwrap_or(FAR_FUTURE),
         };
         let last = self.last_lawful().min(next - 1).max(nominal);
-        let placed = after(nominal, self.place).min(last);
+        let placed = after(nominal, self.window_offset).min(last);
         let room = recurrence.jitter.min(last - placed);
         placed + draw(self.seed, nominal, room)
     }
@@ -513,7 +513,7 @@ mod tests {
     #[test]
     fn late_work_is_judged_by_when_it_was_due() {
         let placed = every(10);
-        let occurrences = Occurrences { place: 6, ..placed.occurrences() };
+        let occurrences = Occurrences { window_offset: 6, ..placed.occurrences() };
         assert_eq!(occurrences.due(100), 106);
         assert_eq!(occurrences.judge(100, 106), Verdict::Run { nominal: 100, missed: 0 });
         assert_eq!(occurrences.judge(100, 115), Verdict::Run { nominal: 100, missed: 0 });
@@ -522,7 +522,7 @@ mod tests {
         assert_eq!(occurrences.next(100, 106, 115), (Some(110), 0));
         assert_eq!(occurrences.next(100, 106, 117), (Some(120), 1));
         let strict = Recurrence { grace: 3, ..every(10) };
-        let occurrences = Occurrences { place: 6, ..strict.occurrences() };
+        let occurrences = Occurrences { window_offset: 6, ..strict.occurrences() };
         assert_eq!(occurrences.judge(100, 109), Verdict::Run { nominal: 100, missed: 0 });
         assert_eq!(occurrences.judge(100, 110), Verdict::Miss { missed: 1, next: Some(110) });
     }

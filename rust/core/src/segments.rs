@@ -3,7 +3,7 @@
 //! A `Vec` that doubles copies everything it holds: at ten million records that is a pause of tens
 //! of milliseconds under the lock, and it never gives memory back. Here a full segment is followed
 //! by a new one, an empty one is returned to the system, and nothing ever moves. Within a segment
-//! free places form a list threaded through the places themselves. Allocation fills the lowest
+//! free places form a list threaded through the items themselves. Allocation fills the lowest
 //! segment that has room, so that the upper ones can empty.
 //!
 //! One empty segment is kept, so that a load that hovers at a boundary does not map and unmap
@@ -14,27 +14,27 @@ pub(crate) const NIL: u32 = u32::MAX;
 
 /// What can live in a segment.
 pub(crate) trait Item {
-    /// A place never used before, in a segment whose items have left this `mark` behind.
+    /// An item never used before, in a segment whose items have left this `mark` behind.
     fn fresh(mark: u32) -> Self;
 
-    /// The next free place, stored in a free place.
+    /// The index of the next free item, stored in a free item.
     fn link(&self) -> u32;
 
-    /// Stores the next free place.
+    /// Stores the index of the next free item.
     fn set_link(&mut self, link: u32);
 
-    /// What must survive of a freed place if its whole segment is returned to the system.
+    /// What must survive of a freed item if its whole segment is returned to the system.
     fn mark(&self) -> u32 {
         0
     }
 }
 
 struct Segment<T> {
-    /// Places used so far; the capacity is reserved at once and touched as it fills.
+    /// Items used so far; the capacity is reserved at once and touched as it fills.
     items: Vec<T>,
     free_head: u32,
     live: u32,
-    /// The greatest mark of the places freed here.
+    /// The greatest mark of the items freed here.
     mark: u32,
 }
 
@@ -64,7 +64,7 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
         }
     }
 
-    /// Takes a place; `None` when all `u32` indices are taken. O(1).
+    /// Takes an item; `None` when all `u32` indices are taken. O(1).
     #[inline]
     pub(crate) fn allocate(&mut self) -> Option<u32> {
         let number = match self.first_roomy() {
@@ -80,22 +80,22 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
                 self.idle_segments -= 1;
             }
         }
-        let place = if segment.free_head == NIL {
+        let offset = if segment.free_head == NIL {
             segment.items.push(T::fresh(segment.mark));
             segment.items.len() as u32 - 1
         } else {
-            let place = segment.free_head;
-            segment.free_head = segment.items[place as usize].link();
-            place
+            let offset = segment.free_head;
+            segment.free_head = segment.items[offset as usize].link();
+            offset
         };
         segment.live += 1;
         if segment.live as usize == Self::PER_SEGMENT {
             self.roomy[number / 64] &= !(1 << (number % 64));
         }
-        Some((number as u32) << BITS | place)
+        Some((number as u32) << BITS | offset)
     }
 
-    /// Gives a place back. Returns whether its segment, now empty, was returned to the system.
+    /// Gives an item back. Returns whether its segment, now empty, was returned to the system.
     /// O(1), but for that.
     #[inline]
     pub(crate) fn free(&mut self, index: u32) -> bool {
@@ -119,7 +119,7 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
         self.segments.get((index >> BITS) as usize)?.items.get((index & Self::MASK) as usize)
     }
 
-    /// One more than the greatest index that a taken place can have.
+    /// One more than the greatest index that a taken item can have.
     pub(crate) fn limit(&self) -> u64 {
         let top = self.segments.iter().rposition(|segment| segment.live > 0);
         top.map_or(0, |number| (number as u64 + 1) << BITS)
@@ -216,59 +216,59 @@ mod tests {
 
     #[test]
     fn fills_the_lowest_room_first() {
-        let mut places = Small::new();
-        let taken: Vec<u32> = (0..9).filter_map(|_| places.allocate()).collect();
+        let mut items = Small::new();
+        let taken: Vec<u32> = (0..9).filter_map(|_| items.allocate()).collect();
         assert_eq!(taken, (0..9).collect::<Vec<_>>());
-        places.free(7);
-        places.free(2);
-        assert_eq!(places.allocate(), Some(2));
-        assert_eq!(places.allocate(), Some(7));
-        assert_eq!(places.allocate(), Some(9));
-        assert_eq!(places.limit(), 12);
+        items.free(7);
+        items.free(2);
+        assert_eq!(items.allocate(), Some(2));
+        assert_eq!(items.allocate(), Some(7));
+        assert_eq!(items.allocate(), Some(9));
+        assert_eq!(items.limit(), 12);
     }
 
     #[test]
     fn room_far_below_is_found_again() {
-        let mut places = Small::new();
-        let taken: Vec<u32> = (0..1_000).filter_map(|_| places.allocate()).collect();
+        let mut items = Small::new();
+        let taken: Vec<u32> = (0..1_000).filter_map(|_| items.allocate()).collect();
         assert_eq!(taken.len(), 1_000);
-        places.free(999);
-        places.free(3);
-        places.free(500);
-        assert_eq!(places.allocate(), Some(3));
-        assert_eq!(places.allocate(), Some(500));
-        assert_eq!(places.allocate(), Some(999));
+        items.free(999);
+        items.free(3);
+        items.free(500);
+        assert_eq!(items.allocate(), Some(3));
+        assert_eq!(items.allocate(), Some(500));
+        assert_eq!(items.allocate(), Some(999));
     }
 
     #[test]
     fn gives_memory_back_but_for_one_segment() {
-        let mut places = Small::new();
+        let mut items = Small::new();
         let baseline = {
-            places.allocate();
-            places.free(0);
-            places.mapped_segments
+            items.allocate();
+            items.free(0);
+            items.mapped_segments
         };
         for _ in 0..40 {
-            places.allocate();
+            items.allocate();
         }
-        assert_eq!(places.mapped_segments, 10);
-        (0..40).for_each(|index| _ = places.free(index));
-        assert_eq!(places.mapped_segments, baseline);
-        assert_eq!(places.limit(), 0);
+        assert_eq!(items.mapped_segments, 10);
+        (0..40).for_each(|index| _ = items.free(index));
+        assert_eq!(items.mapped_segments, baseline);
+        assert_eq!(items.limit(), 0);
     }
 
     #[test]
     fn a_returned_segment_remembers_its_greatest_mark() {
-        let mut places = Small::new();
+        let mut items = Small::new();
         for _ in 0..8 {
-            places.allocate();
+            items.allocate();
         }
-        places[5].uses = 41;
-        (0..8).for_each(|index| _ = places.free(index));
+        items[5].uses = 41;
+        (0..8).for_each(|index| _ = items.free(index));
         for _ in 0..8 {
-            places.allocate();
+            items.allocate();
         }
-        assert_eq!(places[4].uses, 41, "the second segment was returned and mapped again");
-        assert_eq!(places[5].uses, 41);
+        assert_eq!(items[4].uses, 41, "the second segment was returned and mapped again");
+        assert_eq!(items[5].uses, 41);
     }
 }

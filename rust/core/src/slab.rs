@@ -101,12 +101,12 @@ impl Slab {
     #[inline]
     pub(crate) fn allocate(&mut self) -> Option<u32> {
         let slot = self.records.allocate()?;
-        let (segment, place) = Self::place(slot);
+        let (segment, offset) = Self::split(slot);
         if segment >= self.stamps.len() {
             self.stamps.push(Vec::new());
         }
         let stamps = &mut self.stamps[segment];
-        if place >= stamps.len() {
+        if offset >= stamps.len() {
             stamps.reserve_exact((1 << SEGMENT_BITS) - stamps.len());
             stamps.push(0);
         }
@@ -117,7 +117,7 @@ impl Slab {
     #[inline]
     pub(crate) fn free(&mut self, slot: u32) {
         if self.records.free(slot) {
-            self.stamps[Self::place(slot).0] = Vec::new();
+            self.stamps[Self::split(slot).0] = Vec::new();
         }
     }
 
@@ -129,16 +129,16 @@ impl Slab {
     /// Gives a record another stamp: entries with the old one are dead from here on. O(1).
     #[inline]
     pub(crate) fn stamp(&mut self, slot: u32, stamp: u32) {
-        let (segment, place) = Self::place(slot);
-        self.stamps[segment][place] = stamp;
+        let (segment, offset) = Self::split(slot);
+        self.stamps[segment][offset] = stamp;
         self.records[slot].stamp = stamp;
     }
 
     /// The stamp of a slot, from the dense copy; `None` where there is no record. O(1).
     #[inline]
     pub(crate) fn stamp_of(&self, slot: u32) -> Option<u32> {
-        let (segment, place) = Self::place(slot);
-        self.stamps.get(segment)?.get(place).copied()
+        let (segment, offset) = Self::split(slot);
+        self.stamps.get(segment)?.get(offset).copied()
     }
 
     /// The slot that a live id names. O(1), one cache miss.
@@ -166,7 +166,7 @@ impl Slab {
     }
 
     #[inline]
-    const fn place(slot: u32) -> (usize, usize) {
+    const fn split(slot: u32) -> (usize, usize) {
         ((slot >> SEGMENT_BITS) as usize, (slot & ((1 << SEGMENT_BITS) - 1)) as usize)
     }
 }

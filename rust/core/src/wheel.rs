@@ -87,10 +87,10 @@ impl Wheel {
 
     /// Counts the entry of a task that left as dead. Amortised O(1).
     #[inline]
-    pub(crate) fn bury(&mut self, list: ListId, pool: &mut ChunkPool, slab: &Slab) {
+    pub(crate) fn add_tombstone(&mut self, list: ListId, pool: &mut ChunkPool, slab: &Slab) {
         let index = list.0 as usize;
         let bucket = &mut self.buckets[index];
-        bucket.list.bury(pool, slab);
+        bucket.list.add_tombstone(pool, slab);
         if bucket.list.is_empty() {
             self.vacate(index);
         }
@@ -110,7 +110,7 @@ impl Wheel {
 
     /// Moves to the front all that lies at the position and may be due by `now`, as far as the
     /// budget goes. Returns whether that was all.
-    pub(crate) fn settle(
+    pub(crate) fn empty_position(
         &mut self,
         now: Nanos,
         budget: &mut Budget,
@@ -198,10 +198,10 @@ impl Wheel {
             let entry = list.pop(pool)?;
             budget.0 -= 1;
             if entry.may_live(slab) {
-                budget.0 = budget.0.saturating_sub(list.tidy(pool, slab));
+                budget.0 = budget.0.saturating_sub(list.compact_if_needed(pool, slab));
                 return Some(entry);
             }
-            list.forget_dead();
+            list.remove_tombstone();
         }
         None
     }

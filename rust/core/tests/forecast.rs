@@ -50,7 +50,7 @@ fn seen(engine: &mut Engine) -> Vec<u32> {
         while let Some(taken) = engine.take() {
             let Taken::Run(slot) = taken else { continue };
             seconds[((next - start) / S) as usize] += 1;
-            if engine.complete(slot, next, false).is_some_and(|done| done.place.is_some()) {
+            if engine.complete(slot, next, false).is_some_and(|done| done.history_index.is_some()) {
                 engine.release(slot);
             }
             while !engine.advance(next, 64) {}
@@ -112,7 +112,10 @@ fn a_run_under_way_is_taken_to_end_now() {
                 engine.tell(START + lasts);
                 let foretold = foretold(&engine);
                 let now = engine.now();
-                if engine.complete(slot, now, false).is_some_and(|done| done.place.is_some()) {
+                if engine
+                    .complete(slot, now, false)
+                    .is_some_and(|done| done.history_index.is_some())
+                {
                     engine.release(slot);
                 }
                 assert_eq!(foretold, seen(&mut engine), "{rule:?}, {lasts}");

@@ -162,7 +162,7 @@ fn the_billionth_run_is_on_the_grid() {
                 let completion = engine.complete(id.slot(), ended, false);
                 // What is due at the very end of the run is the next; under "all", each is.
                 let skipped = if misfire == Misfire::All { 0 } else { busy.saturating_sub(1) };
-                assert_eq!(completion, Some(Completion { place: None, skipped }));
+                assert_eq!(completion, Some(Completion { history_index: None, skipped }));
                 k += late + 1 + skipped;
                 // Under "all" the backlog is one that a limit of one makes short, at the next take.
                 if misfire == Misfire::All && busy > 1 {
@@ -374,7 +374,7 @@ fn by_hand(end: Nanos, started: Nanos) -> (Engine, TaskId) {
 fn a_run_by_hand_does_not_swallow_an_occurrence_that_was_due_before() {
     let (mut engine, id) = by_hand(100, 105);
     let completion = engine.complete(id.slot(), 106, false);
-    assert_eq!(completion, Some(Completion { place: None, skipped: 0 }));
+    assert_eq!(completion, Some(Completion { history_index: None, skipped: 0 }));
     assert!(engine.advance(106, u32::MAX));
     assert_eq!(nominal(&mut engine, id), 100, "late, but not lost");
 }
@@ -383,11 +383,11 @@ fn a_run_by_hand_does_not_swallow_an_occurrence_that_was_due_before() {
 fn a_run_by_hand_skips_what_falls_due_meanwhile_and_no_more_than_there_is() {
     let (mut engine, id) = by_hand(120, 95);
     let completion = engine.complete(id.slot(), 115, false);
-    assert_eq!(completion, Some(Completion { place: None, skipped: 2 }));
+    assert_eq!(completion, Some(Completion { history_index: None, skipped: 2 }));
     assert_eq!(engine.view(id).unwrap().nominal, 120);
     let (mut engine, id) = by_hand(120, 95);
     let completion = engine.complete(id.slot(), 1_000, false);
-    assert_eq!(completion, Some(Completion { place: Some(0), skipped: 3 }));
+    assert_eq!(completion, Some(Completion { history_index: Some(0), skipped: 3 }));
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn a_time_given_during_a_run_by_hand_is_kept_as_it_is() {
     let (mut engine, id) = by_hand(120, 95);
     assert!(engine.reschedule(id, 103, false));
     let completion = engine.complete(id.slot(), 112, false);
-    assert_eq!(completion, Some(Completion { place: None, skipped: 0 }));
+    assert_eq!(completion, Some(Completion { history_index: None, skipped: 0 }));
     assert_eq!(engine.view(id).unwrap().nominal, 103);
 }
 

@@ -23,7 +23,7 @@ fn run(engine: &mut Engine, now: Nanos) -> Vec<TaskId> {
     while let Some(taken) = engine.take() {
         let Taken::Run(slot) = taken else { continue };
         ids.extend(engine.id_of(slot));
-        if engine.complete(slot, now, false).is_some_and(|done| done.place.is_some()) {
+        if engine.complete(slot, now, false).is_some_and(|done| done.history_index.is_some()) {
             engine.release(slot);
         }
         while !engine.advance(now, 64) {}

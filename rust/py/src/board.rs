@@ -83,8 +83,8 @@ impl Board {
         left: &mut Leftover,
     ) -> Cancelled {
         let done = self.core.cancel(id);
-        if let Cancelled::Removed { slot, place } = done {
-            self.end(py, slot, place, kept, left);
+        if let Cancelled::Removed { slot, history_index } = done {
+            self.end(py, slot, history_index, kept, left);
         }
         done
     }
@@ -103,8 +103,8 @@ impl Board {
         let run = if self.is_awaited(slot) { self.core.id_of(slot) } else { None };
         let view = run.and_then(|id| self.core.view(id));
         let done = self.core.complete(slot, now, failed);
-        if let Some(place) = done.and_then(|done| done.place) {
-            self.end(py, slot, place, kept, left);
+        if let Some(history_index) = done.and_then(|done| done.history_index) {
+            self.end(py, slot, history_index, kept, left);
         } else if let (Some(id), Some(view), Some(kept)) = (run, view, &*kept) {
             let waiters = self.leave(slot, false);
             if !waiters.is_empty() {
@@ -121,14 +121,14 @@ impl Board {
         &mut self,
         py: Python<'_>,
         slot: u32,
-        place: u32,
+        history_index: u32,
         kept: &mut Option<Kept>,
         left: &mut Leftover,
     ) {
         self.core.release(slot);
         if self.is_awaited(slot) {
             let waiters = self.leave(slot, true);
-            if let (Some(ended), Some(kept)) = (self.core.ended_at(place), &*kept) {
+            if let (Some(ended), Some(kept)) = (self.core.ended_at(history_index), &*kept) {
                 let outcome = Outcome::of_task(*ended, kept.clone_ref(py));
                 left.delivery = Some(Delivery { outcome, waiters });
             }
@@ -136,7 +136,7 @@ impl Board {
         if !self.remembers {
             return;
         }
-        match (self.results.get_mut(place as usize), kept.take()) {
+        match (self.results.get_mut(history_index as usize), kept.take()) {
             (Some(former), Some(kept)) => left.dropped = Some(std::mem::replace(former, kept)),
             (None, Some(kept)) => self.results.push(kept),
             (_, None) => {}
@@ -145,8 +145,8 @@ impl Board {
 
     /// How a task ended and what it left, if that is remembered.
     pub(crate) fn ended(&self, py: Python<'_>, id: TaskId) -> Option<(Ended, Kept)> {
-        let (place, ended) = self.core.ended(id)?;
-        Some((*ended, self.results.get(place as usize)?.clone_ref(py)))
+        let (index, ended) = self.core.ended(id)?;
+        Some((*ended, self.results.get(index as usize)?.clone_ref(py)))
     }
 
     /// All that ended tasks have left.

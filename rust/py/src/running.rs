@@ -155,7 +155,7 @@ impl Engine {
         let misses = std::mem::take(&mut *lock(&self.misses));
         let report = |(missed, kept): (Missed, Kept)| {
             let id = self.codec.text(py, missed.id);
-            (id, kept.name, kept.options, missed.nominal, missed.missed, missed.place.is_some())
+            (id, kept.name, kept.options, missed.nominal, missed.missed, missed.history_index.is_some())
         };
         misses.into_iter().map(report).collect()
     }
@@ -313,7 +313,7 @@ impl Engine {
         let mut left = Leftover::default();
         let (done, status, upcoming) = gate.with(|board| {
             let done = board.complete(py, slot, now, failed, &mut kept, &mut left);
-            let ended = done.and_then(|done| board.core.ended_at(done.place?));
+            let ended = done.and_then(|done| board.core.ended_at(done.history_index?));
             (done, ended.map(|ended| ended.ending.word()), board.core.upcoming())
         });
         OPEN_RUN.set(None);
@@ -345,9 +345,9 @@ impl Engine {
         let slot = missed.id.slot();
         let Some(kept) = self.columns.kept(py, slot) else { return };
         let mut ending = Some(kept.clone_ref(py));
-        if let (Some(place), Ok(gate)) = (missed.place, self.gate()) {
+        if let (Some(index), Ok(gate)) = (missed.history_index, self.gate()) {
             let mut left = Leftover::default();
-            gate.edit(|board| board.end(py, slot, place, &mut ending, &mut left));
+            gate.edit(|board| board.end(py, slot, index, &mut ending, &mut left));
             self.release(py, self.columns.empty(py, slot));
             if let Err(error) = self.settle(py, left) {
                 self.contain(py, error);

@@ -167,8 +167,8 @@ impl Model {
             return Cancelled::Signalled;
         }
         self.forget_place(id);
-        let place = self.end(id, Ending::Cancelled);
-        Cancelled::Removed { slot: id.slot(), place }
+        let history_index = self.end(id, Ending::Cancelled);
+        Cancelled::Removed { slot: id.slot(), history_index }
     }
 
     /// Pauses.
@@ -290,14 +290,14 @@ impl Model {
                 task.missed += missed;
                 task.missed_since_run += missed;
                 self.counted.missed += missed;
-                let place = if let Some(next) = next {
+                let history_index = if let Some(next) = next {
                     self.task(id).nominal = next;
                     self.rearm(id);
                     None
                 } else {
                     Some(self.end(id, Ending::Missed))
                 };
-                Some(Taken::Missed(Missed { id, nominal, missed, place }))
+                Some(Taken::Missed(Missed { id, nominal, missed, history_index }))
             }
         }
     }
@@ -329,7 +329,7 @@ impl Model {
         task.skipped += skipped;
         self.counted.skipped += skipped;
         let Some(next) = next else {
-            return Some(Completion { place: Some(self.end(id, ending)), skipped });
+            return Some(Completion { history_index: Some(self.end(id, ending)), skipped });
         };
         if given.is_some() {
             let sequence = self.draw();
@@ -342,7 +342,7 @@ impl Model {
         } else {
             self.rearm(id);
         }
-        Some(Completion { place: None, skipped })
+        Some(Completion { history_index: None, skipped })
     }
 
     /// What must be seen of a task.
@@ -457,8 +457,8 @@ impl Model {
         if self.history.len() > self.capacity as usize {
             self.history.pop_front();
         }
-        let place = self.ends % u64::from(self.capacity.max(1));
+        let history_index = self.ends % u64::from(self.capacity.max(1));
         self.ends += 1;
-        place as u32
+        history_index as u32
     }
 }

@@ -377,7 +377,7 @@ impl<'a> Trial<'a> {
                     self.compare_one(id);
                 }
                 Some(Taken::Missed(missed)) => {
-                    if missed.place.is_some() {
+                    if missed.history_index.is_some() {
                         self.note_end(missed.id, self.program.cuts.is_multiple_of(3));
                     }
                     self.compare_one(missed.id);
@@ -398,7 +398,7 @@ impl<'a> Trial<'a> {
             lane.behind = true;
         }
         let Some(id) = id else { return };
-        if expected.is_some_and(|completion| completion.place.is_some()) {
+        if expected.is_some_and(|completion| completion.history_index.is_some()) {
             self.note_end(id, keep);
         }
         self.compare_one(id);

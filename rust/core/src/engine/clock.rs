@@ -1,0 +1,162 @@
+//! The wall clock and the axis: the one owner of the offset between them.
+
+use super::Engine;
+use crate::plan::Plan;
+use crate::recurrence::Occurrences;
+use crate::slab::{ON_WALL, Record};
+use crate::state::{Event, State};
+use crate::time::{FAR_FUTURE, Nanos, after};
+
+impl Engine {
+    pub(super) const fn wall_parity(&self) -> usize {
+        (self.counters.clock_changes & 1) as usize
+    }
+
+    /// What the wall shows at a moment of the axis.
+    pub(super) fn to_wall(&self, axis: Nanos) -> Nanos {
+        shift(axis, self.wall_offsets[self.wall_parity()])
+    }
+
+    /// When the wall shows a moment, as things are.
+    pub fn to_axis(&self, wall: Nanos) -> Nanos {
+        shift(wall, self.wall_offsets[self.wall_parity()].saturating_neg())
+    }
+
+    /// Now, on the clock that a plan keeps.
+    pub(super) fn now_of(&self, plan: &Plan) -> Nanos {
+        if plan.recurrence.on_wall { self.to_wall(self.now) } else { self.now }
+    }
+
+    pub(super) fn occurrences(&self, slot: u32, plan: u32) -> Occurrences<'_> {
+        self.plans[plan].occurrences(self.seed_of(slot))
+    }
+
+    pub(super) fn seed_of(&self, slot: u32) -> u64 {
+        self.seed ^ self.slab.id(slot).to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
+    /// When the occurrence of a planned task is due, on the axis.
+    pub(super) fn deadline(&self, slot: u32, nominal: Nanos) -> Nanos {
+        let Some(plan) = self.slab[slot].planned() else { return nominal };
+        let plan = &self.plans[plan];
+        // A run by hand, or a time asked for, is due when it says.
+        let due =
+            if plan.by_hand { nominal } else { plan.occurrences(self.seed_of(slot)).due(nominal) };
+        if plan.recurrence.on_wall { self.to_axis(due) } else { due }
+    }
+
+    /// The nominal time of the next occurrence, or of the run under way, as the wall shows it.
+    pub(super) fn nominal_on_wall(&self, slot: u32) -> Nanos {
+        let record = &self.slab[slot];
+        match record.planned() {
+            Some(plan) => {
+                let plan = &self.plans[plan];
+                let nominal =
+                    if record.state.is_running() { record.deadline } else { plan.nominal };
+                if plan.recurrence.on_wall { nominal } else { self.to_wall(nominal) }
+            }
+            None => shift(record.deadline, self.offset_of(record)),
+        }
+    }
+
+    /// When the next occurrence is due, or the run under way was, as the wall shows it.
+    pub(super) fn due_on_wall(&self, slot: u32) -> Nanos {
+        let nominal = self.nominal_on_wall(slot);
+        let Some(plan) = self.slab[slot].planned() else { return nominal };
+        let plan = &self.plans[plan];
+        if plan.recurrence.on_wall {
+            return plan.occurrences(self.seed_of(slot)).due(nominal);
+        }
+        let axis = self.to_axis(nominal);
+        after(nominal, plan.occurrences(self.seed_of(slot)).due(axis) - axis)
+    }
+
+    /// What the wall showed beyond the axis when a plain one-shot was keyed last.
+    pub(super) fn offset_of(&self, record: &Record) -> i64 {
+        let former = record.plan == ON_WALL[1 - self.wall_parity()];
+        self.wall_offsets[if former { 1 - self.wall_parity() } else { self.wall_parity() }]
+    }
+
+    /// Takes note that the wall clock was set: [`Engine::rekey`] must follow, until it is done. O(1),
+    /// unless the last such call has not been followed to the end.
+    pub fn set_wall_offset(&mut self, offset: i64) {
+        while !self.rekey(u32::MAX) {}
+        self.counters.clock_changes += 1;
+        let parity = self.wall_parity();
+        self.wall_offsets[parity] = offset;
+        self.rekeyed_to = Some(0);
+    }
+
+    /// What the wall shows beyond the axis, in nanoseconds.
+    pub fn wall_offset(&self) -> i64 {
+        self.wall_offsets[self.wall_parity()]
+    }
+
+    /// Computes the deadlines of tasks on the wall clock anew, in about so many slots. Returns
+    /// whether all of it is done: if not, call again. O(budget).
+    pub fn rekey(&mut self, budget: u32) -> bool {
+        let Some(from) = self.rekeyed_to else { return true };
+        let until = from.saturating_add(budget);
+        for slot in from..until {
+            if u64::from(slot) >= self.slab.limit() {
+                self.rekeyed_to = None;
+                return true;
+            }
+            self.rekey_slot(slot);
+        }
+        self.rekeyed_to = Some(until);
+        false
+    }
+
+    fn rekey_slot(&mut self, slot: u32) {
+        let parity = self.wall_parity();
+        let Some(record) = self.slab.get(slot) else { return };
+        let (state, former, plan) = (record.state, record.deadline, record.planned());
+        if !state.is_task() {
+            return;
+        }
+        let deadline = match plan {
+            Some(plan) if self.plans[plan].recurrence.on_wall => {
+                // A run by hand is due now, whatever the wall shows.
+                if state.is_running() || state == State::Paused || self.plans[plan].by_hand {
+                    return;
+                }
+                // Not before now, which nobody sees, and in the order in which they were due.
+                self.deadline(slot, self.plans[plan].nominal)
+            }
+            None if record.plan == ON_WALL[1 - parity] => {
+                let wall = shift(former, self.wall_offsets[1 - parity]);
+                let nominal = self.to_axis(wall);
+                if !state.is_running() && nominal < self.now {
+                    // It has been due for a while: a plan tells since when.
+                    self.plan_of(slot);
+                    nominal
+                } else {
+                    let record = &mut self.slab[slot];
+                    record.plan = ON_WALL[parity];
+                    if state.is_running() || state == State::Paused {
+                        record.deadline = nominal;
+                        return;
+                    }
+                    nominal
+                }
+            }
+            _ => return,
+        };
+        // What was ready already keeps its place.
+        let stays = state == State::Ready && deadline <= self.now;
+        if state == State::Paused || deadline == former || stays {
+            return;
+        }
+        self.counters.rekeyed += 1;
+        let sequence = self.slab[slot].sequence;
+        self.disarm_timer(slot, state);
+        self.slab[slot].step(Event::Reschedule);
+        self.arm_timer(slot, deadline, sequence);
+    }
+}
+
+/// A moment moved by a span in either direction, within the axis; what is beyond its end stays so.
+pub(super) fn shift(moment: Nanos, by: i64) -> Nanos {
+    if moment >= FAR_FUTURE { moment } else { moment.saturating_add_signed(by).min(FAR_FUTURE) }
+}
