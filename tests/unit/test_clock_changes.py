@@ -698,7 +698,7 @@ class TestAtTheStart:
         bus = EventBus()
         scheduler = Scheduler(event_bus=bus)
         looks = iter([[(3600.0, "set", 0)]])
-        monkeypatch.setattr(scheduler._engine, "look_at_clock", lambda: next(looks, []))
+        monkeypatch.setattr(scheduler._engine.wall, "look", lambda: next(looks, []))
         told: list[bool] = []
 
         def stop_from_another_thread(event: Event) -> None:
@@ -722,7 +722,7 @@ class TestAtTheStart:
         )
         scheduler = Scheduler(event_bus=bus)
         looks = iter([[], [(60.0, "set", 0)]])
-        monkeypatch.setattr(scheduler._engine, "look_at_clock", lambda: next(looks, []))
+        monkeypatch.setattr(scheduler._engine.wall, "look", lambda: next(looks, []))
         scheduler.start()
         scheduler.stop()
         assert offsets == [60.0]

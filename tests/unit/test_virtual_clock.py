@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from num_agents.eventbus.eventbus import EventBus
-from num_agents.scheduler import Scheduler, current_run
+from num_agents.scheduler import Scheduler, SchedulerStoppedError, current_run
 from num_agents.scheduler.testing import VirtualClock
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class TestSchedulers:
         gc.collect()
         clock.advance(1)
         Scheduler(clock=clock)
-        assert len(clock._schedulers) == 1
+        assert len(clock._executors) == 1
 
     def test_waiting_moves_it_no_further_than_needed(
         self, scheduler: Scheduler, clock: VirtualClock
@@ -136,10 +136,11 @@ class TestSchedulers:
     def test_a_task_of_a_stopped_scheduler_cannot_be_waited_for(self, clock: VirtualClock) -> None:
         scheduler = Scheduler(clock=clock)
         task_id = scheduler.schedule("t", print)
-        with pytest.raises(RuntimeError, match="would never end"):
-            scheduler.wait_for_task(task_id)
+        for timeout in (None, 5):
+            with pytest.raises(SchedulerStoppedError, match="the scheduler is not running"):
+                scheduler.wait_for_task(task_id, timeout)
         with pytest.raises(TimeoutError):
-            scheduler.wait_for_task(task_id, 5)
+            scheduler.wait_for_task(task_id, 0)
 
 
 class TestDefault:

@@ -11,6 +11,7 @@ Exception
     ├── UnsupportedScheduleError (ValueError)   a schedule that needs something not installed
     ├── ScheduleFileError (ValueError)   lines of a file of schedules are wrong: all of them, each
     │                                    with its number and the reason
+    ├── SchedulerStoppedError            the wait cannot end: the scheduler does not run
     └── SchedulerForkedError             a scheduler was used in a forked child process
 ```
 
@@ -91,6 +92,13 @@ class ScheduleFileError(SchedulerError, ValueError):
         super().__init__("\n".join(f"{file}:{line}: {reason}" for line, reason in faults))
         self.file = file
         self.faults = list(faults)
+
+
+class SchedulerStoppedError(SchedulerError):
+    """A task is waited for that cannot run, because the scheduler is not running.
+
+    Start the scheduler, and wait again. The task is still there.
+    """
 
 
 class SchedulerForkedError(SchedulerError):

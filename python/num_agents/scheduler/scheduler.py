@@ -3,40 +3,43 @@
 from __future__ import annotations
 
 from threading import RLock
+from time import monotonic
 
-from num_agents.scheduler import _clock_watch, _lifetime
-from num_agents.scheduler._engine import Call, Clock, Details, Engine, TaskIds, default_clock
+from num_agents.scheduler._engine import clock_watch, lifetime
+from num_agents.scheduler._engine.clock import Clock, default_clocks
+from num_agents.scheduler._engine.engine import Engine
+from num_agents.scheduler._engine.view import TaskIds, TasksMapping
+from num_agents.scheduler._log import log
 from num_agents.scheduler._messages import each, show
 from num_agents.scheduler._timing.bulk import many_moments, many_seconds
 from num_agents.scheduler._timing.moments import moment_ns, to_datetime
-from num_agents.scheduler._timing.spans import SECOND_NS, after_ns, bounded_span_ns, span_ns, wait_s
+from num_agents.scheduler._timing.spans import after_ns, bounded_span_ns, span_ns, wait_s
 from num_agents.scheduler._timing.zones import zone_of
-from num_agents.scheduler.policy import DEFAULT_PRIORITY, RunPolicy
-from num_agents.scheduler.statistics import Statistics, StopReport
-from num_agents.scheduler.task import (
-    Task,
-    checked_args,
-    task_of,
-)
+from num_agents.scheduler.policy import DEFAULT_PRIORITY
+from num_agents.scheduler.statistics import StopReport
+from num_agents.scheduler.task import Task, checked_args, task_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Future
     from datetime import datetime, tzinfo
     from types import TracebackType
     from typing import Any, Literal, Self, Unpack
 
+    from num_agents.scheduler._engine.announce import Announcer
     from num_agents.scheduler._timing.moments import Moment
     from num_agents.scheduler._timing.spans import Seconds
     from num_agents.scheduler.events import SupportsPublish
-    from num_agents.scheduler.executors import Executor
+    from num_agents.scheduler.executors.base import Executor
     from num_agents.scheduler.forecast import Forecast
     from num_agents.scheduler.outcomes import Outcome
+    from num_agents.scheduler.statistics import Statistics
     from num_agents.scheduler.task import ScheduleOptions
     from num_agents.scheduler.testing import VirtualClock
 
     StopMode = Literal["wait", "drain", "now", "cancel"]
+    Until = Literal["run", "end"]
 
 STOP_MODES = ("wait", "drain", "now", "cancel")
 
@@ -83,31 +86,30 @@ class Scheduler:
             raise ValueError(f"history must be at least 0 and below 2**31, got {show(history)}")
         if clock is not None and not isinstance(getattr(clock, "native", None), Clock):
             raise TypeError(f"clock must be a VirtualClock or None, got {show(clock)}")
-        self._virtual_clock: VirtualClock | None = clock or default_clock.get()
-        publisher = None
-        if event_bus is not None:
-            from num_agents.scheduler.events import Publisher  # noqa: PLC0415 - only with a bus
-
-            virtual = self._virtual_clock
-            publisher = Publisher(event_bus, _no_stamp if virtual is None else virtual.new_stamp)
-        self._publisher = publisher
+        virtual: VirtualClock | None = clock
+        if virtual is None and default_clocks:
+            virtual = default_clocks[-1]
         zone = zone_of(timezone)
-        if timezone is None and self._virtual_clock is not None:
-            zone = self._virtual_clock.zone
-        native_clock = Clock() if self._virtual_clock is None else self._virtual_clock.native
+        if timezone is None and virtual is not None:
+            zone = virtual.zone
+        spread_ns = (
+            0 if catch_up_spread is None else bounded_span_ns(catch_up_spread, "catch_up_spread")
+        )
+        self._virtual_clock = virtual
+        self._announcer = _announcer_of(event_bus, zone, virtual)
         self._engine = Engine(
-            native_clock,
-            history,
-            zone,
-            publisher,
-            None if self._virtual_clock is None else self._virtual_clock.new_instance(),
-            0 if catch_up_spread is None else bounded_span_ns(catch_up_spread, "catch_up_spread"),
+            Clock() if virtual is None else virtual.native,
+            history=history,
+            zone=zone,
+            announcer=self._announcer,
+            instance=None if virtual is None else virtual.new_instance(),
+            catch_up_spread_ns=spread_ns,
+            run_until=None if virtual is None else virtual.run_until,
         )
         self._executor = self._make_executor(max_workers)
         self._running = False
         # Reentrant: a handler of the event bus may stop the scheduler that it hears of.
         self._lifecycle = RLock()
-        _lifetime.watch_over(self)
 
     def _make_executor(self, max_workers: int | None) -> Executor:
         from num_agents.scheduler.executors.threads import ThreadPool  # noqa: PLC0415 - a cycle
@@ -117,8 +119,9 @@ class Scheduler:
             return threads
         from num_agents.scheduler.executors.inline import InlineExecutor  # noqa: PLC0415
 
-        self._virtual_clock.attach(self)
-        return InlineExecutor(self._engine)
+        inline = InlineExecutor(self._engine)
+        self._virtual_clock.attach(inline)
+        return inline
 
     # ---- scheduling --------------------------------------------------------------------------
 
@@ -134,20 +137,20 @@ class Scheduler:
     ) -> str:
         """Schedules a task. O(1).
 
-        Without any time it is due at once.
+        With no `delay`, `run_at`, `interval` or calendar, the task runs immediately.
 
         Args:
             name: What to call it in logs, events and lists; not necessarily unique.
             callback: Called with `args` and `kwargs` at each run.
-            delay: Run once, so many seconds (or a timedelta) from now.
+            delay: Run once, this many seconds (or a timedelta) from now.
             args: Positional arguments.
             priority: 0 (first) to 255 (last) among the tasks that are due.
             options: The other times, `run_at`, `interval`, `cron_expression`, `calendar_interval`,
                 `rrule`, `any_of`, `exclude`, `max_runs`, `start_after`, `end_after`, `timezone`,
                 `fixed_delay`, `first_run`, `dialect`, `dst`, `jitter`, `window`, as in
                 `TaskSchedule`; how to run, `misfire`, `grace`, `catch_up_limit`,
-                `pause_after_failures`, as in `RunPolicy`; and `kwargs`, `tags`, `metadata`, as in
-                `Task`.
+                `pause_after_failures`, as in `RunPolicy`; and `kwargs`, `tags`, `metadata`,
+                `context`, as in `Task`.
 
         Returns:
             The task's id: a UUID (version 8) as a string, unique to this scheduler.
@@ -158,24 +161,18 @@ class Scheduler:
             InvalidCronError: A ValueError that says where the cron expression is wrong.
             OverflowError: A time lies beyond the year 9999.
         """
-        if options:
-            return self._schedule(task_of(name, callback, delay, args, priority, options))
         engine = self._engine
-        call = engine.last_call
-        if call.callback is not callback or call.name is not name:
-            call = engine.new_call(name, callback)
+        if options:
+            return engine.schedule(task_of(name, callback, delay, args, priority, options))
         if type(args) is not tuple:
             args = checked_args(args)
         if delay is None:
             delay = 0
-        if type(delay) is float or type(delay) is int:
-            task_id = engine.native.schedule(call, args, delay, priority)
-        else:
-            due = after_ns(engine.clock.now_ns(), delay, "delay")
-            task_id = engine.native.schedule_at(call, args, due, priority, None, on_wall=False)
-        if self._publisher is not None:
-            engine.publish_scheduled(task_id)
-        return task_id
+        if self._announcer is None and (type(delay) is float or type(delay) is int):
+            return engine.schedule_plain(name, callback, args, delay, priority)
+        after_ns(engine.clock.now_ns(), delay, "delay")  # raises if it ends too late
+        span = span_ns(delay, "delay")
+        return engine.schedule_after(name, callback, args, span, priority)
 
     def schedule_task(self, task: Task) -> str:
         """Schedules a task that was made before; it becomes a view of itself. O(1).
@@ -190,11 +187,7 @@ class Scheduler:
         """
         if not isinstance(task, Task):
             raise TypeError(f"task must be a Task, got {show(task)}")
-        if task.task_id is not None:
-            raise ValueError(f"task is scheduled already, got {task!r}")
-        task_id = self._schedule(task)
-        task._bind(self._engine, task_id)  # noqa: SLF001 - a view is made here and nowhere else
-        return task_id
+        return task._schedule(self._engine.view, self._engine.schedule)  # noqa: SLF001 - a pair
 
     def schedule_many(
         self,
@@ -227,35 +220,22 @@ class Scheduler:
         if (delays is None) == (run_ats is None):
             raise ValueError("give either delays or run_ats")
         engine = self._engine
-        now = engine.clock.axis_ns()
-        call = engine.new_call(name, callback)
+        now_ns = engine.clock.axis_ns()
         arguments = () if args is None else [checked_args(one) for one in each(args, "args")]
         lanes = DEFAULT_PRIORITY if priorities is None else _lanes(priorities)
         if delays is not None:
             spans = many_seconds(delays, "delays")
-            task_ids = engine.native.schedule_many(call, arguments, now, spans, lanes)
-        else:
-            assert run_ats is not None  # one of the two was given
-            moments = many_moments(run_ats, "run_ats", engine.zone)
-            task_ids = engine.native.schedule_many_at(call, arguments, moments, lanes)
-        if self._publisher is not None:
-            for task_id in task_ids:
-                engine.publish_scheduled(task_id)
-        return task_ids
-
-    def _schedule(self, task: Task) -> str:
-        details = Details(task.schedule, task.policy, task.tags, task.metadata)
-        call = Call(task.name, task.callback, task.kwargs, details)
-        task_id = self._engine.schedule(call, task.args, task.schedule, task.policy)
-        self._engine.publish_scheduled(task_id)
-        return task_id
+            return engine.schedule_many_after(name, callback, arguments, now_ns, spans, lanes)
+        assert run_ats is not None  # one of the two was given
+        moments = many_moments(run_ats, "run_ats", engine.zone)
+        return engine.schedule_many_at(name, callback, arguments, moments, lanes)
 
     # ---- changing ----------------------------------------------------------------------------
 
     def cancel_task(self, task_id: str) -> bool:
         """Cancels a task. O(1).
 
-        A task that has not started never will. One that runs is told by its cancel token (see
+        A task that has not started never will. A running one sees its cancel token set (see
         `current_run`), does not run again, and ends as cancelled.
 
         Returns:
@@ -265,14 +245,7 @@ class Scheduler:
         Raises:
             TypeError: The id is no string.
         """
-        engine = self._engine
-        if self._publisher is not None:
-            return engine.cancel(task_id)
-        done = engine.native.cancel(task_id)
-        # Looked at afterwards: somebody may have begun to wait just before.
-        if engine.waiters.futures:
-            engine.resolve()
-        return done != 0
+        return self._engine.control.cancel(task_id)
 
     def cancel_many(self, task_ids: Iterable[str]) -> int:
         """Cancels many tasks at once. Returns how many of them it stopped.
@@ -280,7 +253,7 @@ class Scheduler:
         Raises:
             TypeError: It is no iterable, or one of the ids is no string; then nothing is cancelled.
         """
-        return self._engine.cancel_many(task_ids)
+        return self._engine.control.cancel_many(task_ids)
 
     def pause_task(self, task_id: str) -> bool:
         """Keeps a task from running until it is resumed; one that runs now is paused afterwards.
@@ -288,22 +261,24 @@ class Scheduler:
         Returns:
             Whether it did; False for an id that is unknown, finished, or paused already.
         """
-        return self._engine.pause(task_id)
+        return self._engine.control.pause(task_id)
 
     def resume_task(self, task_id: str) -> bool:
         """Lets a paused task run again. What fell due meanwhile is late work: no burst.
 
+        `pause_after_failures` begins to count anew.
+
         Returns:
             Whether it did; False for an id that is unknown or not paused.
         """
-        return self._engine.resume(task_id)
+        return self._engine.control.resume(task_id)
 
     def reschedule_task(
         self, task_id: str, *, delay: Seconds | None = None, run_at: Moment | None = None
     ) -> bool:
         """Gives a task another time; its id stays. A recurring task goes on from there.
 
-        A task that runs now runs again at that time, be it a one-shot.
+        If the task is running, it will run again at that time, even if it is a one-shot.
 
         Returns:
             Whether it did; False for an id that is unknown or finished.
@@ -315,50 +290,60 @@ class Scheduler:
             raise ValueError("give either delay or run_at")
         engine = self._engine
         if delay is not None:
-            due = after_ns(engine.clock.now_ns(), delay, "delay")
-        else:
-            due = moment_ns(run_at, "run_at", engine.zone)
-        return engine.native.reschedule(task_id, due, run_at is not None)
+            after_ns(engine.clock.now_ns(), delay, "delay")  # raises if it ends too late
+            return engine.control.reschedule_after(task_id, span_ns(delay, "delay"))
+        return engine.control.reschedule_at(task_id, moment_ns(run_at, "run_at", engine.zone))
 
     def run_now(self, task_id: str) -> bool:
-        """Runs a pending task once more, now. Its schedule does not move, the run is not counted.
+        """Runs a pending or paused task once more, now. Its schedule does not move.
+
+        The run is not counted, and a paused task stays paused.
 
         Returns:
-            Whether it did; False for an id that is unknown or not pending.
+            Whether it did; False for an id that is unknown, running or finished.
         """
-        return self._engine.native.run_now(task_id)
+        return self._engine.control.run_now(task_id)
 
     # ---- running -----------------------------------------------------------------------------
 
     @property
     def is_running(self) -> bool:
         """Whether due tasks are run."""
-        return self._running
+        return self._running and not self._engine.is_foreign
 
     def start(self) -> None:
-        """Begins to run what is due. Does nothing if it has been started."""
+        """Begins to run what is due. Does nothing if it has been started.
+
+        A scheduler that runs is kept alive until it is stopped, even if nobody refers to it.
+        """
+        self._engine.check_process()
+        _preload()
         with self._lifecycle:
             if self._running:
                 return
-            self._engine.is_cancelling = False
             # Before the first run, so that a callback finds the scheduler running.
-            self._running = True
+            self._running = self._engine.waiting.is_running = True
             try:
-                changes = self._engine.look_at_clock()
-                self._engine.know_until(self._engine.clock.now_ns())
-                self._engine.spread_overdue()
+                changes = self._engine.wall.catch_up()
                 self._executor.start()
                 if self._virtual_clock is None:
-                    _clock_watch.enter(self)
+                    lifetime.started(self)
+                    clock_watch.enter(self._engine)
                     # What happened before it was watched.
-                    changes += self._engine.look_at_clock()
+                    changes += self._engine.wall.look()
             except BaseException:
                 self._running = False
+                self._dismiss(cancel=False)
                 raise
+            if not self._running:
+                # A signal handler has stopped it meanwhile.
+                self._dismiss(cancel=False)
+                return
+        log("info", "The scheduler has been started")
         # Not under the lock: a handler may wait for a thread that starts or stops it.
-        self._engine.announce(changes)
-        if self._publisher is not None:
-            self._publisher.publish("scheduler.started")
+        self._engine.wall.announce(changes)
+        if self._announcer is not None:
+            self._announcer.publish("scheduler.started")
 
     async def start_async(self) -> None:
         """As `start`, for programs that await it. Runs stay in the worker threads."""
@@ -367,11 +352,14 @@ class Scheduler:
     def stop(self, mode: StopMode = "wait", timeout: Seconds = 5.0) -> StopReport:
         """Stops running tasks; pending ones stay, and `start` goes on with them.
 
+        A scheduler that is stopped, but some of whose runs have not ended, can be stopped again, to
+        wait for them once more or to cancel them.
+
         Args:
             mode: `"wait"`: start nothing more, wait for what runs. `"drain"`: also run what is due
                 already. `"now"`: return at once. `"cancel"`: set the cancel tokens of what runs,
                 and wait for it.
-            timeout: Seconds or a timedelta to wait at the most.
+            timeout: Seconds or a timedelta to wait at most.
 
         Returns:
             What was left. Stopping a stopped scheduler does nothing and says so.
@@ -384,25 +372,43 @@ class Scheduler:
             words = ", ".join(map(repr, STOP_MODES))
             raise ValueError(f"mode must be one of {words}, got {show(mode)}")
         limit = wait_s(span_ns(timeout, "timeout"))
-        if isinstance(self._engine, _lifetime.Orphan):
+        engine = self._engine
+        if engine.is_foreign:
             return StopReport(was_running=False, ended=True, running=0, pending=0)
+        deadline = monotonic() + (0.0 if mode == "now" else limit)
         with self._lifecycle:
             was_running, self._running = self._running, False
-            if was_running:
-                self._engine.is_cancelling = mode == "cancel"
-        ended = True
-        if was_running:
-            # Without the lock: a callback that this waits for may stop the scheduler, too.
-            wait = 0.0 if mode == "now" else limit
-            ended = self._executor.stop(drain=mode == "drain", timeout=wait)
-            with self._lifecycle:
-                # Unless it has been started again meanwhile.
-                watch = None if self._running else _clock_watch.leave(self)
-            _clock_watch.join(watch)
+        # Without the lock: a callback that this waits for may stop the scheduler, too.
+        try:
+            if mode == "drain" and was_running:
+                self._executor.drain(limit)
+        finally:
+            # In any case, or an interrupt would leave a stopped scheduler that runs on.
+            self._dismiss(cancel=mode == "cancel")
+        ended = self._executor.join(max(deadline - monotonic(), 0.0))
         report = StopReport.of(self.statistics(), was_running=was_running, ended=ended)
-        if was_running and self._publisher is not None:
-            self._publisher.publish("scheduler.stopped", mode=mode)
+        if was_running:
+            log(
+                "info",
+                "The scheduler has been stopped: %d tasks still run, %d are pending",
+                report.running,
+                report.pending,
+            )
+            if self._announcer is not None:
+                self._announcer.publish("scheduler.stopped", mode=mode)
         return report
+
+    def _dismiss(self, *, cancel: bool) -> None:
+        """Starts no more runs, unless it has been started again meanwhile."""
+        with self._lifecycle:
+            if self._running:
+                return
+            self._engine.waiting.is_running = False
+            self._executor.dismiss(cancel=cancel)
+            lifetime.stopped(self)
+            thread = clock_watch.leave(self._engine)
+        clock_watch.join(thread)
+        self._engine.waiting.tell_stopped()
 
     def __enter__(self) -> Self:
         self.start()
@@ -414,20 +420,18 @@ class Scheduler:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stop()
+        report = self.stop()
+        if report.running:
+            log("warning", "%d runs went on when the scheduler was stopped", report.running)
 
     # ---- waiting -----------------------------------------------------------------------------
 
     def wait_for_task(
-        self,
-        task_id: str,
-        timeout: Seconds | None = None,
-        *,
-        until: Literal["run", "end"] = "run",
+        self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run"
     ) -> Outcome:
         """Waits until a task's run has ended, and returns its outcome.
 
-        Of a recurring task that is the next run to end after the call, or with `until="end"` the
+        For a recurring task that is the next run to end after the call, or with `until="end"` the
         task's last. A worker that waits does not use up the pool: it grows by one meanwhile. On a
         virtual clock waiting moves the time.
 
@@ -439,24 +443,23 @@ class Scheduler:
         Raises:
             TimeoutError: Time ran out.
             UnknownTaskError: There is no such task, or it ended and is forgotten.
+            SchedulerStoppedError: The scheduler does not run, or was stopped before the task ran.
         """
-        if until not in ("run", "end"):
-            raise ValueError(f"until must be 'run' or 'end', got {show(until)}")
         limit_ns = None if timeout is None else span_ns(timeout, "timeout")
-        engine = self._engine
-        future = engine.future(task_id, until_end=until == "end")
+        waiting = self._engine.waiting
+        future = waiting.future(task_id, until_end=_until_end(until))
         try:
-            if not future.done():
-                self._wait(future, limit_ns)
-            return future.result(0)
+            waiting.wait(future, limit_ns)
+            outcome: Outcome = future.result(0)
         except TimeoutError:
-            raise TimeoutError(
-                f"task {task_id} did not end within {wait_s(limit_ns or 0):g} s"
-            ) from None
+            raise _timed_out(task_id, limit_ns) from None
         finally:
-            engine.waiters.withdraw(task_id, future)
+            waiting.withdraw(future)
+        return outcome
 
-    def result(self, task_id: str, timeout: Seconds | None = None) -> Any:
+    def result(
+        self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run"
+    ) -> Any:
         """Waits for a task as `wait_for_task` does, and returns what its callback returned.
 
         Raises:
@@ -465,122 +468,89 @@ class Scheduler:
             TaskCancelledError: The task was cancelled.
             TaskMissedError: Its time was missed.
             UnknownTaskError: There is no such task, or it ended and is forgotten.
+            SchedulerStoppedError: The scheduler does not run, or was stopped before the task ran.
         """
-        return self.wait_for_task(task_id, timeout).unwrap()
+        return self.wait_for_task(task_id, timeout, until=until).unwrap()
 
-    def future(self, task_id: str) -> Future[Any]:
-        """A future for what the task's next run returns.
+    def future(self, task_id: str, *, until: Until = "run") -> Future[Any]:
+        """A future for what the task's next run returns, or with `until="end"` its last.
 
-        It is cancelled if the task is; cancelling it does not cancel the task.
+        It is cancelled if the task is; cancelling it does not cancel the task. When the scheduler
+        is stopped before the task ran, it fails with `SchedulerStoppedError`.
 
         Raises:
             UnknownTaskError: There is no such task, or it ended and is forgotten.
         """
-        from concurrent.futures import Future  # noqa: PLC0415 - 8 ms, and not everybody waits
+        until_end = _until_end(until)
+        return self._engine.waiting.future(task_id, until_end=until_end, of_value=True)
 
-        future: Future[Any] = Future()
-
-        def settle(ended: Future[Outcome]) -> None:
-            outcome = ended.result()
-            if outcome.status == "cancelled":
-                future.cancel()
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                value = outcome.unwrap()
-            except BaseException as error:
-                future.set_exception(BaseException.with_traceback(error, None))
-            else:
-                future.set_result(value)
-
-        self._engine.future(task_id, until_end=False).add_done_callback(settle)
-        return future
-
-    async def wait_for_task_async(self, task_id: str, timeout: Seconds | None = None) -> Outcome:
+    async def wait_for_task_async(
+        self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run"
+    ) -> Outcome:
         """As `wait_for_task`, without blocking the event loop.
 
         On a virtual clock it is the same: waiting moves the time, and takes none.
         """
         if self._virtual_clock is not None:
-            return self.wait_for_task(task_id, timeout)
+            return self.wait_for_task(task_id, timeout, until=until)
         from asyncio import wait_for, wrap_future  # noqa: PLC0415 - 40 ms, and asyncio users have it
 
-        limit = None if timeout is None else wait_s(span_ns(timeout, "timeout"))
-        future = self._engine.future(task_id, until_end=False)
+        limit_ns = None if timeout is None else span_ns(timeout, "timeout")
+        waiting = self._engine.waiting
+        future = waiting.future(task_id, until_end=_until_end(until))
         try:
             # Wrapped, it would be done a turn of the loop later, too late for a timeout of 0.
-            if future.done():
-                return future.result()
-            return await wait_for(wrap_future(future), limit)
+            if not future.done():
+                if limit_ns != 0:
+                    waiting.check_running(future)
+                # The loop may be one of a worker's own, which then is busy with it.
+                future.make_room()
+                await wait_for(wrap_future(future), None if limit_ns is None else wait_s(limit_ns))
+            outcome: Outcome = future.result(0)
+        except TimeoutError:
+            raise _timed_out(task_id, limit_ns) from None
         finally:
-            self._engine.waiters.withdraw(task_id, future)
+            future.give_back_room()
+            waiting.withdraw(future)
+        return outcome
 
-    async def result_async(self, task_id: str, timeout: Seconds | None = None) -> Any:
+    async def result_async(
+        self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run"
+    ) -> Any:
         """As `result`, without blocking the event loop."""
-        return (await self.wait_for_task_async(task_id, timeout)).unwrap()
-
-    def _wait(self, future: Future[Outcome], limit_ns: int | None) -> None:
-        if self._virtual_clock is not None:
-            self._virtual_clock.run_until(future.done, limit_ns)
-            return
-        limit = None if limit_ns is None else wait_s(limit_ns)
-        if self._engine.native.current() is None:
-            future.exception(limit)
-            return
-        self._executor.grow()
-        try:
-            future.exception(limit)
-        finally:
-            self._executor.shrink()
+        return (await self.wait_for_task_async(task_id, timeout, until=until)).unwrap()
 
     # ---- looking -----------------------------------------------------------------------------
 
     def get_task(self, task_id: str) -> Task | None:
         """A view of a task, alive or remembered; None if there is none. O(1)."""
-        record = self._engine.native.record(task_id)
-        if record is None:
-            return None
-        call: Call = record.call
-        details = call.details
-        task = Task(
-            call.name,
-            call.callback,
-            None if details is None else details.schedule,
-            record.arguments or (),
-            call.kwargs,
-            policy=RunPolicy(priority=record.priority) if details is None else details.policy,
-            tags=() if details is None else details.tags,
-            metadata=None if details is None else details.metadata,
-        )
-        task._bind(self._engine, task_id)  # noqa: SLF001 - a view is made here and nowhere else
-        return task
+        return self._engine.view.task(task_id)
 
     def get_all_tasks(self) -> list[Task]:
         """Views of all tasks, the live ones and those remembered. O(n)."""
-        return [*self._tasks("live"), *self._tasks("ended")]
+        view = self._engine.view
+        return [*view.tasks("live"), *view.tasks("ended")]
 
     def get_pending_tasks(self) -> list[Task]:
         """Views of the tasks that wait for their time or for a worker. O(n)."""
-        return list(self._tasks("pending"))
+        return list(self._engine.view.tasks("pending"))
 
     def get_due_tasks(self) -> list[Task]:
         """Views of the pending tasks whose time has come. O(n)."""
-        return list(self._tasks("due"))
+        return list(self._engine.view.tasks("due"))
 
     def live_task_ids(self) -> TaskIds:
         """The ids of all tasks that have not ended. O(n), 8 bytes each."""
-        return self._engine.native.task_ids("live")
+        return self._engine.view.task_ids("live")
 
     @property
     def tasks(self) -> Mapping[str, Task]:
         """All tasks by id, as a read-only mapping: what `get_all_tasks` lists, looked up lazily."""
-        from num_agents.scheduler._tasks_mapping import TasksMapping  # noqa: PLC0415 - rare
-
-        return TasksMapping(self._engine.native, self.get_task)
+        return TasksMapping(self._engine.view)
 
     def statistics(self) -> Statistics:
         """What was done so far, and what is to be done."""
-        return Statistics(dict(self._engine.native.statistics()), self._engine.native.lateness())
+        return self._engine.view.statistics()
 
     def forecast(self, horizon: Seconds = 86_400, bucket: Seconds = 3600) -> Forecast:
         """What is to come: how many runs fall into each stretch of time, without running anything.
@@ -604,51 +574,54 @@ class Scheduler:
         seconds, width = whole_s(horizon, "horizon"), whole_s(bucket, "bucket")
         engine = self._engine
         start = engine.clock.now_ns()
-        engine.know_until(start + seconds * SECOND_NS)
-        native = engine.native.forecast(start, seconds)
-        return Forecast(native, start, seconds, width, engine.zone)
+        return Forecast(engine.forecast(start, seconds), start, seconds, width, engine.zone)
 
     def now(self) -> datetime:
         """The present moment by the scheduler's clock, in its time zone."""
         return to_datetime(self._engine.clock.now_ns(), self._engine.zone)
 
-    def _tasks(self, kind: str) -> Iterator[Task]:
-        views = map(self.get_task, self._engine.native.task_ids(kind))
-        return (task for task in views if task is not None)
-
-    def _look_at_clock(self) -> None:
-        """Follows the system's wall clock, for who watches that."""
-        self._engine.announce(self._engine.look_at_clock())
-
-    def _follow_wall(self, offset_s: float, reason: str) -> None:
-        """Follows the wall of a virtual clock."""
-        self._engine.announce([self._engine.follow_wall(offset_s, reason)])
-
-    def _run_due(self) -> None:
-        """Runs what is due, for a virtual clock."""
-        self._engine.run_due()
-
-    def _next_deadline(self) -> int | None:
-        """When something is due next, for a virtual clock."""
-        return self._engine.native.next_deadline()
-
-    def _orphan(self, orphan: Any) -> None:
-        """Lets go of what belongs to the parent process, after a fork."""
-        self._engine = self._executor = orphan
-        self._lifecycle = RLock()
-        self._running = False
-
     def __repr__(self) -> str:
-        if isinstance(self._engine, _lifetime.Orphan):
+        if self._engine.is_foreign:
             return "<Scheduler of the parent process>"
-        state = "running" if self._running else "stopped"
-        pending = dict(self._engine.native.statistics())["pending"]
-        return f"<Scheduler {state}, {pending} pending>"
+        state = "running" if self.is_running else "stopped"
+        return f"<Scheduler {state}, {self.statistics().pending} pending>"
+
+
+def _announcer_of(
+    bus: SupportsPublish | None, zone: tzinfo | None, virtual: VirtualClock | None
+) -> Announcer | None:
+    if bus is None:
+        return None
+    from num_agents.scheduler._engine.announce import Announcer  # noqa: PLC0415 - with a bus only
+
+    return Announcer(bus, zone, _no_stamp if virtual is None else virtual.new_stamp)
 
 
 def _no_stamp() -> tuple[None, None]:
     """Lets an event find its id and its time itself."""
     return None, None
+
+
+def _preload() -> None:
+    """Imports what worker threads may need, before there are any.
+
+    A child that is forked while another thread imports a module could never import it.
+    """
+    import num_agents.eventbus.eventbus  # noqa: PLC0415
+    import num_agents.scheduler._engine.futures
+    from num_agents.scheduler._log import logger  # noqa: PLC0415
+
+    logger()
+
+
+def _until_end(until: object) -> bool:
+    if until not in ("run", "end"):
+        raise ValueError(f"until must be 'run' or 'end', got {show(until)}")
+    return until == "end"
+
+
+def _timed_out(task_id: str, limit_ns: int | None) -> TimeoutError:
+    return TimeoutError(f"task {task_id} did not end within {wait_s(limit_ns or 0):g} s")
 
 
 def _lanes(priorities: Iterable[int]) -> bytes:

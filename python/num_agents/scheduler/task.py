@@ -6,8 +6,10 @@ runs and results is looked up when asked for. A million pending tasks are not a 
 
 from __future__ import annotations
 
+from contextvars import Context
 from enum import StrEnum
 from functools import partial
+from threading import RLock
 
 from num_agents.scheduler._messages import show
 from num_agents.scheduler.errors import UnknownTaskError
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
         kwargs: Mapping[str, Any] | None
         tags: Iterable[str]
         metadata: Mapping[str, Any] | None
+        context: Context | None
 
     class TaskSource(Protocol):
         """Where a scheduled task looks itself up."""
@@ -76,6 +79,9 @@ class TaskStatus(StrEnum):
     MISSED = "missed"
 
 
+#: Lets one thread at a time decide whether a task is scheduled already.
+_scheduling = RLock()
+
 _FINAL = frozenset(("completed", "failed", "cancelled", "missed"))
 
 
@@ -91,6 +97,8 @@ class Task:
         policy: How: priority, late work. Defaults if None.
         tags: Words to find it by.
         metadata: Anything of yours that belongs to it.
+        context: The context variables that each run gets a copy of. By default a run begins with
+            none set. No run sees what another one has set.
 
     Raises:
         TypeError: An argument is of another type.
@@ -101,11 +109,13 @@ class Task:
     """
 
     __slots__ = (
+        "_is_taken",
         "_last_info",
         "_source",
         "_task_id",
         "args",
         "callback",
+        "context",
         "kwargs",
         "metadata",
         "name",
@@ -125,6 +135,7 @@ class Task:
         policy: RunPolicy | None = None,
         tags: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
+        context: Context | None = None,
     ) -> None:
         self.name = checked_name(name)
         self.callback = checked_callback(callback)
@@ -138,6 +149,10 @@ class Task:
         self.policy = policy if policy is not None else RunPolicy()
         self.tags = checked_tags(tags)
         self.metadata = checked_mapping(metadata, "metadata")
+        if context is not None and not isinstance(context, Context):
+            raise TypeError(f"context must be a contextvars.Context, got {show(context)}")
+        self.context = context
+        self._is_taken = False
         self._source: TaskSource | None = None
         self._task_id: str | None = None
         self._last_info: TaskInfo | None = None
@@ -203,6 +218,25 @@ class Task:
             facts |= info.to_dict()
         return facts
 
+    def _schedule(self, source: TaskSource, schedule: Callable[[Task], str]) -> str:
+        """Has it scheduled, once, and makes it a view of what is scheduled.
+
+        Raises:
+            ValueError: It is scheduled already.
+        """
+        # Reentrant: a signal handler or a finalizer may schedule a task, too.
+        with _scheduling:
+            if self._task_id is not None or self._is_taken:
+                raise ValueError(f"task is scheduled already, got {self!r}")
+            self._is_taken = True
+        try:
+            task_id = schedule(self)
+        except BaseException:
+            self._is_taken = False
+            raise
+        self._bind(source, task_id)
+        return task_id
+
     def _bind(self, source: TaskSource, task_id: str) -> None:
         """Makes it a view of a scheduled task."""
         self._source = source
@@ -259,7 +293,7 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
 
 _SCHEDULE_WORDS = frozenset(TaskSchedule.WORDS) - {"delay"}
 _POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
-_TASK_WORDS = frozenset(("kwargs", "tags", "metadata"))
+_TASK_WORDS = frozenset(("kwargs", "tags", "metadata", "context"))
 
 
 def checked_name(name: object) -> str:

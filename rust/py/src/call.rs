@@ -74,6 +74,12 @@ impl Call {
         self.last_run().error.as_ref().map(|error| error.clone_ref(py))
     }
 
+    /// Notes that a run completed.
+    #[pyo3(name = "note_value")]
+    fn py_note_value(&self, value: &Bound<'_, PyAny>) {
+        drop(self.note_value(value));
+    }
+
     /// Notes that a run failed. Returns how many failed one after another.
     fn note_error(&self, error: Py<PyAny>) -> u64 {
         let mut last = self.last_run();

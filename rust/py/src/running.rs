@@ -38,7 +38,8 @@ type MissedReport<'py> =
 
 /// What is to be done next.
 enum Next {
-    Run(u32),
+    /// A slot, and how many overdue occurrences of its task are given up for this run.
+    Run(u32, u64),
     Missed(Missed),
     Nothing,
     /// More is due than one lock hold may move to the ready queue: not known yet.
@@ -54,8 +55,9 @@ impl Next {
         if !board.core.advance(now, ADVANCE_BUDGET) {
             return Self::Undecided;
         }
+        let missed = board.core.counters().missed;
         match board.core.take() {
-            Some(Taken::Run(slot)) => Self::Run(slot),
+            Some(Taken::Run(slot)) => Self::Run(slot, board.core.counters().missed - missed),
             Some(Taken::Missed(missed)) => Self::Missed(missed),
             None => Self::Nothing,
         }
@@ -66,7 +68,8 @@ impl Next {
 impl Engine {
     /// Makes the Python layer's part in a run known: an object with the methods `new_call(name,
     /// callback)`, `run(call, arguments)`, `fail(call, error)`, `refuse(call, value)`, `missed()`,
-    /// `settle(waiter, record)` and `contain(error)`. If each run is announced, it runs all.
+    /// `given_up(task_id, name, missed, skipped)`, `settle(waiter, record)` and `contain(error)`.
+    /// If each run is announced, it runs all.
     fn bind(&self, hooks: Py<PyAny>, is_observed: bool) {
         // Bound once, by who makes the engine.
         let _ = self.hooks.set(hooks);
@@ -96,8 +99,8 @@ impl Engine {
                 return Ok(false);
             }
             match self.take(py, std::mem::take(&mut arriving))? {
-                Next::Run(slot) => {
-                    if let Err(error) = self.run_taken(py, slot) {
+                Next::Run(slot, missed) => {
+                    if let Err(error) = self.run_taken(py, slot, missed) {
                         if self.belongs_to_parent() {
                             return Err(error);
                         }
@@ -126,7 +129,7 @@ impl Engine {
         let next = self.take(py, false)?;
         let outer = OPEN_RUN.take();
         let done = match next {
-            Next::Run(slot) => self.run_taken(py, slot).map(|()| true),
+            Next::Run(slot, missed) => self.run_taken(py, slot, missed).map(|()| true),
             Next::Missed(missed) => {
                 self.report_missed(py, missed);
                 Ok(true)
@@ -243,8 +246,9 @@ impl Engine {
 
     /// Runs what was taken, to its end. An error is what must be let through after it.
     #[inline]
-    fn run_taken(&self, py: Python<'_>, slot: u32) -> PyResult<()> {
+    fn run_taken(&self, py: Python<'_>, slot: u32, missed: u64) -> PyResult<()> {
         OPEN_RUN.set(Some((self.address(), slot)));
+        let late = if missed > 0 { self.current(py).unwrap_or(None) } else { None };
         let call = self.columns.call(py, slot);
         let arguments = self.columns.arguments(py, slot).into_bound(py);
         let done = match &call {
@@ -258,8 +262,10 @@ impl Engine {
             OPEN_RUN.set(None);
             return done.and_then(|()| Err(Error::Forked.into()));
         }
-        if self.open_slot() == Some(slot) {
-            return self.abandon(py, slot, done);
+        let done =
+            if self.open_slot() == Some(slot) { self.abandon(py, slot, done) } else { done };
+        if let (Some(id), Some(call)) = (late, call) {
+            self.hooks(py)?.call_method1("given_up", (id, &call.get().name, missed, 0_u64))?;
         }
         done
     }
@@ -280,8 +286,11 @@ impl Engine {
         match call.get().callback.bind(py).call1(positional) {
             Ok(value) if is_result(&value) => {
                 let replaced = call.get().note_value(&value);
-                self.complete_slot(py, slot, value, false)?;
+                let (_, _, skipped) = self.complete_slot(py, slot, value, false)?;
                 drop(replaced);
+                if skipped > 0 {
+                    self.report_skipped(py, slot, call, skipped)?;
+                }
                 Ok(())
             }
             Ok(value) if !self.belongs_to_parent() => {
@@ -337,6 +346,20 @@ impl Engine {
             self.complete_slot(py, slot, value, true)?;
         }
         Err(error)
+    }
+
+    /// Says that occurrences fell due while the run of a slot went on, and were skipped.
+    #[cold]
+    fn report_skipped(
+        &self,
+        py: Python<'_>,
+        slot: u32,
+        call: &Bound<'_, Call>,
+        skipped: u64,
+    ) -> PyResult<()> {
+        let id = self.gate()?.look(|board| board.core.id_of(slot));
+        let id = id.map(|id| self.codec.text(py, id));
+        self.hooks(py)?.call_method1("given_up", (id, &call.get().name, 0_u64, skipped)).map(drop)
     }
 
     /// Ends a task all of whose occurrences were missed, or arms it again, and says so.

@@ -127,21 +127,28 @@ def cron_calendar(expression: str, dialect: str, zone: _native.Zone, dst: str) -
         raise InvalidCronError(expression, None, 0, str(error)) from None
 
 
+class NeverFiresError(ValueError):
+    """A calendar has no time to come."""
+
+
 def combined(parts: tuple[Part, ...], exclude: Exclusions | None, zone: _native.Zone) -> Calendar:
     """The union of parts minus exclusions.
 
     Raises:
-        ValueError: It never fires.
+        NeverFiresError: It has no times.
     """
-    if exclude is None:
-        return Calendar(parts)
-    return Calendar(
-        parts,
-        zone=zone,
-        weekdays=sum(1 << day for day in exclude.weekdays),
-        dates=[(day.year, day.month, day.day) for day in sorted(exclude.dates)],
-        hours=sum(1 << hour for hour in exclude.hours),
-    )
+    try:
+        if exclude is None:
+            return Calendar(parts)
+        return Calendar(
+            parts,
+            zone=zone,
+            weekdays=sum(1 << day for day in exclude.weekdays),
+            dates=[(day.year, day.month, day.day) for day in sorted(exclude.dates)],
+            hours=sum(1 << hour for hour in exclude.hours),
+        )
+    except ValueError as error:
+        raise NeverFiresError(str(error)) from None
 
 
 #: The same, and the same one for the same parts; not for those of an rrule, which are no others'.

@@ -12,35 +12,44 @@ from itertools import count
 from threading import RLock, Thread, current_thread
 from time import monotonic
 
-from num_agents.scheduler._engine import CLOSED, DRAINING, OPEN, sharpen_timers
-from num_agents.scheduler._log import contain
+from num_agents.scheduler._engine import lifetime
+from num_agents.scheduler._engine.current import current
+from num_agents.scheduler._engine.engine import (
+    CLOSED,
+    DRAINING,
+    OPEN,
+    WorkerGroup,
+    sharpen_timers,
+)
+from num_agents.scheduler._engine.worker import work
 from num_agents.scheduler._messages import show
+from num_agents.scheduler.errors import SchedulerForkedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from num_agents.scheduler._engine import Engine
-
-    #: Each worker, and what is emptied to dismiss it after the run that it is in.
-    _Crew = list[tuple[Thread, list[bool]]]
+    from num_agents.scheduler._engine.engine import Engine
 
 #: More threads than any system of today lets a process have.
-MOST_WORKERS = 2**15
+MAX_WORKERS = 2**15
 
-#: Tell the threads of a process apart.
+#: Number the threads of a process.
 _numbers = count()
 
 
 class ThreadPool:
     """Worker threads, all daemons: a callback that never returns does not keep the process alive.
 
+    At most `max_workers` callbacks run at once. One that waits for a task is not counted meanwhile,
+    and when it goes on, the worker that took its place leaves at the end of the run that it is in.
+
     Args:
-        engine: What they work for.
+        engine: Where they take runs from.
         max_workers: How many; by default the number of processors and four, at most 32, as in
             `concurrent.futures`.
 
     Raises:
         TypeError: `max_workers` is no int.
-        ValueError: It is less than one, or more than `MOST_WORKERS`.
+        ValueError: It is less than one, or more than `MAX_WORKERS`.
     """
 
     def __init__(self, engine: Engine, max_workers: int | None) -> None:
@@ -48,101 +57,118 @@ class ThreadPool:
             max_workers = min(32, (os.cpu_count() or 1) + 4)
         if isinstance(max_workers, bool) or not isinstance(max_workers, int):
             raise TypeError(f"max_workers must be an integer or None, got {show(max_workers)}")
-        if not 1 <= max_workers <= MOST_WORKERS:
+        if not 1 <= max_workers <= MAX_WORKERS:
             raise ValueError(
-                f"max_workers must be from 1 to {MOST_WORKERS}, got {show(max_workers)}"
+                f"max_workers must be from 1 to {MAX_WORKERS}, got {show(max_workers)}"
             )
         self._engine = engine
         self._max_workers = max_workers
         # Reentrant: a signal handler may stop the scheduler while it is being started.
         self._lock = RLock()
-        #: The workers of this start; none when stopped.
-        self._crew: _Crew | None = None
+        #: The workers of this start; None when stopped.
+        self._group: WorkerGroup | None = None
+        #: All that have not ended, of earlier starts as well: thread and group.
+        self._workers: list[tuple[Thread, WorkerGroup]] = []
 
     def start(self) -> None:
         """Starts the workers."""
         with self._lock:
-            crew: _Crew = []
-            self._crew = crew
-            self._engine.native.set_phase(OPEN)
+            group = WorkerGroup()
+            self._group = group
+            self._engine.set_phase(OPEN)
             try:
                 for _ in range(self._max_workers):
-                    self._add_worker(crew)
+                    self._add_worker(group)
             except BaseException:
-                self._dismiss(crew)
+                self.dismiss(cancel=False)
                 raise
 
-    def stop(self, *, drain: bool, timeout: float) -> bool:
-        """Dismisses the workers; whether all went within `timeout` seconds."""
+    def drain(self, timeout: float) -> bool:
+        """Waits until nothing is due any more; whether that took at most `timeout` seconds."""
         deadline = monotonic() + timeout
+        group = self._group
+        if group is None:
+            return True
+        # A worker that stops the scheduler in its run is not there to help.
+        if current.group is group:
+            self.grow()
         with self._lock:
-            crew = self._crew or []
-            if drain:
-                self._engine.native.set_phase(DRAINING)
-        if drain:
-            _join(crew, deadline)
-        self._dismiss(crew)
-        return _join(crew, deadline)
+            if self._group is group:
+                self._group = None
+                self._engine.set_phase(DRAINING)
+        return self._join(group, deadline)
 
-    def grow(self) -> None:
-        """Adds a worker in place of the calling one, which is about to wait."""
+    def dismiss(self, *, cancel: bool) -> None:
+        """Lets the workers start nothing more. Those of a start that came meanwhile go on."""
         with self._lock:
-            # Not for one that is dismissed: at its second wait in a run, it is replaced already.
-            if self._crew is not None and (current_thread(), [True]) in self._crew:
-                self._add_worker(self._crew)
+            started, self._group = self._group, None
+            self._engine.set_phase(CLOSED)
+            for group in {group for _, group in self._workers} | ({started} - {None}):
+                if cancel:
+                    group.cancel()
+                self._engine.native.dismiss(group)
 
-    def shrink(self) -> None:
-        """Dismisses the calling worker: the one that was added stays in its place."""
+    def join(self, timeout: float) -> bool:
+        """Waits until all workers have gone; whether that took at most `timeout` seconds."""
+        return self._join(None, monotonic() + timeout)
+
+    def grow(self) -> WorkerGroup | None:
+        """Lets one more worker run, in place of the calling one, which is about to wait."""
         with self._lock:
-            for thread, live in self._crew or ():
-                if thread is current_thread():
-                    live.clear()
+            group = current.group
+            # Workers that have been dismissed take no more tasks, and need no room.
+            if group is None or group.is_dismissed:
+                return None
+            if group.add():
+                self._add_worker(group)
+            return group
 
-    def _dismiss(self, crew: _Crew) -> None:
-        """Lets workers start nothing more."""
-        with self._lock:
-            for _, live in crew:
-                live.clear()
-            # Unless it has been started again meanwhile.
-            if self._crew is crew:
-                self._crew = None
-                self._engine.native.set_phase(CLOSED)
+    def shrink(self, room: object) -> None:
+        """Lets one worker fewer run."""
+        if isinstance(room, WorkerGroup):
+            self._engine.native.remove_worker(room)
 
-    def _add_worker(self, crew: _Crew) -> None:
-        live = [True]
+    def _add_worker(self, group: WorkerGroup) -> None:
         thread = Thread(
-            target=_work,
-            args=(self._engine, live),
+            target=_run_worker,
+            args=(self._engine, group, self),
             name=f"num-agents-scheduler-{next(_numbers)}",
             daemon=True,
         )
         thread.start()
-        crew[:] = [(other, its) for other, its in crew if other.is_alive()]
-        crew.append((thread, live))
+        self._workers[:] = [one for one in self._workers if one[0].is_alive()]
+        self._workers.append((thread, group))
+
+    def _join(self, group: WorkerGroup | None, deadline: float) -> bool:
+        """Waits for the workers of a group, or for all, but not for the calling one.
+
+        Returns:
+            Whether all have ended.
+        """
+        while True:
+            others = [
+                thread
+                for thread, its in list(self._workers)
+                if thread is not current_thread() and (group is None or its is group)
+            ]
+            alive = next((thread for thread in others if thread.is_alive()), None)
+            if alive is None:
+                return True
+            left = deadline - monotonic()
+            if left <= 0:
+                return False
+            alive.join(left)
 
 
-def _work(engine: Engine, live: list[bool]) -> None:
+def _run_worker(engine: Engine, group: WorkerGroup, pool: ThreadPool) -> None:
     sharpen_timers()
-    while live:
-        try:
-            engine.work(live)
-            return
-        except BaseException:
-            # Not the callback's doing: that is caught where it is called.
-            contain("A worker of the scheduler failed, and goes on")
-
-
-def _join(crew: _Crew, deadline: float) -> bool:
-    """Waits for workers, those that join meanwhile included, but not for the calling one.
-
-    Returns whether all have ended.
-    """
-    while True:
-        others = [thread for thread, _ in list(crew) if thread is not current_thread()]
-        going = next((thread for thread in others if thread.is_alive()), None)
-        if going is None:
-            return True
-        left = deadline - monotonic()
-        if left <= 0:
-            return False
-        going.join(left)
+    error: BaseException | None = None
+    try:
+        work(engine, group, pool)
+    except BaseException as raised:
+        error = raised
+    if engine.native.is_foreign:
+        # This is a child that was forked in a callback, whose only thread this is.
+        lifetime.exit_child(None if isinstance(error, SchedulerForkedError) else error)
+    if error is not None:
+        raise error

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from threading import RLock
 from weakref import ref
 
-from num_agents.scheduler._engine import Clock, default_clock
+from num_agents.scheduler._engine.clock import Clock, default_clocks
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._timing.moments import moment_ns, to_datetime
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, after_ns, signed_span_ns
 from num_agents.scheduler._timing.zones import zone_of
+from num_agents.scheduler.errors import SchedulerForkedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Token
+    from contextlib import AbstractContextManager
     from datetime import datetime, tzinfo
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Self
 
     from num_agents.scheduler._timing.moments import Moment
     from num_agents.scheduler._timing.spans import Seconds
-    from num_agents.scheduler.scheduler import Scheduler
+    from num_agents.scheduler.executors.inline import InlineExecutor
 
 #: Where a virtual clock starts unless told otherwise: any fixed moment makes tests repeatable.
 DEFAULT_START = "2025-01-01T00:00:00Z"
@@ -66,11 +68,12 @@ class VirtualClock:
         if not 0 < start_ns < moment_ns("2500-01-01T00:00:00Z", "start", None):
             raise ValueError(f"start must lie between 1970 and 2500, got {show(start)}")
         self.native = Clock(start_ns)
-        self._schedulers: list[ref[Scheduler]] = []
+        #: What runs on it, in the order in which the schedulers were made.
+        self._executors: list[ref[InlineExecutor]] = []
+        self._process = os.getpid()
         self._instances = 0
         self._events = 0
         self._moving = RLock()
-        self._tokens: list[Token[Any]] = []
 
     def now(self) -> datetime:
         """What its wall shows, in its time zone if it was given one, else in UTC."""
@@ -115,7 +118,7 @@ class VirtualClock:
             TypeError: `limit` is of another type.
             ValueError: It is NaN, infinite or negative.
         """
-        with self._moving:
+        with self._movement():
             end = after_ns(self.native.axis_ns(), limit, "limit")
             before = self._started()
             while (upcoming := self._next_deadline()) is not None:
@@ -136,7 +139,7 @@ class VirtualClock:
             RuntimeError: Nothing is scheduled any more that could make it true, and there is no
                 limit: it would never end.
         """
-        with self._moving:
+        with self._movement():
             now = self.native.axis_ns()
             end = None if limit_ns is None else min(now + limit_ns, FAR_FUTURE_NS)
             while not done():
@@ -191,17 +194,17 @@ class VirtualClock:
             TypeError: `duration` is of another type.
             ValueError: It is NaN, infinite or negative.
         """
-        with self._moving:
+        with self._movement():
             before = self.native.axis_ns()
             self.native.set_ns(after_ns(before, duration, "duration"))
             self._follow((self.native.axis_ns() - before) / 1e9, "suspend")
 
     # ---- for schedulers ----------------------------------------------------------------------
 
-    def attach(self, scheduler: Scheduler) -> None:
+    def attach(self, executor: InlineExecutor) -> None:
         """Makes a scheduler run on this clock; schedulers do so themselves."""
-        self._schedulers = [other for other in self._schedulers if other() is not None]
-        self._schedulers.append(ref(scheduler))
+        self._executors = [other for other in self._executors if other() is not None]
+        self._executors.append(ref(executor))
 
     def new_instance(self) -> int:
         """What a new scheduler draws its ids and jitter from: the same in each run of a test."""
@@ -214,7 +217,7 @@ class VirtualClock:
         return f"virtual-event-{self._events}", self.now()
 
     def __enter__(self) -> Self:
-        self._tokens.append(default_clock.set(self))
+        default_clocks.append(self)
         return self
 
     def __exit__(
@@ -223,12 +226,12 @@ class VirtualClock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        default_clock.reset(self._tokens.pop())
+        default_clocks.remove(self)
 
     # ---- inside ------------------------------------------------------------------------------
 
     def _move_to(self, target: int) -> None:
-        with self._moving:
+        with self._movement():
             while True:
                 upcoming = self._next_deadline()
                 if upcoming is None or upcoming > target:
@@ -238,32 +241,45 @@ class VirtualClock:
 
     def _step_to(self, moment: int) -> None:
         self.native.set_ns(moment)
-        for scheduler in self._running():
-            scheduler._run_due()  # noqa: SLF001 - the clock is the executor here
+        for executor in self._running():
+            executor.run_due()
 
     def _shift(self, shift_ns: int) -> None:
-        with self._moving:
+        with self._movement():
             self.native.set_offset_ns(self.native.offset_ns + shift_ns)
             self._follow(shift_ns / 1e9, "set")
 
     def _follow(self, offset_s: float, reason: str) -> None:
-        for scheduler in self._living():
-            scheduler._follow_wall(offset_s, reason)  # noqa: SLF001 - the clock watches itself here
+        for executor in self._living():
+            wall = executor.engine.wall
+            wall.announce([wall.follow(offset_s, reason)])
         self._step_to(self.native.axis_ns())
 
     def _next_deadline(self) -> int | None:
-        deadlines = (scheduler._next_deadline() for scheduler in self._running())  # noqa: SLF001
-        return min((moment for moment in deadlines if moment is not None), default=None)
+        """When something is due next; None if nothing is, or beyond the end of time only."""
+        deadlines = (executor.engine.next_deadline() for executor in self._running())
+        known = (moment for moment in deadlines if moment is not None and moment < FAR_FUTURE_NS)
+        return min(known, default=None)
 
     def _started(self) -> int:
-        return sum(scheduler.statistics().started for scheduler in self._living())
+        return sum(executor.engine.view.statistics().started for executor in self._living())
 
-    def _running(self) -> list[Scheduler]:
-        return [scheduler for scheduler in self._living() if scheduler.is_running]
+    def _running(self) -> list[InlineExecutor]:
+        return [one for one in self._living() if one.engine.waiting.is_running]
 
-    def _living(self) -> list[Scheduler]:
-        schedulers = (reference() for reference in self._schedulers)
-        return [scheduler for scheduler in schedulers if scheduler is not None]
+    def _living(self) -> list[InlineExecutor]:
+        executors = (reference() for reference in self._executors)
+        return [executor for executor in executors if executor is not None]
+
+    def _movement(self) -> AbstractContextManager[bool]:
+        """What lets one thread move it.
+
+        Raises:
+            SchedulerForkedError: This is a child process: another thread may have moved it.
+        """
+        if os.getpid() != self._process:
+            raise SchedulerForkedError("this clock belongs to the parent process")
+        return self._moving
 
     def __repr__(self) -> str:
         return f"<VirtualClock at {self.now().isoformat()}>"

@@ -1,0 +1,97 @@
+"""What changes a task that is scheduled: by its id."""
+
+from __future__ import annotations
+
+from num_agents.scheduler._messages import show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from num_agents.scheduler import _native
+    from num_agents.scheduler._engine.announce import Announcer
+    from num_agents.scheduler._engine.pieces import Pieces
+
+#: What the extension module answers to a cancellation.
+_UNKNOWN, _REMOVED = 0, 1
+
+
+class Control:
+    """Changes tasks, and announces that.
+
+    Args:
+        native: The engine.
+        clock: Its clock.
+        announcer: Where changes are announced, if anywhere.
+    """
+
+    #: Set by the engine, which makes both.
+    pieces: Pieces
+
+    def __init__(
+        self, native: _native.Engine, clock: _native.Clock, announcer: Announcer | None
+    ) -> None:
+        self._native = native
+        self._clock = clock
+        self._announcer = announcer
+
+    def cancel(self, task_id: str) -> bool:
+        """Cancels a task. Whether that stopped a future run, or signalled the current one."""
+        announcer = self._announcer
+        before = None if announcer is None else self._native.record(task_id)
+        done = self._native.cancel(task_id)
+        if done == _REMOVED:
+            self.pieces.task_ids.discard(task_id)
+            if announcer is not None and before is not None:
+                announcer.changed("scheduler.task_cancelled", before, "cancelled before it ran")
+        return done != _UNKNOWN
+
+    def cancel_many(self, task_ids: Iterable[str]) -> int:
+        """Cancels many tasks. How many it stopped."""
+        if isinstance(task_ids, str) or not hasattr(task_ids, "__iter__"):
+            raise TypeError(f"task_ids must be an iterable of task ids, got {show(task_ids)}")
+        if self._announcer is None or not self._announcer.wants("scheduler.task_cancelled"):
+            return self._native.cancel_many(task_ids)
+        listed = list(task_ids)
+        for task_id in listed:
+            if not isinstance(task_id, str):
+                raise TypeError(f"task_ids must be task ids (str), got {show(task_id)}")
+        return sum(map(self.cancel, listed))
+
+    def pause(self, task_id: str, reason: str = "paused by hand") -> bool:
+        """Pauses a task."""
+        done = self._native.pause(task_id)
+        if done:
+            self._announce("scheduler.task_paused", task_id, reason)
+        return done
+
+    def resume(self, task_id: str) -> bool:
+        """Resumes a task, and begins to count its failed runs anew."""
+        # What is no id at all is refused below, in words.
+        if isinstance(task_id, str) and task_id in self.pieces.task_ids:
+            self.pieces.extend_all(self._clock.now_ns())
+        before = self._native.record(task_id)
+        done = self._native.resume(task_id)
+        if done:
+            if before is not None and before.call is not None and before.options is not None:
+                before.call.forget_failures()
+            self._announce("scheduler.task_resumed", task_id, "resumed by hand")
+        return done
+
+    def reschedule_after(self, task_id: str, span_ns: int) -> bool:
+        """Gives a task another time, a span from now."""
+        return self._native.reschedule(task_id, after_ns=span_ns)
+
+    def reschedule_at(self, task_id: str, moment_ns: int) -> bool:
+        """Gives a task another time, a moment of the wall clock, which it follows from then on."""
+        return self._native.reschedule(task_id, wall_ns=moment_ns)
+
+    def run_now(self, task_id: str) -> bool:
+        """Runs a task once more, now."""
+        return self._native.run_now(task_id)
+
+    def _announce(self, event_type: str, task_id: str, reason: str) -> None:
+        if self._announcer is not None:
+            record = self._native.record(task_id)
+            if record is not None:
+                self._announcer.changed(event_type, record, reason)

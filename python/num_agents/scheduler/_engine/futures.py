@@ -1,0 +1,141 @@
+"""Futures of outcomes. Loaded with the first wait, or before there are worker threads: 8 ms."""
+
+from __future__ import annotations
+
+from concurrent.futures import CancelledError, Future
+from weakref import ref
+
+from num_agents.scheduler._engine.current import current
+from num_agents.scheduler._log import contain
+from num_agents.scheduler._timing.spans import span_ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from num_agents.scheduler._engine.current import Room
+    from num_agents.scheduler._engine.waiting import Waiting
+
+
+class Waiter:
+    """Stands for a future where the engine keeps who waits.
+
+    It does not keep the future alive, which nobody may want any more, unless the future has to call
+    somebody when it is done.
+    """
+
+    __slots__ = ("_future", "_kept")
+
+    def __init__(self, future: TaskFuture) -> None:
+        self._future = ref(future)
+        self._kept: TaskFuture | None = None
+
+    @property
+    def future(self) -> TaskFuture | None:
+        """The future, if anybody wants it."""
+        return self._future()
+
+    def keep(self) -> None:
+        """Keeps the future alive."""
+        self._kept = self._future()
+
+    def let_go(self) -> None:
+        """Lets the future go."""
+        self._kept = None
+
+
+class TaskFuture(Future["Any"]):
+    """What will become of a task.
+
+    A wait for it in a callback makes room for another worker meanwhile, and on a virtual clock it
+    moves the time. Cancelling it, or dropping it, leaves the task alone.
+
+    Args:
+        waiting: Who settles it.
+        task_id: The task.
+        of_value: Whether it is for what the callback returns, and not for the outcome.
+    """
+
+    def __init__(self, waiting: Waiting, task_id: str, *, of_value: bool) -> None:
+        super().__init__()
+        self.task_id = task_id
+        self.of_value = of_value
+        self.waiter = Waiter(self)
+        #: Under which number the engine keeps the waiter; None if it does not.
+        self.number: int | None = None
+        self._waiting = waiting
+        #: Rooms that workers have made while they wait for it.
+        self._rooms: list[Room] = []
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What the callback returned; see `concurrent.futures.Future.result`."""
+        self._wait(timeout)
+        return super().result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the callback raised; see `concurrent.futures.Future.exception`."""
+        self._wait(timeout)
+        return super().exception(0)
+
+    def cancel(self) -> bool:
+        """Stops waiting; whether it was not too late for that. The task goes on."""
+        done = super().cancel()
+        if done:
+            self.waiter.let_go()
+            self._waiting.withdraw(self)
+        return done
+
+    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
+        """Has something called when it is done, even if nobody else keeps it."""
+        self.waiter.keep()
+        super().add_done_callback(fn)
+
+    def make_room(self) -> None:
+        """Makes room for another worker, if the calling thread is one, until it is done."""
+        room = current.room
+        if room is not None and not self.done() and room.enter():
+            self._rooms.append(room)
+
+    def give_back_room(self) -> None:
+        """Takes back the room that was made; does nothing the second time."""
+        while self._rooms:
+            try:
+                room = self._rooms.pop()
+            except IndexError:
+                return
+            room.leave()
+
+    def block(self, timeout: float | None) -> None:
+        """Waits in the calling thread, until it is done or time runs out."""
+        self.make_room()
+        try:
+            super().exception(timeout)
+        except (CancelledError, TimeoutError):
+            # Which of the two is seen afterwards.
+            pass
+        finally:
+            self.give_back_room()
+
+    def _wait(self, timeout: float | None) -> None:
+        if not self.done():
+            limit_ns = None if timeout is None else span_ns(max(timeout, 0), "timeout")
+            self._waiting.wait(self, limit_ns)
+
+    def _invoke_callbacks(self) -> None:
+        """As inherited, but an interrupt in one callback does not take the others their call."""
+        interrupt: BaseException | None = None
+        for callback in self._done_callbacks:  # type: ignore[attr-defined]  # of the base class
+            try:
+                callback(self)
+            except BaseException as error:
+                try:
+                    contain("A done-callback of a future of task %s failed", self.task_id)
+                except KeyboardInterrupt:
+                    interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+    def __del__(self) -> None:
+        if self.number is not None:
+            self._waiting.withdraw(self)

@@ -1,0 +1,102 @@
+"""Exit and fork: what happens to schedulers when the process ends, or splits.
+
+A scheduler that runs is kept alive until it is stopped, whoever drops it. At exit every one is
+stopped while the interpreter is still whole: a thread that sleeps in native code when that is torn
+down would crash (before Python 3.14) or hang (since).
+
+A forked child has none of its parent's threads, and the engine's lock may be held by one of them
+for ever. So every use of an engine in the child raises `SchedulerForkedError`, and what the parent
+owns is never destroyed there: destructors of pending arguments would delete what the parent uses.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from contextlib import suppress
+from time import monotonic
+from weakref import WeakSet
+
+from num_agents.scheduler import _native
+from num_agents.scheduler._engine import clock_watch
+from num_agents.scheduler._log import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from num_agents.scheduler._engine.engine import Engine
+    from num_agents.scheduler.scheduler import Scheduler
+
+#: How many seconds the exit of a process waits for callbacks that run, all schedulers together.
+EXIT_TIMEOUT_S = 5.0
+
+#: Those that run on the system's clock. A virtual clock runs nothing by itself.
+_running: set[Scheduler] = set()
+_engines: WeakSet[Engine] = WeakSet()
+
+
+def watch_over(engine: Engine) -> None:
+    """Takes care of an engine in forked children."""
+    _engines.add(engine)
+
+
+def started(scheduler: Scheduler) -> None:
+    """Keeps a scheduler alive until it is stopped."""
+    _running.add(scheduler)
+
+
+def stopped(scheduler: Scheduler) -> None:
+    """Keeps a scheduler alive no longer."""
+    _running.discard(scheduler)
+
+
+def exit_child(error: BaseException | None) -> NoReturn:
+    """Ends a child that was forked in a callback: the worker that it was has nothing to go on with.
+
+    Args:
+        error: What the callback raised in the child; None if it returned.
+    """
+    code = 0
+    if isinstance(error, SystemExit):
+        if isinstance(error.code, int):
+            code = error.code
+        elif error.code is not None:
+            # As the interpreter does with a message.
+            code = 1
+            with suppress(BaseException):
+                sys.stderr.write(f"{error.code}\n")
+    elif error is not None:
+        code = 1
+        with suppress(BaseException):
+            sys.excepthook(type(error), error, error.__traceback__)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(BaseException):
+            stream.flush()
+    os._exit(code)
+
+
+def _stop_all() -> None:
+    """Stops every scheduler; callbacks that run get one time limit for all of them."""
+    schedulers = list(_running)
+    for scheduler in schedulers:
+        scheduler.stop("now")
+    deadline = monotonic() + EXIT_TIMEOUT_S
+    for scheduler in schedulers:
+        report = scheduler.stop("wait", max(deadline - monotonic(), 0.0))
+        if report.running:
+            log("warning", "%d runs were cut off at exit", report.running)
+
+
+def _after_fork_in_child() -> None:
+    _native.note_fork()
+    clock_watch.forget_all()
+    _running.clear()
+    for engine in list(_engines):
+        engine.leak()
+
+
+atexit.register(_stop_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

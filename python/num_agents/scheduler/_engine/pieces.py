@@ -1,0 +1,145 @@
+"""Calendars whose times are computed in pieces: those of tasks with an rrule.
+
+The extension module knows the next few hundred times of such a task. The next piece is computed
+when the last known time runs, before late work is judged, and before a forecast.
+"""
+
+from __future__ import annotations
+
+from num_agents.scheduler._engine.call import recurrence_of
+from num_agents.scheduler._log import log
+from num_agents.scheduler._timing.calendars import NeverFiresError
+from num_agents.scheduler.outcomes import describe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import tzinfo
+
+    from num_agents.scheduler import _native
+    from num_agents.scheduler._engine.call import TaskOptions
+    from num_agents.scheduler._timing.rrule import Reach
+
+
+class KnownTimes:
+    """Up to when the times of a task are known."""
+
+    __slots__ = ("last_ns", "scheduled_ns")
+
+    def __init__(self, scheduled_ns: int, last_ns: int) -> None:
+        #: When the task was scheduled: a recurrence without a start counts from then.
+        self.scheduled_ns = scheduled_ns
+        #: The last time that is known.
+        self.last_ns = last_ns
+
+
+class Pieces:
+    """The tasks whose times are computed in pieces.
+
+    Args:
+        native: The engine.
+        clock: Its clock.
+        zone: The scheduler's time zone.
+        pause: Pauses a task, with a reason.
+    """
+
+    def __init__(
+        self,
+        native: _native.Engine,
+        clock: _native.Clock,
+        zone: tzinfo | None,
+        pause: Callable[[str, str], bool],
+    ) -> None:
+        self._native = native
+        self._clock = clock
+        self._zone = zone
+        self._pause = pause
+        #: Those that live.
+        self.task_ids: set[str] = set()
+
+    def extend_all(self, until_ns: int) -> None:
+        """Computes the times of all such tasks up to a moment of the wall clock."""
+        reach = (min(until_ns, self._clock.now_ns()), until_ns)
+        for task_id in list(self.task_ids):
+            record = self._record(task_id)
+            if record is None:
+                self.task_ids.discard(task_id)
+                continue
+            known = record.options.known
+            if known is not None and known.last_ns <= until_ns:
+                self._extend(record, record.nominal_ns, reach)
+
+    def extend_for_run(self, record: _native.TaskRecord) -> None:
+        """Computes the next piece for a task that runs, if this is the last known time."""
+        known = record.options.known
+        if known is not None and record.nominal_ns >= known.last_ns:
+            now = self._clock.now_ns()
+            self._extend(record, record.nominal_ns, (now, now))
+
+    def extend_after_miss(self, task_id: str) -> bool:
+        """Computes the next piece for a task all of whose known times have been missed.
+
+        Returns:
+            False if there are no more times: the task is over.
+        """
+        record = self._record(task_id)
+        known = None if record is None else record.options.known
+        if record is None or known is None or record.nominal_ns < known.last_ns:
+            return True
+        now = self._clock.now_ns()
+        try:
+            calendar = self._next_piece(record, now, (now, now))
+        except Exception as error:
+            self._give_up(record, error)
+            return True
+        due = None if calendar is None else calendar.next_after(now)
+        if due is None:
+            return False
+        self._native.reschedule(task_id, wall_ns=due)
+        return True
+
+    def _record(self, task_id: str) -> _native.TaskRecord | None:
+        """Such a task, if it lives."""
+        record = self._native.record(task_id)
+        return record if record is not None and record.is_live else None
+
+    def _extend(self, record: _native.TaskRecord, after_ns: int, reach: Reach) -> None:
+        try:
+            self._next_piece(record, after_ns, reach)
+        except Exception as error:
+            self._give_up(record, error)
+
+    def _next_piece(
+        self, record: _native.TaskRecord, after_ns: int, reach: Reach
+    ) -> _native.Calendar | None:
+        """Computes what comes after a moment; None if nothing does."""
+        options: TaskOptions = record.options
+        known, schedule = options.known, options.schedule
+        if known is None:
+            return None
+        scheduled_ns = known.scheduled_ns
+        try:
+            calendar = schedule.calendar(self._zone, scheduled_ns, after_ns, reach)
+        except NeverFiresError:
+            options.known = None
+            return None
+        recurrence = recurrence_of(schedule, options.policy, calendar, self._zone)
+        if recurrence is not None:
+            self._native.extend(record.task_id, recurrence)
+        last_ns = schedule.refill_ns(self._zone, scheduled_ns, after_ns, reach)
+        options.known = None if last_ns is None else KnownTimes(scheduled_ns, last_ns)
+        return calendar
+
+    def _give_up(self, record: _native.TaskRecord, error: Exception) -> None:
+        """Pauses a task whose next times could not be computed, and says so."""
+        log(
+            "error",
+            "Task %r (%s) is paused: its next times could not be computed: %s",
+            record.name,
+            record.task_id,
+            describe(error),
+            task_id=record.task_id,
+            task_name=record.name,
+            error=error,
+        )
+        self._pause(record.task_id, f"its next times could not be computed: {describe(error)}")

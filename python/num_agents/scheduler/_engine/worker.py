@@ -1,0 +1,202 @@
+"""The life of one run, as far as it is Python's: around the callback, and after it.
+
+`rust/py/src/running.rs` takes a task, calls plain callbacks itself, and completes their runs. It
+comes here with whatever needs more: keyword arguments, a context, an announcement, a failure. A run
+that comes back from here without having been completed is completed there, as failed.
+"""
+
+from __future__ import annotations
+
+from contextvars import Context
+
+from num_agents.scheduler._engine.call import new_call
+from num_agents.scheduler._engine.current import Room, current
+from num_agents.scheduler._log import contain, log
+from num_agents.scheduler.outcomes import describe, without_frames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from num_agents.scheduler import _native
+    from num_agents.scheduler._engine.announce import Announcer
+    from num_agents.scheduler._engine.call import Call, TaskOptions
+    from num_agents.scheduler._engine.control import Control
+    from num_agents.scheduler._engine.engine import Engine
+    from num_agents.scheduler._engine.pieces import Pieces
+    from num_agents.scheduler._engine.waiting import Waiting
+    from num_agents.scheduler.executors.base import Executor
+
+
+class Runs:
+    """What the extension module calls around a run: see `_native.Engine.bind`.
+
+    Args:
+        native: The engine.
+        control: What changes a task.
+        pieces: Calendars whose times are computed in pieces.
+        waiting: Who waits for outcomes.
+        announcer: Where runs are announced, if anywhere.
+    """
+
+    new_call = staticmethod(new_call)
+
+    def __init__(
+        self,
+        native: _native.Engine,
+        control: Control,
+        pieces: Pieces,
+        waiting: Waiting,
+        announcer: Announcer | None,
+    ) -> None:
+        self.settle = waiting.settle
+        self._native = native
+        self._control = control
+        self._pieces = pieces
+        self._announcer = announcer
+
+    def run(self, call: Call, arguments: tuple[Any, ...]) -> None:
+        """Runs what needs more than a call with positional arguments, and completes the run."""
+        options: TaskOptions | None = call.options
+        record = self._native.current_record()
+        if record is not None:
+            if self._announcer is not None:
+                self._announcer.started(record)
+            if options is not None and options.known is not None:
+                self._pieces.extend_for_run(record)
+        try:
+            kwargs = call.kwargs or {}
+            if options is not None and options.context is not None:
+                value = options.context.copy().run(call.callback, *arguments, **kwargs)
+            elif self._announcer is not None:
+                # What a handler has set is not for the callback, nor the other way round.
+                value = Context().run(call.callback, *arguments, **kwargs)
+            else:
+                value = call.callback(*arguments, **kwargs)
+        except BaseException as error:
+            self.fail(call, error)
+            return
+        if hasattr(type(value), "__await__"):
+            self.refuse(call, value)
+        else:
+            call.note_value(value)
+            self._complete(call, value, failed=False)
+
+    def refuse(self, call: Call, value: Any) -> None:
+        """Fails a run whose callback returned something that nobody will await."""
+        kind = type(value).__name__
+        if hasattr(value, "close"):
+            # Or Python would warn that it was never awaited, from wherever it is collected.
+            value.close()
+        message = f"the callback of task {call.name!r} returned a {kind} that nobody awaits"
+        self.fail(call, TypeError(message))
+
+    def fail(self, call: Call, error: BaseException) -> None:
+        """Completes a run that raised: logged once, kept without its frames, announced."""
+        if self._native.is_foreign:
+            # The child of a fork in the callback, which has no run to complete.
+            raise error
+        task_id = self._native.current()
+        log(
+            "error",
+            "Task %r (%s) failed: %s",
+            call.name,
+            task_id,
+            describe(error),
+            task_id=task_id,
+            task_name=call.name,
+            error=error,
+        )
+        without_frames(error)
+        options: TaskOptions | None = call.options
+        if options is not None:
+            failures = call.note_error(error)
+            limit = options.policy.pause_after_failures
+            if limit is not None and failures >= limit and task_id is not None:
+                self._control.pause(task_id, reason=f"{failures} failed runs in a row")
+        self._complete(call, error, failed=True)
+        if isinstance(error, KeyboardInterrupt) and _in_main_thread():
+            raise error
+
+    def missed(self) -> None:
+        """Reports occurrences that were given up without a run."""
+        for task_id, name, options, nominal_ns, missed, ended in self._native.take_missed():
+            log(
+                "warning",
+                "Task %r (%s) missed %d occurrences",
+                name,
+                task_id,
+                missed,
+                task_id=task_id,
+                task_name=name,
+            )
+            if self._announcer is not None:
+                self._announcer.missed(task_id, name, nominal_ns, missed)
+            if ended:
+                self._pieces.task_ids.discard(task_id)
+            elif options is not None and not self._pieces.extend_after_miss(task_id):
+                self._control.cancel(task_id)
+
+    def given_up(self, task_id: str, name: str, missed: int, skipped: int) -> None:
+        """Logs occurrences that were given up for a run, or during it."""
+        about = {"task_id": task_id, "task_name": name}
+        if missed:
+            text = "Task %r (%s) gave up %d occurrences that were overdue, and ran once"
+            log("warning", text, name, task_id, missed, **about)
+        if skipped:
+            text = "Task %r (%s) skipped %d occurrences that fell due while it ran"
+            log("debug", text, name, task_id, skipped, **about)
+
+    def contain(self, error: BaseException) -> None:
+        """Logs an error that must not end a worker."""
+        try:
+            raise error
+        except BaseException:
+            contain("A worker of the scheduler failed, and goes on")
+
+    def _complete(self, call: Call, value: object, *, failed: bool) -> None:
+        native, announcer = self._native, self._announcer
+        # Before the run is completed: a task that ends with it may be forgotten at once.
+        record = native.current_record()
+        status, ended, skipped = native.complete(value, failed)
+        if ended and record is not None:
+            self._pieces.task_ids.discard(record.task_id)
+        if skipped and record is not None:
+            self.given_up(record.task_id, record.name, 0, skipped)
+        if announcer is not None and record is not None:
+            announcer.ended(record, status, value, skipped)
+
+
+def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None:
+    """Runs what falls due, until the group lets the calling thread go. For a worker thread.
+
+    Each run has a context of its own. A new one is made after a run that has set a variable.
+    """
+    current.engine, current.group, current.room = engine, group, Room(executor)
+    goes_on = True
+    while goes_on:
+        try:
+            context = Context()
+            goes_on = context.run(engine.native.work, group, context)
+        except BaseException:
+            # Not a callback's: that is caught where it is called.
+            if engine.native.is_foreign:
+                raise
+            contain("A worker of the scheduler failed, and goes on")
+
+
+def run_due(engine: Engine, group: _native.WorkerGroup) -> None:
+    """Runs what is due now, in order, in the calling thread; each run in a context of its own."""
+    outer = current.engine, current.group
+    current.engine, current.group = engine, group
+    try:
+        while Context().run(engine.native.run_next):
+            pass
+    finally:
+        current.engine, current.group = outer
+
+
+def _in_main_thread() -> bool:
+    from threading import current_thread, main_thread  # noqa: PLC0415 - only failures ask
+
+    return current_thread() is main_thread()
