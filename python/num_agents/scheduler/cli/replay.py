@@ -44,36 +44,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file",
         type=Path,
         metavar="FILE.csv",
-        help="the trace: seconds since the start in the first column; lines that begin with # are"
-        " skipped, and so is a header row",
+        help="the trace: a CSV file with seconds since the start in its first column; lines that"
+        " begin with # and a header row are skipped",
     )
     parser.add_argument(
         "--speed",
         type=number(above=0),
         default=60.0,
         metavar="X",
-        help="how many times faster than the trace (default 60)",
+        help="how many times faster than the trace to run (default 60)",
     )
     parser.add_argument(
         "--work",
         choices=("none", "sleep"),
         default="none",
-        help="what a task does: nothing (the default), or sleep one microsecond for each unit of"
-        " the row's second column, 10 ms at most; 1 ms where the row has none",
+        help="what a task does. none (the default): nothing; sleep: sleep 1 microsecond for each"
+        " unit of the row's second column, at most 10 ms, and 1 ms if the row has none",
     )
     parser.add_argument(
         "--plot",
         type=Path,
         metavar="OUT.svg",
-        help="draw lateness and arrivals over time into this file; its suffix gives the format",
+        help="also draw lateness and arrivals over time; the suffix of the file gives the format",
     )
     parser.add_argument(
         "--max-workers",
         type=count(at_least=1, at_most=1_024),
         metavar="N",
-        help="worker threads (default: the scheduler's own); with 1 the order is checked too",
+        help="how many worker threads (default: the scheduler's); with 1, the order of the runs is"
+        " checked as well",
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON instead of text, and no progress"
+    )
 
 
 def run(namespace: argparse.Namespace) -> int:
@@ -143,8 +146,8 @@ class Replay:
         warnings = []
         if schedule_s > lead_s:
             warnings.append(
-                f"scheduling took {schedule_s - lead_s:.1f} s longer than foreseen: the first rows"
-                " waited for it, and the lateness shows it"
+                f"scheduling took {schedule_s - lead_s:.1f} s longer than planned: the first rows"
+                " had to wait for it, which shows in the lateness"
             )
         report = Report(
             command="replay",
