@@ -76,7 +76,7 @@ class Forecast:
             count: At most how many.
 
         Raises:
-            TypeError: `count` is no integer.
+            TypeError: `count` is not an integer.
             ValueError: It is negative.
         """
         if isinstance(count, bool) or not isinstance(count, int):
@@ -192,7 +192,7 @@ def whole_s(value: object, argument: str) -> int:
 
     Raises:
         TypeError: It is neither a number nor a timedelta.
-        ValueError: It is not from 1 s to 366 days, or no whole number of seconds.
+        ValueError: It is not from 1 s to 366 days, or not a whole number of seconds.
     """
     seconds, rest = divmod(span_ns(value, argument, positive=True), SECOND_NS)
     if rest or not 1 <= seconds <= LONGEST_S:

@@ -101,8 +101,8 @@ class ScheduleTaskNode(Node):
         """Schedules the task and puts its id into the shared data.
 
         Raises:
-            TypeError: The arguments in the shared data are neither a tuple nor a list, or their
-                keyword arguments are no mapping.
+            TypeError: The positional arguments in the shared data are neither a tuple nor a list,
+                or the keyword arguments are not a mapping.
             ValueError: The task would never run, for example because its `end_after` has passed.
         """
         args: Iterable[Any] = self._task.args
@@ -325,7 +325,7 @@ class ScheduledFlowNode(Node):
 
 
 class _Overlay(SharedStore):
-    """A copy of a foreign store, of which nobody knows the keys.
+    """A copy of a store that has no method to copy it or to list its keys.
 
     Writes and deletions stay in the overlay; what it does not have is read from the store below.
     """
@@ -406,7 +406,7 @@ def _copy_of_task(task: Task, args: Iterable[Any], kwargs: Any) -> Task:
     """A task to schedule, with its arguments.
 
     Raises:
-        TypeError: They are none.
+        TypeError: `args` is neither a tuple nor a list, or `kwargs` is not a mapping.
     """
     copied = copy(task)
     copied.args = checked_args(args)
@@ -423,10 +423,10 @@ def _scheduled(scheduler: Scheduler, task: Task, shared: Store, key: str) -> dic
 
 
 def _checked_scheduler(scheduler: Scheduler) -> Scheduler:
-    """What can schedule.
+    """A scheduler, or what stands in for one.
 
     Raises:
-        TypeError: It cannot.
+        TypeError: It has no method `schedule_task`.
     """
     if not callable(getattr(scheduler, "schedule_task", None)):
         raise TypeError(f"scheduler must be a Scheduler, got {show(scheduler)}")
@@ -437,7 +437,7 @@ def _checked_key(key: object, argument: str) -> str:
     """A key of the shared data.
 
     Raises:
-        TypeError: It is no string.
+        TypeError: It is not a string.
     """
     if not isinstance(key, str):
         raise TypeError(f"{argument} must be a string, got {show(key)}")

@@ -105,7 +105,7 @@ class Group:
 
     Attributes:
         scheduled: How many there are.
-        picked: How many were to be cancelled.
+        picked: How many were selected for cancelling.
         cancelled: How many cancellations succeeded.
     """
 
@@ -164,7 +164,7 @@ class Demo:
         self._batches: list[_Batch] = []
 
     def run(self, view: View) -> Report:
-        """Schedule, cancel, run, and judge what became of every task."""
+        """Schedule, cancel and run the tasks, and check every one."""
         resident_before = resident_bytes()
         lead_s = LEAD_MIN_S + LEAD_FACTOR * self._rehearse()
         with Scheduler() as scheduler:
@@ -328,8 +328,8 @@ def judge(
         completed: How many runs the scheduler calls completed.
         failed: How many runs the scheduler calls failed.
     """
-    # A cancellation that came too late was refused, and that task had to run; which of the picked
-    # ones it was is not known, only how many.
+    # If a cancellation came too late, it was refused, and the task had to run. How many those are
+    # is known, but not which.
     picked_ran = witnesses.picked - picked_never
     picked_to_run = witnesses.picked - witnesses.cancelled
     lost = len(findings.never) - picked_never + max(picked_to_run - picked_ran, 0)

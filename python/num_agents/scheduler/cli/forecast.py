@@ -110,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(namespace: argparse.Namespace) -> int:
-    """Run `forecast`; everything that can be refused is refused before anything is scheduled.
+    """Run `forecast`. Arguments and files are checked before anything is scheduled.
 
     Returns:
         0.

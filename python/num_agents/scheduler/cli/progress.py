@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler.cli.report import Report
 
-# How often the main thread looks at the scheduler and redraws. More often would take the
-# interpreter from the callbacks, and show as lateness.
+# How often the main thread looks at the scheduler and redraws. If it did so more often, the
+# callbacks would be late.
 REFRESH_S = 0.2
 
 # Where there is no bar, a phase prints one line at its end, and in between one so often.

@@ -1,7 +1,7 @@
 """`replay`: schedule one task for each row of a trace of arrivals, and check every row.
 
-All rows share one start: the task of a row is due `arrival / speed` seconds after it. The start
-lies a moment ahead, so that scheduling the rows is over when the first is due.
+The task of a row is due `arrival / speed` seconds after the start of the replay. The start is a
+little later than the call, so that all rows are scheduled before the first is due.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(namespace: argparse.Namespace) -> int:
-    """Run `replay`; everything that can be refused is refused before anything is scheduled.
+    """Run `replay`. Arguments and files are checked before anything is scheduled.
 
     Returns:
         0 if every promise held, 1 otherwise.
@@ -123,7 +123,7 @@ class Replay:
         self._recorder = Recorder(len(trace))
 
     def run(self, view: View, *, title: str) -> tuple[Report, Findings]:
-        """Schedule every row, wait for the last, and judge what became of each."""
+        """Schedule every row, wait for the last, and check each."""
         rows = len(self.trace)
         lead_s = LEAD_MIN_S + LEAD_PER_ROW_S * rows
         delays_s = array(

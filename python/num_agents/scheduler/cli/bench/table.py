@@ -55,7 +55,7 @@ def spread(summary: Summary | None) -> str:
 
 
 def ratio(metric: Metric, theirs: Summary, ours: Summary) -> float | None:
-    """How many times better we are, by the medians; None where that says nothing."""
+    """How many times better we are, by the medians; None if a median is not above 0."""
     if theirs.median <= 0 or ours.median <= 0:
         return None
     if metric.better == "lower":
