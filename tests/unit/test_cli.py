@@ -566,6 +566,14 @@ def test_a_bench_as_json_and_saved(tmp_path: Path, capsys: pytest.CaptureFixture
     assert not printed.err
 
 
+def test_a_bench_of_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("num_agents.scheduler.cli.bench.load", lambda peer: None)
+    said = refusal(capsys, "bench", "--peers", "uvloop,asyncio")
+    assert said == "not installed: asyncio, uvloop\n"
+
+
 def test_a_bench_that_cannot_be_saved_is_refused_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

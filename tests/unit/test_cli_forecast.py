@@ -198,6 +198,8 @@ def test_standard_input(
     assert printed(capsys, "-", *DAY).startswith("standard input: 3 schedules, 97 runs\n")
     monkeypatch.setattr(sys, "stdin", io.StringIO("* * *\n"))
     assert refusal(capsys, "-").startswith("<stdin>:1: ")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert refusal(capsys, "-") == "<stdin>: there is no schedule in it\n"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff"), encoding="utf-8"))
     assert refusal(capsys, "-") == "<stdin>: not UTF-8: invalid start byte\n"
 
@@ -261,7 +263,9 @@ def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ("--busiest -1", "--busiest: "),
         ("--timezone Mars", "--timezone: timezone "),
         ("--from then", "--from must be a datetime or an ISO-8601 string"),
-        ("--from 1066-10-14", "--from: start must lie between 1970 and 2500"),
+        ("--from 1066-10-14Z", "--from must be a datetime or an ISO-8601 string"),
+        ("--from 1066-10-14", "--from: start must lie between 1970 and 2500, got 1066-10-14T00:00"),
+        ("--from 1969-12-31T23:00Z", "and 2500, got 1969-12-31T23:00:00"),
         ("--system --user", "--user: not allowed with argument --system"),
     ],
 )

@@ -167,7 +167,8 @@ def read_entries(file: str, *, system: bool | None) -> list[Entry]:
     except UnicodeDecodeError as error:
         raise CommandError(f"<stdin>: not UTF-8: {error.reason}") from error
     if not entries:
-        raise CommandError(f"{file}: there is no schedule in it")
+        name = "<stdin>" if file == STANDARD_INPUT else file
+        raise CommandError(f"{name}: there is no schedule in it")
     return entries
 
 
@@ -316,7 +317,8 @@ def look_ahead(
         clock = VirtualClock(start - INSTANT)
         end = (start.astimezone(UTC) + horizon).astimezone(zone)
     except (ValueError, OverflowError) as error:
-        raise CommandError(f"--from: {error}") from error
+        reason = str(error).partition(", got ")[0]
+        raise CommandError(f"--from: {reason}, got {start.isoformat()}") from error
     runs_in: dict[datetime, Counter[int]] = {}
 
     def note(number: int) -> None:

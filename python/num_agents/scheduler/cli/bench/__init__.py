@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from num_agents.scheduler.cli.arguments import count
 from num_agents.scheduler.cli.bench import layout
-from num_agents.scheduler.cli.bench.adapters import PEERS
+from num_agents.scheduler.cli.bench.adapters import PEERS, load
 from num_agents.scheduler.cli.bench.report import Report, Sample
 from num_agents.scheduler.cli.bench.runner import Plan, run_bench
 from num_agents.scheduler.cli.bench.workloads import WORKLOADS
@@ -188,8 +188,10 @@ def run(namespace: argparse.Namespace) -> int:
     """Measures and prints; returns the exit status.
 
     Raises:
-        CommandError: The file to save to cannot be written.
+        CommandError: The file to save to cannot be written, or no selected peer is installed.
     """
+    if all(load(peer) is None for peer in namespace.peers):
+        raise CommandError(f"not installed: {', '.join(namespace.peers)}")
     plan = Plan(
         peers=namespace.peers,
         workloads=namespace.workloads,
