@@ -56,7 +56,7 @@ FLOORS = [
     {"scheduler"},
     {"scheduler.scheduler_node", "scheduler.testing.plugin", "scheduler.utils"},
     {"scheduler.cli"},
-    {"scheduler.__main__"},
+    {"_program", "scheduler.__main__"},
 ]
 FLOOR = {
     module if module == "num_agents" else f"num_agents.{module}": number

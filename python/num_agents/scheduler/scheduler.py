@@ -553,21 +553,22 @@ class Scheduler:
         return self._engine.view.statistics()
 
     def forecast(self, horizon: Seconds = 86_400, bucket: Seconds = 3600) -> Forecast:
-        """What is to come: how many runs fall into each stretch of time, without running anything.
+        """Counts the runs to come in [now, now + horizon), without running anything.
 
         Paused tasks are left out, and so is what callbacks will schedule. A fixed delay is counted
-        as if its runs took no time; of an rrule, some 10,000 times at most.
+        as if its runs took no time; of an rrule, about 10,000 times at most. Signal handlers run
+        meanwhile, so Ctrl-C interrupts a long forecast.
 
         Args:
             horizon: How far to look: seconds or a timedelta, in whole seconds, at most 366 days.
-            bucket: The length of each stretch, likewise.
+            bucket: The length of each bucket, likewise.
 
         Returns:
-            The forecast; some 4 bytes for each second of the horizon are held meanwhile.
+            The forecast; it holds 4 bytes for each second of the horizon.
 
         Raises:
-            TypeError: An argument is of another type.
-            ValueError: It is out of its range, or no whole number of seconds.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument is out of its range, or no whole number of seconds.
         """
         from num_agents.scheduler.forecast import Forecast, whole_s  # noqa: PLC0415 - rare
 

@@ -34,7 +34,17 @@ fn foretold(engine: &Engine) -> Vec<u32> {
     let mut forecast = Forecast::new(engine.now(), SECONDS);
     forecast.note(engine, 0, 256);
     forecast.count();
-    forecast.seconds().to_vec()
+    let counted = forecast.seconds().to_vec();
+
+    // In pieces of any size it is the same.
+    for steps in [1, 7, 60] {
+        let mut forecast = Forecast::new(engine.now(), SECONDS);
+        forecast.note(engine, 0, 256);
+        while forecast.count_some(steps) {}
+        assert_eq!(forecast.seconds(), counted);
+        assert!(!forecast.count_some(steps));
+    }
+    counted
 }
 
 /// Runs in each second from now on.

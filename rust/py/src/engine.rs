@@ -36,6 +36,10 @@ const SECONDS: &str = "numbers of seconds, or a buffer of float64";
 /// Tasks of a bulk call that are handled under one lock hold.
 pub(crate) const SLICE: usize = 128;
 
+/// A forecast looks for signals after noting so many slices of slots, or counting so many runs.
+const FORECAST_SLICES: usize = 256;
+const FORECAST_STEPS: u32 = 50_000;
+
 /// Ids of a bulk call that are read together.
 const GROUP: usize = 64;
 
@@ -334,20 +338,26 @@ impl Engine {
         Ok(gate.look(|board| board.core.counters().deferred) - before)
     }
 
-    /// Counts the runs to come in each of so many seconds from a moment of the wall on.
+    /// Counts the runs to come in each of so many seconds from a moment of the wall clock on. Signal
+    /// handlers run in between.
     fn forecast(&self, py: Python<'_>, start_ns: Nanos, seconds: usize) -> PyResult<Forecast> {
         let gate = self.gate()?;
-        Ok(py.detach(|| {
-            // Runs under way are taken to end now.
-            gate.edit(|board| board.core.tell(self.clock.get().now()));
-            let mut forecast = scheduler_core::Forecast::new(start_ns, seconds);
-            let mut from = 0;
-            while gate.look(|board| forecast.note(&board.core, from, SLICE as u32)) {
-                from += SLICE as u32;
-            }
-            forecast.count();
-            Forecast(forecast)
-        }))
+        // Runs under way are taken to end now.
+        py.detach(|| gate.edit(|board| board.core.tell(self.clock.get().now())));
+        let mut forecast = scheduler_core::Forecast::new(start_ns, seconds);
+        let mut from = 0;
+        let mut note = |forecast: &mut scheduler_core::Forecast| {
+            let more = gate.look(|board| forecast.note(&board.core, from, SLICE as u32));
+            from += SLICE as u32;
+            more
+        };
+        while py.detach(|| (0..FORECAST_SLICES).all(|_| note(&mut forecast))) {
+            py.check_signals()?;
+        }
+        while py.detach(|| forecast.count_some(FORECAST_STEPS)) {
+            py.check_signals()?;
+        }
+        Ok(Forecast(forecast))
     }
 
     // ---- lifetime ------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Why a command could not be run, in words for the person who typed it."""
+"""Why a command cannot be run, in words for the person who typed it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def import_with_extra(module: str, *, package: str, extra: str) -> ModuleType:
 
 
 def import_plot(path: Path) -> ModuleType:
-    """Import the module that draws, once it is certain that it can draw into a file.
+    """Import the module that draws, after checking that it can write to a file.
 
     Raises:
         CommandError: matplotlib is not installed, or the file cannot be written.
