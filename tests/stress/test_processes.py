@@ -121,6 +121,9 @@ class TestExit:
     @pytest.mark.skipif(os.name != "posix", reason="no such signal here")
     def test_an_interrupt_reaches_a_program_that_waits(self) -> None:
         program = dedent("""
+            import signal
+            # A shell starts what it runs in the background with interrupts ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             scheduler = Scheduler()
             scheduler.start()
             task_id = scheduler.schedule("next year", print, delay=YEAR)
@@ -130,15 +133,17 @@ class TestExit:
             except KeyboardInterrupt:
                 print("interrupted")
         """)
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-c", PRELUDE + program], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        with process.stdout as output:
-            assert output.readline() == "waiting\n"
-            process.send_signal(signal.SIGINT)
-            assert output.readline() == "interrupted\n"
-        assert process.wait(10) == 0
+        ) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "waiting\n"
+                process.send_signal(signal.SIGINT)
+                assert process.stdout.readline() == "interrupted\n"
+                assert process.wait(10) == 0
+            finally:
+                process.kill()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
