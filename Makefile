@@ -49,7 +49,7 @@ help: ## list the targets
 # ---- use ---------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(VENV)/installed ## run a million tasks and check each guarantee: ARGS="--tasks 10000000"
+demo: $(VENV)/installed ## run a million tasks and check every promise: ARGS="--tasks 10000000"
 	$(VENV)/bin/num-agents-scheduler demo $(ARGS)
 
 .PHONY: replay
