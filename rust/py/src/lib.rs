@@ -26,7 +26,7 @@ mod workers;
 use pyo3::prelude::*;
 
 /// The Rust core of the scheduler.
-#[pymodule(name = "_native")]
+#[pymodule(name = "_native", gil_used = true)]
 mod native {
     use super::*;
 
