@@ -53,6 +53,7 @@ mod ready;
 mod recurrence;
 mod segments;
 mod slab;
+mod stamps;
 mod state;
 mod stats;
 mod sync;

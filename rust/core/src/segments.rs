@@ -125,6 +125,11 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
         top.map_or(0, |number| (number as u64 + 1) << BITS)
     }
 
+    /// How many items there is memory for.
+    pub(crate) fn capacity(&self) -> u64 {
+        u64::from(self.mapped_segments) << BITS
+    }
+
     /// Memory held, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         u64::from(self.mapped_segments) * (Self::PER_SEGMENT * size_of::<T>()) as u64

@@ -21,11 +21,14 @@ mod arming;
 mod clock;
 mod control;
 mod storm;
+mod sweep;
 mod view;
 
 pub use control::Cancelled;
 pub use storm::Pace;
 pub use view::{Gauges, TaskView};
+
+use sweep::Sweep;
 
 use crate::chunks::{ChunkPool, Entry};
 use crate::front::Front;
@@ -67,7 +70,7 @@ pub struct Engine {
     /// What jitter is drawn from, beside the task and the moment.
     seed: u64,
     next_sequence: u64,
-    next_stamp: u32,
+    sweep: Sweep,
 }
 
 /// What [`Engine::take`] gives.
@@ -121,7 +124,7 @@ impl Engine {
             rekeyed_to: None,
             seed: 0,
             next_sequence: 0,
-            next_stamp: 0,
+            sweep: Sweep::default(),
         }
     }
 
@@ -172,7 +175,7 @@ impl Engine {
                 }
             }
             if !self.wheel.move_on(self.now) {
-                return self.ready.drop_leading_dead(&mut budget, &mut self.pool, &self.slab);
+                return self.ready.drop_leading_dead(&mut budget, &mut self.pool, &mut self.slab);
             }
         }
     }
@@ -180,7 +183,7 @@ impl Engine {
     /// The first in order of what is ready, for a worker to run now. Amortised O(1).
     #[inline]
     pub fn take(&mut self) -> Option<Taken> {
-        let entry = self.ready.pop(&mut self.pool, &self.slab)?;
+        let entry = self.ready.pop(&mut self.pool, &mut self.slab)?;
         let record = &mut self.slab[entry.slot];
         if record.planned().is_some() {
             return Some(self.take_planned(entry.slot));
