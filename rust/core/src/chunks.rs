@@ -140,6 +140,23 @@ impl ChunkList {
         self.entries += 1;
     }
 
+    /// Puts back the entry that [`ChunkList::pop`] has just removed. O(1).
+    pub(crate) fn push_front(&mut self, entry: Entry, pool: &mut ChunkPool) {
+        if self.taken == 0 {
+            let Some(fresh) = pool.allocate() else { unreachable!("more chunks than slots") };
+            let chunk = &mut pool[fresh];
+            (chunk.len, chunk.next) = (ENTRIES_PER_CHUNK as u32, self.head);
+            if self.tail == NIL {
+                self.tail = fresh;
+            }
+            self.head = fresh;
+            self.taken = ENTRIES_PER_CHUNK as u32;
+        }
+        self.taken -= 1;
+        pool[self.head].entries[self.taken as usize] = entry;
+        self.entries += 1;
+    }
+
     /// The oldest entry, dead or alive. O(1).
     #[inline]
     pub(crate) fn first(&self, pool: &ChunkPool) -> Option<Entry> {

@@ -41,7 +41,7 @@ impl Due {
 
 /// Where the first entry of a run is in the order, and which run that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Head {
+pub(crate) struct Head {
     deadline: Nanos,
     sequence: u64,
     run: u32,
@@ -57,6 +57,15 @@ pub(crate) struct Front {
     entries: u64,
     dead: u64,
     next_to_compact: u32,
+    /// Large buffers that are to be freed by [`Front::take_retired`]'s caller.
+    retired: Retired,
+}
+
+/// Buffers that the front no longer needs.
+#[derive(Default)]
+pub(crate) struct Retired {
+    head_buffers: Vec<BinaryHeap<Reverse<Head>>>,
+    run_buffers: Vec<Vec<Vec<Due>>>,
 }
 
 /// A buffer up to this long is kept for the next run.
@@ -70,7 +79,8 @@ const REMOVALS_PER_RUN: u64 = 16;
 
 impl Front {
     /// Adds entries as one run. O(n log n), O(n) where they are sorted already.
-    pub(crate) fn add(&mut self, found: &mut Vec<Due>) {
+    pub(crate) fn add(&mut self, found: &mut Vec<Due>, slab: &Slab) {
+        slab.count_work(found.len() as u64);
         found.sort_unstable_by_key(|due| Reverse((due.deadline, due.sequence)));
         let Some(&Due { deadline, sequence, .. }) = found.last() else { return };
         self.entries += found.len() as u64;
@@ -173,8 +183,23 @@ impl Front {
         self.runs.len() as u64
     }
 
+    /// Drops all that is here, which is dead.
     fn clear(&mut self) {
-        *self = Self::default();
+        let mut retired = std::mem::take(&mut self.retired);
+        retired.head_buffers.push(std::mem::take(&mut self.heads));
+        retired.run_buffers.push(std::mem::take(&mut self.runs));
+        *self = Self { retired, ..Self::default() };
+    }
+
+    /// Hands out buffers that are no longer needed. O(1).
+    pub(crate) fn take_retired(&mut self) -> Retired {
+        std::mem::take(&mut self.retired)
+    }
+
+    /// Whether [`Front::take_retired`] has any. O(1).
+    #[inline]
+    pub(crate) const fn has_retired(&self) -> bool {
+        !self.retired.run_buffers.is_empty()
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -186,9 +211,19 @@ impl Front {
     fn give_back(&mut self) {
         if self.runs.len() > KEPT_RUNS {
             // The counts stay: the last entry may be dead, and its caller has yet to say so.
-            self.runs = Vec::new();
+            self.retired.run_buffers.push(std::mem::take(&mut self.runs));
             self.unused_runs = Vec::new();
         }
+    }
+
+    /// Whether the tombstones are within their bound: half of all, and what dies while each run is
+    /// compacted once.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn check(&self) {
+        let live = self.entries - self.dead;
+        let runs = self.runs.len() as u64;
+        let slack = runs * (REMOVALS_PER_RUN + 1);
+        assert!(self.dead <= 64.max(live) + slack, "{} of {}", self.dead, self.entries);
     }
 
     /// Whether the tombstones are counted, and each run has its head in the heap.

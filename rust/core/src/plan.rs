@@ -3,7 +3,7 @@
 //! A plain one-shot has none. A recurring task has one for life; so has a one-shot with a grace, or
 //! one whose time had passed when it was scheduled.
 
-use crate::recurrence::{Occurrences, Recurrence, Repeat};
+use crate::recurrence::{Judging, Occurrences, Recurrence, Repeat};
 use crate::segments::{Item, NIL, Segments};
 use crate::time::Nanos;
 
@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) missed_by_run: u64,
     pub(crate) missed_since_run: u64,
     pub(crate) skipped: u64,
+    /// The late-work rule is being applied, in several lock holds.
+    pub(crate) judging: Option<Box<Judging>>,
     link: u32,
 }
 
@@ -58,6 +60,7 @@ impl Plan {
             missed_by_run: 0,
             missed_since_run: 0,
             skipped: 0,
+            judging: None,
             link: NIL,
         }
     }

@@ -41,7 +41,14 @@ impl ReadyQueue {
         self.live += 1;
     }
 
-    /// The first entry, be it dead. O(1).
+    /// Puts back the task that [`ReadyQueue::pop`] has just removed. O(1).
+    pub(crate) fn push_front(&mut self, priority: u8, entry: Entry, pool: &mut ChunkPool) {
+        self.lanes[priority as usize].push_front(entry, pool);
+        self.occupied[priority as usize / 64] |= 1 << (priority % 64);
+        self.live += 1;
+    }
+
+    /// The first entry, which may be a dead one. O(1).
     #[inline]
     pub(crate) fn first(&self, pool: &ChunkPool) -> Option<Entry> {
         let word = self.occupied.iter().position(|word| *word != 0)?;

@@ -91,6 +91,7 @@ const SEGMENT_BITS: u32 = 16;
 pub(crate) struct Slab {
     records: Segments<Record, SEGMENT_BITS>,
     dense_stamps: Vec<Vec<u32>>,
+    retired_stamps: Vec<Vec<u32>>,
     pub(crate) stamps: Stamps,
     #[cfg(feature = "check-invariants")]
     work: std::cell::Cell<u64>,
@@ -101,6 +102,7 @@ impl Slab {
         Self {
             records: Segments::new(),
             dense_stamps: Vec::new(),
+            retired_stamps: Vec::new(),
             stamps: Stamps::new(),
             #[cfg(feature = "check-invariants")]
             work: std::cell::Cell::new(0),
@@ -123,11 +125,12 @@ impl Slab {
         Some(slot)
     }
 
-    /// Gives a slot back. O(1), but for returning memory.
+    /// Gives a slot back. O(1).
     #[inline]
     pub(crate) fn free(&mut self, slot: u32) {
         if self.records.free(slot) {
-            self.dense_stamps[Self::split(slot).0] = Vec::new();
+            let stamps = &mut self.dense_stamps[Self::split(slot).0];
+            self.retired_stamps.push(std::mem::take(stamps));
         }
     }
 
@@ -162,6 +165,17 @@ impl Slab {
         let (segment, offset) = Self::split(slot);
         self.dense_stamps[segment][offset] = stamp;
         self.records[slot].stamp = stamp;
+    }
+
+    /// Hands out segments that were emptied, of records and of stamps. O(1).
+    pub(crate) fn take_retired(&mut self) -> (Vec<Vec<Record>>, Vec<Vec<u32>>) {
+        (self.records.take_retired(), std::mem::take(&mut self.retired_stamps))
+    }
+
+    /// Whether [`Slab::take_retired`] has any. O(1).
+    #[inline]
+    pub(crate) const fn has_retired(&self) -> bool {
+        self.records.has_retired()
     }
 
     /// Counts steps of work, for the tests that bound what one lock hold does.

@@ -178,7 +178,7 @@ impl Wheel {
             let Entry { deadline, slot, stamp } = entry;
             self.drained.push(Due { deadline, sequence: record.sequence, slot, stamp });
         }
-        front.add(&mut self.drained);
+        front.add(&mut self.drained, slab);
         self.drained.clear();
         if !self.buckets[index].list.is_empty() {
             return false;

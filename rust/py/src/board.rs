@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 
 use pyo3::prelude::*;
-use scheduler_core::{Cancelled, Completion, Deadlines, Ended, Engine as Core, Nanos, TaskId};
+use scheduler_core::{
+    Cancelled, Completion, Deadlines, Ended, Engine as Core, Garbage, Nanos, TaskId,
+};
 
 use crate::columns::Columns;
 use crate::record::Outcome;
@@ -43,6 +45,13 @@ pub(crate) struct Left {
 }
 
 impl Deadlines for Board {
+    type Garbage = Box<Garbage>;
+
+    #[inline]
+    fn take_garbage(&mut self) -> Option<Self::Garbage> {
+        self.core.take_garbage()
+    }
+
     #[inline]
     fn next_deadline(&self) -> Nanos {
         self.core.next_deadline()

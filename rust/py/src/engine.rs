@@ -786,6 +786,7 @@ impl Next {
         match board.core.take() {
             Some(Taken::Run(slot)) => Self::Run(slot),
             Some(Taken::Missed(missed)) => Self::Missed(missed),
+            Some(Taken::Undecided) => Self::Unknown,
             None => Self::Nothing,
         }
     }

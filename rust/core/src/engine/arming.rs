@@ -95,6 +95,7 @@ impl Engine {
     #[inline]
     pub(super) fn arm_timer(&mut self, slot: u32, deadline: Nanos, sequence: u64) {
         let stamp = self.slab.draw_stamp(slot);
+        self.slab.count_work(1);
         let list = self.wheel.insert(Entry { deadline, slot, stamp }, &mut self.pool);
         let record = &mut self.slab[slot];
         record.deadline = deadline;

@@ -102,6 +102,7 @@ impl Engine {
                 self.rekeyed_to = None;
                 return true;
             }
+            self.slab.count_work(1);
             self.rekey_slot(slot);
         }
         self.rekeyed_to = Some(until);

@@ -163,6 +163,7 @@ impl Engine {
         let plan = &mut self.plans[self.slab[slot].planned()?];
         match (&plan.recurrence.repeat, repeat) {
             (Repeat::Calendar(_), Repeat::Calendar(_)) => {
+                plan.judging = None;
                 Some(std::mem::replace(&mut plan.recurrence.repeat, repeat.clone()))
             }
             _ => None,

@@ -200,6 +200,7 @@ impl Engine {
     #[cfg(any(test, feature = "check-invariants"))]
     pub fn check(&self) {
         self.wheel.check();
+        self.front.check();
         self.ready.check();
     }
 
@@ -224,6 +225,12 @@ impl Engine {
             }
         }
         assert_eq!(waiting, self.gauges.pending);
+    }
+
+    /// How many entries the front holds, dead or alive.
+    #[cfg(feature = "check-invariants")]
+    pub fn front_entries(&self) -> u64 {
+        self.front.entries().count() as u64
     }
 
     /// The steps of work done so far: entries, slots, chunks and calendar dates looked at or moved.

@@ -370,6 +370,7 @@ impl<'a> Trial<'a> {
             }
             match expected {
                 None => break,
+                Some(Taken::Undecided) => unreachable!("the model has no calendars"),
                 Some(Taken::Run(slot)) => {
                     let id = self.lanes[0].engine.id_of(slot).unwrap();
                     let view = self.lanes[0].engine.view(id).unwrap();
