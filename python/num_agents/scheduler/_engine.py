@@ -14,7 +14,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 
 from num_agents.scheduler import _native
-from num_agents.scheduler._time import bounded_span_ns, show, to_datetime
+from num_agents.scheduler._time import bounded_span_ns, moment_ns, show, to_datetime
 from num_agents.scheduler.errors import UnknownTaskError
 from num_agents.scheduler.outcomes import (
     Outcome,
@@ -203,10 +203,12 @@ class Engine:
         def span(value: Any, argument: str) -> int:
             return 0 if value is None else bounded_span_ns(value, argument)
 
+        start, zone = schedule.start_after, schedule.zone_or(self.zone)
         return _native.Recurrence(
             policy.misfire,
             interval_ns=0 if calendar is not None else span(schedule.interval, "interval"),
             fixed_delay=schedule.fixed_delay,
+            start_ns=None if start is None else moment_ns(start, "start_after", zone),
             end_ns=schedule.end_ns(self.zone),
             max_runs=schedule.max_runs,
             grace_ns=None if policy.grace is None else bounded_span_ns(policy.grace, "grace"),

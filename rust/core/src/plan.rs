@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) sequence: u64,
     /// A time given from outside for after the run to come or the one under way.
     pub(crate) next: Option<Nanos>,
+    /// `next` is not a new time, but that of the calendar after the wall was set back in this run.
+    pub(crate) set_back: bool,
     /// The run to come or under way was asked for by hand: it does not count and moves nothing.
     pub(crate) by_hand: bool,
     pub(crate) started: Option<Nanos>,
@@ -51,6 +53,7 @@ impl Plan {
             nominal,
             sequence,
             next: None,
+            set_back: false,
             by_hand: false,
             started: None,
             judged: 0,

@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use crate::calendar::{COUNT_LIMIT, Calendar};
-use crate::time::{FAR_FUTURE, Nanos, after};
+use crate::time::{FAR_FUTURE, Nanos, SECOND_NS, after};
 
 /// Looks at parts of a calendar that one lock hold may take to judge late work: some 0.1 ms.
 pub(crate) const JUDGE_LOOKS: u64 = 512;
@@ -53,6 +53,35 @@ impl PartialEq for Repeat {
 
 impl Eq for Repeat {}
 
+/// A wall clock that is set back by less than this is taken to be corrected, by more to have been
+/// wrong: three hours, as in Vixie's cron.
+const FAR_BACK_NS: Nanos = 3 * 3_600 * SECOND_NS;
+
+/// What a change of the wall clock means for tasks on a calendar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WallStep {
+    /// Forward, or not at all: occurrences inside the jump are late work.
+    #[default]
+    Forward,
+    /// Back by less than three hours: what happens at fixed times is not repeated, and waits until
+    /// the wall shows its next time; what follows real time, by `*` or a step in minute or hour or
+    /// on a grid, goes on.
+    Back,
+    /// Back by three hours or more: all are armed again from the new time.
+    FarBack,
+}
+
+impl WallStep {
+    const fn back(by: Nanos) -> Self {
+        if by >= FAR_BACK_NS { Self::FarBack } else { Self::Back }
+    }
+
+    /// What it means that the wall is now ahead of the axis by `to` instead of `from`.
+    pub const fn between(from: i64, to: i64) -> Self {
+        if to >= from { Self::Forward } else { Self::back(from.abs_diff(to)) }
+    }
+}
+
 /// Which of several overdue occurrences runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -73,6 +102,9 @@ pub enum Misfire {
 pub struct Recurrence {
     /// How the next time follows from the last.
     pub repeat: Repeat,
+    /// No occurrence is due before this moment of the wall. The first time of a task respects it
+    /// anyway: it counts when the wall clock is set back by hours, and times are computed anew.
+    pub start: Nanos,
     /// No occurrence is due after this moment; it is itself allowed.
     pub end: Nanos,
     /// Runs that may start; `u64::MAX` for no bound.
@@ -95,6 +127,7 @@ impl Default for Recurrence {
     fn default() -> Self {
         Self {
             repeat: Repeat::Once,
+            start: 0,
             end: FAR_FUTURE,
             max_runs: u64::MAX,
             misfire: Misfire::Latest,
@@ -327,6 +360,45 @@ impl Occurrences<'_> {
             self.pass_over(candidate, ended)
         } else {
             (Some(candidate), 0)
+        }
+    }
+
+    /// The next nominal time of a task on the wall clock that was to be due at `nominal`, when the
+    /// wall is set back by `by` to show `now`: Vixie's rule. Never later than before.
+    ///
+    /// A step of three hours or more computes it anew, from the new time. After a smaller one what
+    /// happens at fixed times waits for the wall, so that nothing is repeated, and what follows
+    /// real time goes on in real time: next is the occurrence nearest to the moment at which the
+    /// next one would have come, so that even many small steps repeat nothing in quick succession.
+    /// A moment that was asked for, and is not one of the calendar's, stays.
+    pub(crate) fn after_set_back(&self, nominal: Nanos, by: Nanos, now: Nanos) -> Nanos {
+        let is_far = WallStep::back(by) == WallStep::FarBack;
+        let from = now.saturating_add(1).max(self.recurrence.start);
+        if nominal <= from {
+            return nominal;
+        }
+        // The period before the next occurrence may become shorter by half.
+        let earliest = |previous: Nanos| {
+            let half = (nominal - previous) / 2;
+            if is_far { from } else { from.max(nominal.saturating_sub(by).saturating_sub(half)) }
+        };
+        match &self.recurrence.repeat {
+            Repeat::Once => nominal,
+            Repeat::FixedDelay(_) => from.max(nominal.saturating_sub(by)),
+            Repeat::FixedRate(interval) => {
+                let earliest = earliest(nominal.saturating_sub(*interval)).min(nominal);
+                nominal - (nominal - earliest) / interval * interval
+            }
+            Repeat::Calendar(calendar) => {
+                let goes_on = is_far || calendar.follows_real_time();
+                if !goes_on || calendar.last_by(nominal) != Some(nominal) {
+                    return nominal;
+                }
+                let previous = calendar.last_by(nominal - 1).unwrap_or(nominal);
+                calendar
+                    .next_after(earliest(previous) - 1)
+                    .map_or(nominal, |next| next.min(nominal))
+            }
         }
     }
 

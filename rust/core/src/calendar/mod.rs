@@ -280,6 +280,32 @@ impl Calendar {
         COUNT_LIMIT
     }
 
+    /// Whether all parts follow real time: cron expressions with `*` or a step in minute or hour, and
+    /// grids. The others fire at fixed times.
+    pub(crate) fn follows_real_time(&self) -> bool {
+        self.parts.iter().all(|part| match &part.rule {
+            Rule::Cron(cron) => cron.real_time,
+            Rule::Grid { interval, .. } => *interval > 0,
+            Rule::Every(_) | Rule::Moments(_) => false,
+        })
+    }
+
+    /// The same grid from before a moment on, if this calendar is one grid that begins after that and
+    /// not after `latest`: for clocks that are set back to before it began.
+    pub(crate) fn extended_back(&self, moment: Nanos, latest: Nanos) -> Option<Self> {
+        let [Part { rule: Rule::Grid { anchor, interval }, zone, dst }] = self.parts.as_slice()
+        else {
+            return None;
+        };
+        if *interval == 0 || *anchor <= moment || *anchor > latest {
+            return None;
+        }
+        let intervals = (anchor - moment).div_ceil(*interval).min(anchor / interval);
+        let rule = Rule::Grid { anchor: anchor - intervals * interval, interval: *interval };
+        let parts = vec![Part { rule, zone: zone.clone(), dst: *dst }];
+        Self::new(parts, self.exclusions.clone()).ok()
+    }
+
     /// Whether [`Calendar::count`] is closed form: one part, and nothing excluded.
     pub(crate) fn counts_in_closed_form(&self) -> bool {
         self.parts.len() == 1 && self.exclusions.is_none()

@@ -115,8 +115,9 @@ impl Engine {
             let was_on_wall = plan.recurrence.on_wall;
             let nominal = plan.retimed(wall, axis, on_wall);
             plan.next = Some(nominal);
-            // It is a new time now, no longer the one that a run by hand has put off.
+            // It is a new time now, no longer the one that a run by hand has delayed.
             plan.by_hand = false;
+            plan.set_back = false;
             let changed = plan.recurrence.on_wall != was_on_wall;
             let record = &self.slab[slot];
             // So that the nominal time of the run under way is still what it was.

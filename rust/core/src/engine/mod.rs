@@ -70,6 +70,8 @@ pub struct Engine {
     wall_offsets: [i64; 2],
     /// The slot from which on deadlines are still those of the former offset.
     rekeyed_to: Option<u32>,
+    /// By how much the wall was set back last, 0 if it was set forward, and when, on the axis.
+    set_back: (Nanos, Nanos),
     /// What jitter is drawn from, beside the task and the moment.
     seed: u64,
     next_sequence: u64,
@@ -129,6 +131,7 @@ impl Engine {
             load: Load::default(),
             wall_offsets: [0; 2],
             rekeyed_to: None,
+            set_back: (0, 0),
             seed: 0,
             next_sequence: 0,
             sweep: Sweep::default(),
@@ -364,7 +367,9 @@ impl Engine {
         let ended = self.now_of(plan);
         match plan.next {
             _ if plan.runs >= plan.recurrence.max_runs => (None, 0),
-            Some(candidate) if plan.by_hand => occurrences.resume(candidate, started, ended),
+            Some(candidate) if plan.by_hand || plan.set_back => {
+                occurrences.resume(candidate, started, ended)
+            }
             Some(rescheduled) => (Some(rescheduled), 0),
             None => occurrences.next(record.deadline, started, ended),
         }
@@ -376,8 +381,8 @@ impl Engine {
         let sequence = self.next_sequence + 1;
         let plan = &mut self.plans[self.slab[slot].plan];
         plan.ended = Some(self.now);
-        let by_hand = std::mem::take(&mut plan.by_hand);
-        if plan.next.take().is_some() && !by_hand && next.is_some() {
+        let kept = std::mem::take(&mut plan.by_hand) | std::mem::take(&mut plan.set_back);
+        if plan.next.take().is_some() && !kept && next.is_some() {
             // Rescheduled: a new time has a new place in the order.
             plan.sequence = sequence;
             self.next_sequence = sequence;
