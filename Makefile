@@ -97,6 +97,8 @@ test-rust: tools
 	$(call stage, Rust tests: generations that wrap)
 	$(CARGO) test $(CORE) --features check-invariants,tiny-generations \
 		--test generations --test model
+	$(call stage, Rust tests: stamps that come round)
+	$(CARGO) test $(CORE) --features check-invariants,tiny-stamps --test stamps --test model
 	$(call stage, Rust tests: the waiting protocol under loom)
 	$(LOOM) $(CARGO) test $(CORE) --release --test loom
 

@@ -166,6 +166,7 @@ class Recurrence:
         *,
         interval_ns: int = 0,
         fixed_delay: bool = False,
+        start_ns: int | None = None,
         end_ns: int | None = None,
         max_runs: int | None = None,
         grace_ns: int | None = None,

@@ -31,7 +31,8 @@
 //!
 //! Nothing here walks a whole structure in one call. A bucket of ten million is cascaded, sorted
 //! and compacted by a budget of entries a call; segments never move, so nothing is ever copied in
-//! bulk. What cannot be interrupted is O(1).
+//! bulk. What cannot be interrupted is O(1). Memory is not freed either: it is handed out as
+//! [`Garbage`], to be freed when the lock is released.
 //!
 //! # What it does not know
 //!
@@ -45,6 +46,7 @@ mod chunks;
 mod engine;
 mod forecast;
 mod front;
+mod garbage;
 mod history;
 mod id;
 mod load;
@@ -53,6 +55,7 @@ mod ready;
 mod recurrence;
 mod segments;
 mod slab;
+mod stamps;
 mod state;
 mod stats;
 mod sync;
@@ -64,9 +67,10 @@ pub use engine::{
     ADVANCE_BUDGET, Cancelled, Completion, Engine, Gauges, Missed, Pace, Taken, TaskView,
 };
 pub use forecast::Forecast;
+pub use garbage::Garbage;
 pub use history::{Ended, Ending};
 pub use id::{LAST_GENERATION, TaskId};
-pub use recurrence::{Misfire, Occurrences, Recurrence, Repeat, Verdict};
+pub use recurrence::{Misfire, Occurrences, Recurrence, Repeat, SKIPPED_LOOKS, Verdict, WallStep};
 pub use state::{Event, State, TRANSITIONS};
 pub use stats::{Counters, LatenessHistogram};
 pub use time::{

@@ -3,7 +3,7 @@
 //! A plain one-shot has none. A recurring task has one for life; so has a one-shot with a grace, or
 //! one whose time had passed when it was scheduled.
 
-use crate::recurrence::{Occurrences, Recurrence, Repeat};
+use crate::recurrence::{Judging, Occurrences, Recurrence, Repeat};
 use crate::segments::{Item, NIL, Segments};
 use crate::time::Nanos;
 
@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) sequence: u64,
     /// A time given from outside for after the run to come or the one under way.
     pub(crate) next: Option<Nanos>,
+    /// `next` is not a new time, but that of the calendar after the wall was set back in this run.
+    pub(crate) set_back: bool,
     /// The run to come or under way was asked for by hand: it does not count and moves nothing.
     pub(crate) by_hand: bool,
     pub(crate) started: Option<Nanos>,
@@ -34,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) missed_by_run: u64,
     pub(crate) missed_since_run: u64,
     pub(crate) skipped: u64,
+    /// The late-work rule is being applied, in several lock holds.
+    pub(crate) judging: Option<Box<Judging>>,
     link: u32,
 }
 
@@ -49,6 +53,7 @@ impl Plan {
             nominal,
             sequence,
             next: None,
+            set_back: false,
             by_hand: false,
             started: None,
             judged: 0,
@@ -58,6 +63,7 @@ impl Plan {
             missed_by_run: 0,
             missed_since_run: 0,
             skipped: 0,
+            judging: None,
             link: NIL,
         }
     }

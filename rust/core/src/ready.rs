@@ -9,7 +9,7 @@ use crate::slab::Slab;
 use crate::time::Nanos;
 use crate::wheel::Budget;
 
-const LANES: usize = 256;
+pub(crate) const LANES: usize = 256;
 
 /// The lanes and one bit for each that holds anything.
 pub(crate) struct ReadyQueue {
@@ -41,7 +41,14 @@ impl ReadyQueue {
         self.live += 1;
     }
 
-    /// The first entry, be it dead. O(1).
+    /// Puts back the task that [`ReadyQueue::pop`] has just removed. O(1).
+    pub(crate) fn push_front(&mut self, priority: u8, entry: Entry, pool: &mut ChunkPool) {
+        self.lanes[priority as usize].push_front(entry, pool);
+        self.occupied[priority as usize / 64] |= 1 << (priority % 64);
+        self.live += 1;
+    }
+
+    /// The first entry, which may be a dead one. O(1).
     #[inline]
     pub(crate) fn first(&self, pool: &ChunkPool) -> Option<Entry> {
         let word = self.occupied.iter().position(|word| *word != 0)?;
@@ -55,7 +62,7 @@ impl ReadyQueue {
         &mut self,
         budget: &mut Budget,
         pool: &mut ChunkPool,
-        slab: &Slab,
+        slab: &mut Slab,
     ) -> bool {
         while let Some(word) = self.occupied.iter().position(|word| *word != 0) {
             let bit = self.occupied[word].trailing_zeros() as usize;
@@ -78,7 +85,7 @@ impl ReadyQueue {
 
     /// Removes the first task. Amortised O(1).
     #[inline]
-    pub(crate) fn pop(&mut self, pool: &mut ChunkPool, slab: &Slab) -> Option<Entry> {
+    pub(crate) fn pop(&mut self, pool: &mut ChunkPool, slab: &mut Slab) -> Option<Entry> {
         loop {
             let word = self.occupied.iter().position(|word| *word != 0)?;
             let bit = self.occupied[word].trailing_zeros() as usize;
@@ -112,7 +119,7 @@ impl ReadyQueue {
         lane: usize,
         by: Nanos,
         pool: &mut ChunkPool,
-        slab: &Slab,
+        slab: &mut Slab,
     ) -> Option<Entry> {
         loop {
             let list = &mut self.lanes[lane];
@@ -137,9 +144,37 @@ impl ReadyQueue {
         }
     }
 
+    /// Whether there is nothing in a lane.
+    pub(crate) fn is_lane_empty(&self, lane: u32) -> bool {
+        self.lanes[lane as usize].is_empty()
+    }
+
+    /// Sweeps the next piece of a lane; `begin` says that it is the first piece. Returns whether the
+    /// lane is done. At most two chunks.
+    pub(crate) fn sweep(
+        &mut self,
+        lane: u32,
+        begin: bool,
+        pool: &mut ChunkPool,
+        slab: &mut Slab,
+    ) -> bool {
+        let list = &mut self.lanes[lane as usize];
+        if list.is_empty() {
+            return true;
+        }
+        if begin {
+            list.begin_sweep();
+        }
+        let done = list.sweep(pool, slab);
+        if list.is_empty() {
+            self.occupied[lane as usize / 64] &= !(1 << (lane % 64));
+        }
+        done
+    }
+
     /// Counts the entry of a task that left as dead.
     #[inline]
-    pub(crate) fn add_tombstone(&mut self, priority: u8, pool: &mut ChunkPool, slab: &Slab) {
+    pub(crate) fn add_tombstone(&mut self, priority: u8, pool: &mut ChunkPool, slab: &mut Slab) {
         let lane = &mut self.lanes[priority as usize];
         lane.add_tombstone(pool, slab);
         if lane.is_empty() {
@@ -157,5 +192,19 @@ impl ReadyQueue {
             lane.check();
         }
         assert_eq!(self.live, self.lanes.iter().map(ChunkList::live).sum::<u64>());
+    }
+
+    /// Every entry.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn entries<'a>(&'a self, pool: &'a ChunkPool) -> impl Iterator<Item = Entry> + 'a {
+        self.lanes.iter().flat_map(|lane| lane.entries(pool))
+    }
+
+    /// Whether the tombstones are counted.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn check_entries(&self, pool: &ChunkPool, slab: &Slab) {
+        for lane in self.lanes.iter() {
+            lane.check_entries(pool, slab);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A `Vec` that doubles copies everything it holds: at ten million records that is a pause of tens
 //! of milliseconds under the lock, and it never gives memory back. Here a full segment is followed
-//! by a new one, an empty one is returned to the system, and nothing ever moves. Within a segment
+//! by a new one, an empty one is handed out to be freed, and nothing ever moves. Within a segment
 //! free places form a list threaded through the items themselves. Allocation fills the lowest
 //! segment that has room, so that the upper ones can empty.
 //!
@@ -48,6 +48,8 @@ pub(crate) struct Segments<T, const BITS: u32> {
     /// Segments that hold memory and nothing else.
     idle_segments: u32,
     mapped_segments: u32,
+    /// Emptied segments that are to be freed by [`Segments::take_retired`]'s caller.
+    retired: Vec<Vec<T>>,
 }
 
 impl<T: Item, const BITS: u32> Segments<T, BITS> {
@@ -61,6 +63,7 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
             first_roomy_word: 0,
             idle_segments: 0,
             mapped_segments: 0,
+            retired: Vec::new(),
         }
     }
 
@@ -95,8 +98,7 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
         Some((number as u32) << BITS | offset)
     }
 
-    /// Gives an item back. Returns whether its segment, now empty, was returned to the system.
-    /// O(1), but for that.
+    /// Gives an item back. Returns whether its segment, now empty, is to be freed. O(1).
     #[inline]
     pub(crate) fn free(&mut self, index: u32) -> bool {
         let number = (index >> BITS) as usize;
@@ -123,6 +125,24 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
     pub(crate) fn limit(&self) -> u64 {
         let top = self.segments.iter().rposition(|segment| segment.live > 0);
         top.map_or(0, |number| (number as u64 + 1) << BITS)
+    }
+
+    /// Hands out the segments that were emptied: freeing one takes the system a tenth of a
+    /// millisecond, too long for a lock hold. O(1).
+    #[inline]
+    pub(crate) fn take_retired(&mut self) -> Vec<Vec<T>> {
+        std::mem::take(&mut self.retired)
+    }
+
+    /// Whether [`Segments::take_retired`] has any. O(1).
+    #[inline]
+    pub(crate) const fn has_retired(&self) -> bool {
+        !self.retired.is_empty()
+    }
+
+    /// How many items there is memory for.
+    pub(crate) fn capacity(&self) -> u64 {
+        u64::from(self.mapped_segments) << BITS
     }
 
     /// Memory held, in bytes.
@@ -165,7 +185,7 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
             return false;
         }
         let segment = &mut self.segments[number];
-        segment.items = Vec::new();
+        self.retired.push(std::mem::take(&mut segment.items));
         segment.free_head = NIL;
         self.mapped_segments -= 1;
         true

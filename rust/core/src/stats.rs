@@ -89,6 +89,8 @@ pub struct Counters {
     pub clock_changes: u64,
     /// Tasks that were given another deadline for that.
     pub rekeyed: u64,
+    /// Recurring tasks whose next time was computed anew because the wall clock was set back.
+    pub rearmed: u64,
     /// Overdue tasks that were put off so that they do not all run at once.
     pub deferred: u64,
 }

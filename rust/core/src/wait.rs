@@ -29,9 +29,22 @@ use crate::time::{NEVER, Nanos};
 pub trait Deadlines {
     /// When something has to be done next; [`NEVER`] if nothing is pending.
     fn next_deadline(&self) -> Nanos;
+
+    /// What is to be dropped after the lock is released.
+    type Garbage;
+
+    /// Hands that out, after each piece of work, if there is any. O(1).
+    fn take_garbage(&mut self) -> Option<Self::Garbage>;
 }
 
 impl Deadlines for crate::engine::Engine {
+    type Garbage = Box<crate::garbage::Garbage>;
+
+    #[inline]
+    fn take_garbage(&mut self) -> Option<Self::Garbage> {
+        Self::take_garbage(self)
+    }
+
     fn next_deadline(&self) -> Nanos {
         Self::next_deadline(self)
     }
@@ -96,14 +109,21 @@ impl<Q: Deadlines> Gate<Q> {
     pub fn with<R>(&self, work: impl FnOnce(&mut Q) -> R) -> R {
         let mut inner = lock(&self.inner);
         let result = work(&mut inner.queue);
+        let garbage = inner.queue.take_garbage();
         self.call_if_needed(inner);
+        drop(garbage);
         result
     }
 
     /// Works on the queue under the lock, where that cannot bring the next deadline forward.
     #[inline]
     pub fn edit<R>(&self, work: impl FnOnce(&mut Q) -> R) -> R {
-        work(&mut lock(&self.inner).queue)
+        let mut inner = lock(&self.inner);
+        let result = work(&mut inner.queue);
+        let garbage = inner.queue.take_garbage();
+        drop(inner);
+        drop(garbage);
+        result
     }
 
     /// Looks at the queue under the lock, unless somebody holds it.
@@ -124,7 +144,9 @@ impl<Q: Deadlines> Gate<Q> {
         inner.arriving -= u32::from(arriving);
         let open = inner.phase != Phase::Closed;
         let taken = work(&mut inner.queue, open);
+        let garbage = inner.queue.take_garbage();
         self.call_if_needed(inner);
+        drop(garbage);
         taken
     }
 

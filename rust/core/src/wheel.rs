@@ -22,6 +22,9 @@ const LEVELS: usize = 6;
 const BUCKETS: usize = 256;
 const WORDS: usize = BUCKETS / 64;
 
+/// How many buckets there are.
+pub(crate) const LISTS: u32 = (LEVELS * BUCKETS) as u32;
+
 /// log2 of the nanoseconds in a tick.
 const TICK_BITS: u32 = 20;
 
@@ -87,7 +90,7 @@ impl Wheel {
 
     /// Counts the entry of a task that left as dead. Amortised O(1).
     #[inline]
-    pub(crate) fn add_tombstone(&mut self, list: ListId, pool: &mut ChunkPool, slab: &Slab) {
+    pub(crate) fn add_tombstone(&mut self, list: ListId, pool: &mut ChunkPool, slab: &mut Slab) {
         let index = list.0 as usize;
         let bucket = &mut self.buckets[index];
         bucket.list.add_tombstone(pool, slab);
@@ -175,7 +178,7 @@ impl Wheel {
             let Entry { deadline, slot, stamp } = entry;
             self.drained.push(Due { deadline, sequence: record.sequence, slot, stamp });
         }
-        front.add(&mut self.drained);
+        front.add(&mut self.drained, slab);
         self.drained.clear();
         if !self.buckets[index].list.is_empty() {
             return false;
@@ -191,19 +194,49 @@ impl Wheel {
         index: usize,
         budget: &mut Budget,
         pool: &mut ChunkPool,
-        slab: &Slab,
+        slab: &mut Slab,
     ) -> Option<Entry> {
         let list = &mut self.buckets[index].list;
         while !budget.is_spent() {
             let entry = list.pop(pool)?;
             budget.0 -= 1;
-            if entry.may_live(slab) {
+            if entry.has_current_stamp(slab) {
                 budget.0 = budget.0.saturating_sub(list.compact_if_needed(pool, slab));
                 return Some(entry);
             }
             list.remove_tombstone();
         }
         None
+    }
+
+    /// Whether there is nothing in a bucket, by the number that [`Wheel::sweep`] knows it by.
+    pub(crate) fn is_bucket_empty(&self, number: u32) -> bool {
+        self.buckets[(LISTS - 1 - number) as usize].list.is_empty()
+    }
+
+    /// Sweeps the next piece of a bucket, by its number from the first of the top level down:
+    /// `begin` says that it is the first piece. Returns whether the bucket is done. At most two
+    /// chunks.
+    pub(crate) fn sweep(
+        &mut self,
+        number: u32,
+        begin: bool,
+        pool: &mut ChunkPool,
+        slab: &mut Slab,
+    ) -> bool {
+        let index = LISTS as usize - 1 - number as usize;
+        let list = &mut self.buckets[index].list;
+        if list.is_empty() {
+            return true;
+        }
+        if begin {
+            list.begin_sweep();
+        }
+        let done = list.sweep(pool, slab);
+        if list.is_empty() {
+            self.vacate(index);
+        }
+        done
     }
 
     fn vacate(&mut self, index: usize) {
@@ -241,6 +274,20 @@ impl Wheel {
             assert_eq!(bit, !bucket.list.is_empty(), "bucket {index}");
             assert!(bit || bucket.minimum == NEVER);
             bucket.list.check();
+        }
+    }
+
+    /// Every entry.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn entries<'a>(&'a self, pool: &'a ChunkPool) -> impl Iterator<Item = Entry> + 'a {
+        self.buckets.iter().flat_map(|bucket| bucket.list.entries(pool))
+    }
+
+    /// Whether the tombstones are counted.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn check_entries(&self, pool: &ChunkPool, slab: &Slab) {
+        for bucket in self.buckets.iter() {
+            bucket.list.check_entries(pool, slab);
         }
     }
 }

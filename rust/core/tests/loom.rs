@@ -55,6 +55,12 @@ impl Queue {
 }
 
 impl Deadlines for Queue {
+    type Garbage = ();
+
+    fn take_garbage(&mut self) -> Option<()> {
+        None
+    }
+
     fn next_deadline(&self) -> Nanos {
         let next = self.deadlines.iter().min().copied().unwrap_or(NEVER);
         let mut watch = self.watch.lock().unwrap();

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use scheduler_core::{Cancelled, Completion, Deadlines, Ended, Engine as Core, Nanos, TaskId};
+use scheduler_core::{
+    Cancelled, Completion, Deadlines, Ended, Engine as Core, Garbage, Nanos, TaskId,
+};
 
 use crate::call::Call;
 use crate::record::Outcome;
@@ -56,6 +58,13 @@ pub(crate) struct Leftover {
 }
 
 impl Deadlines for Board {
+    type Garbage = Box<Garbage>;
+
+    #[inline]
+    fn take_garbage(&mut self) -> Option<Self::Garbage> {
+        self.core.take_garbage()
+    }
+
     #[inline]
     fn next_deadline(&self) -> Nanos {
         self.core.next_deadline()

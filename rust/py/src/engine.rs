@@ -308,6 +308,7 @@ impl Engine {
             gate.with(|board| {
                 let settled = board.core.rekey(SLICE as u32);
                 if settled {
+                    board.core.tell(clock.now());
                     board.core.set_wall_offset(clock.offset());
                 }
                 settled

@@ -42,7 +42,7 @@ enum Next {
     Run(u32, u64),
     Missed(Missed),
     Nothing,
-    /// More is due than one lock hold may move to the ready queue: not known yet.
+    /// More is to be moved or counted than one lock hold may: not known yet.
     Undecided,
 }
 
@@ -59,6 +59,7 @@ impl Next {
         match board.core.take() {
             Some(Taken::Run(slot)) => Self::Run(slot, board.core.counters().missed - missed),
             Some(Taken::Missed(missed)) => Self::Missed(missed),
+            Some(Taken::Undecided) => Self::Undecided,
             None => Self::Nothing,
         }
     }

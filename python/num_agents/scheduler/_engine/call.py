@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from num_agents.scheduler import _native
+from num_agents.scheduler._timing.moments import moment_ns
 from num_agents.scheduler._timing.spans import bounded_span_ns
 from num_agents.scheduler.task import checked_callback, checked_name
 
@@ -80,10 +81,12 @@ def recurrence_of(
     def span(value: Any, argument: str) -> int:
         return 0 if value is None else bounded_span_ns(value, argument)
 
+    start = schedule.start_after
     return _native.Recurrence(
         policy.misfire,
         interval_ns=0 if calendar is not None else span(schedule.interval, "interval"),
         fixed_delay=schedule.fixed_delay,
+        start_ns=None if start is None else moment_ns(start, "start_after", schedule.zone_or(zone)),
         end_ns=schedule.end_ns(zone),
         max_runs=schedule.max_runs,
         grace_ns=None if policy.grace is None else bounded_span_ns(policy.grace, "grace"),

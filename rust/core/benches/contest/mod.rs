@@ -55,6 +55,9 @@ pub trait Timers {
     /// Lets go of a key unused.
     fn forget(&mut self, _key: Self::Key) {}
 
+    /// Frees memory that the structure has kept for later, so as not to do so in each call.
+    fn free_unused(&mut self) {}
+
     /// When something is to do next, as well as the structure can tell.
     fn next_deadline(&mut self) -> Option<Nanos>;
 

@@ -91,37 +91,33 @@ impl Engine {
         self.next_sequence
     }
 
-    #[inline]
-    fn draw_stamp(&mut self) -> u32 {
-        self.next_stamp = self.next_stamp.wrapping_add(1);
-        self.next_stamp
-    }
-
     /// Puts a pending task into the wheel.
     #[inline]
     pub(super) fn arm_timer(&mut self, slot: u32, deadline: Nanos, sequence: u64) {
-        let stamp = self.draw_stamp();
+        let stamp = self.slab.draw_stamp(slot);
+        self.slab.count_work(1);
         let list = self.wheel.insert(Entry { deadline, slot, stamp }, &mut self.pool);
         let record = &mut self.slab[slot];
         record.deadline = deadline;
         record.sequence = sequence;
         record.list = list;
-        self.slab.stamp(slot, stamp);
+        if self.slab.stamps.is_piece_due() {
+            self.sweep_piece();
+        }
     }
 
     /// Makes the entry of a pending or ready task a dead one.
     #[inline]
     pub(super) fn disarm_timer(&mut self, slot: u32, state: State) {
-        let stamp = self.draw_stamp();
-        self.slab.stamp(slot, stamp);
+        self.slab.clear_stamp(slot);
         let record = &self.slab[slot];
         let (list, priority) = (record.list, record.priority);
         if state == State::Ready {
-            self.ready.add_tombstone(priority, &mut self.pool, &self.slab);
+            self.ready.add_tombstone(priority, &mut self.pool, &mut self.slab);
         } else if list == ListId::FRONT {
-            self.front.add_tombstone(&self.slab);
+            self.front.add_tombstone(&mut self.slab);
         } else {
-            self.wheel.add_tombstone(list, &mut self.pool, &self.slab);
+            self.wheel.add_tombstone(list, &mut self.pool, &mut self.slab);
         }
     }
 

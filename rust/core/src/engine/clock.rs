@@ -1,8 +1,10 @@
 //! The wall clock and the axis: the one owner of the offset between them.
 
+use std::sync::Arc;
+
 use super::Engine;
 use crate::plan::Plan;
-use crate::recurrence::Occurrences;
+use crate::recurrence::{Occurrences, Repeat, WallStep};
 use crate::slab::{ON_WALL, Record};
 use crate::state::{Event, State};
 use crate::time::{FAR_FUTURE, Nanos, after};
@@ -77,14 +79,21 @@ impl Engine {
         self.wall_offsets[if former { 1 - self.wall_parity() } else { self.wall_parity() }]
     }
 
-    /// Takes note that the wall clock was set: [`Engine::rekey`] must follow, until it is done. O(1),
-    /// unless the last such call has not been followed to the end.
-    pub fn set_wall_offset(&mut self, offset: i64) {
+    /// Notes that the wall clock was set; [`Engine::rekey`] must follow, until it is done. The
+    /// engine must have been told the time. O(1), unless the last such call has not been followed
+    /// to the end.
+    ///
+    /// Returns what that means for tasks on a calendar, which [`Engine::rekey`] sees to.
+    pub fn set_wall_offset(&mut self, offset: i64) -> WallStep {
         while !self.rekey(u32::MAX) {}
+        let former = self.wall_offset();
         self.counters.clock_changes += 1;
         let parity = self.wall_parity();
         self.wall_offsets[parity] = offset;
         self.rekeyed_to = Some(0);
+        let by = if offset < former { offset.abs_diff(former) } else { 0 };
+        self.set_back = (by, self.now);
+        WallStep::between(former, offset)
     }
 
     /// What the wall shows beyond the axis, in nanoseconds.
@@ -102,6 +111,7 @@ impl Engine {
                 self.rekeyed_to = None;
                 return true;
             }
+            self.slab.count_work(1);
             self.rekey_slot(slot);
         }
         self.rekeyed_to = Some(until);
@@ -117,6 +127,7 @@ impl Engine {
         }
         let deadline = match plan {
             Some(plan) if self.plans[plan].recurrence.on_wall => {
+                self.follow_set_back(slot, plan, state);
                 // A run by hand is due now, whatever the wall shows.
                 if state.is_running() || state == State::Paused || self.plans[plan].by_hand {
                     return;
@@ -153,6 +164,58 @@ impl Engine {
         self.disarm_timer(slot, state);
         self.slab[slot].step(Event::Reschedule);
         self.arm_timer(slot, deadline, sequence);
+    }
+
+    /// Computes the next nominal time of a task anew if the wall was set back: see [`WallStep`].
+    fn follow_set_back(&mut self, slot: u32, number: u32, state: State) {
+        let (by, at) = self.set_back;
+        if by == 0 {
+            return;
+        }
+        let now = self.to_wall(at);
+        self.extend_grid_back(number, now, after(now, by));
+        let plan = &self.plans[number];
+        let occurrences = self.occurrences(slot, number);
+        let running = state.is_running();
+        let nominal = match (running, plan.next) {
+            // Of a run under way whose task was not given a new time: what would be next.
+            (true, None) => occurrences.next(self.slab[slot].deadline, plan.judged, plan.judged).0,
+            (true, Some(next)) => (plan.by_hand || plan.set_back).then_some(next),
+            (false, next) => next.or(Some(plan.nominal)),
+        };
+        let Some(nominal) = nominal else { return };
+        let anew = occurrences.after_set_back(nominal, by, now);
+        if anew == nominal {
+            return;
+        }
+        self.counters.rearmed += 1;
+        let plan = &mut self.plans[number];
+        if running {
+            plan.judged = plan.judged.min(now);
+            plan.set_back |= !plan.by_hand;
+            plan.next = Some(anew);
+        } else if plan.next.is_some() {
+            plan.next = Some(anew);
+        } else {
+            plan.nominal = anew;
+            if state == State::Paused {
+                self.slab[slot].deadline = anew;
+            }
+        }
+    }
+
+    /// Lets a grid that began between two moments, when the task was scheduled, begin before them.
+    fn extend_grid_back(&mut self, number: u32, from: Nanos, to: Nanos) {
+        let recurrence = &mut self.plans[number].recurrence;
+        let Repeat::Calendar(calendar) = &recurrence.repeat else { return };
+        // A grid with a start of its own does not.
+        if recurrence.start > 0 {
+            return;
+        }
+        if let Some(extended) = calendar.extended_back(from, to) {
+            let extended = Repeat::Calendar(Arc::new(extended));
+            self.calendars.push(std::mem::replace(&mut recurrence.repeat, extended));
+        }
     }
 }
 

@@ -115,8 +115,9 @@ impl Engine {
             let was_on_wall = plan.recurrence.on_wall;
             let nominal = plan.retimed(wall, axis, on_wall);
             plan.next = Some(nominal);
-            // It is a new time now, no longer the one that a run by hand has put off.
+            // It is a new time now, no longer the one that a run by hand has delayed.
             plan.by_hand = false;
+            plan.set_back = false;
             let changed = plan.recurrence.on_wall != was_on_wall;
             let record = &self.slab[slot];
             // So that the nominal time of the run under way is still what it was.
@@ -163,6 +164,7 @@ impl Engine {
         let plan = &mut self.plans[self.slab[slot].planned()?];
         match (&plan.recurrence.repeat, repeat) {
             (Repeat::Calendar(_), Repeat::Calendar(_)) => {
+                plan.judging = None;
                 Some(std::mem::replace(&mut plan.recurrence.repeat, repeat.clone()))
             }
             _ => None,

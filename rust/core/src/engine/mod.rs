@@ -21,20 +21,26 @@ mod arming;
 mod clock;
 mod control;
 mod storm;
+mod sweep;
 mod view;
 
 pub use control::Cancelled;
 pub use storm::Pace;
 pub use view::{Gauges, TaskView};
 
+use std::sync::Arc;
+
+use sweep::Sweep;
+
 use crate::chunks::{ChunkPool, Entry};
 use crate::front::Front;
+use crate::garbage::Garbage;
 use crate::history::{Ended, Ending, History};
 use crate::id::TaskId;
 use crate::load::Load;
 use crate::plan::Plans;
 use crate::ready::ReadyQueue;
-use crate::recurrence::{Recurrence, Verdict};
+use crate::recurrence::{JUDGE_LOOKS, Looks, Repeat, Verdict};
 use crate::slab::{ListId, Slab};
 use crate::state::{Event, State};
 use crate::stats::{Counters, LatenessHistogram};
@@ -64,10 +70,14 @@ pub struct Engine {
     wall_offsets: [i64; 2],
     /// The slot from which on deadlines are still those of the former offset.
     rekeyed_to: Option<u32>,
+    /// By how much the wall was set back last, 0 if it was set forward, and when, on the axis.
+    set_back: (Nanos, Nanos),
     /// What jitter is drawn from, beside the task and the moment.
     seed: u64,
     next_sequence: u64,
-    next_stamp: u32,
+    sweep: Sweep,
+    /// Calendars whose last task has ended.
+    calendars: Vec<Repeat>,
 }
 
 /// What [`Engine::take`] gives.
@@ -77,6 +87,8 @@ pub enum Taken {
     Run(u32),
     /// Occurrences of a task were given up.
     Missed(Missed),
+    /// The late-work rule needs another lock hold to decide about the first task: call again.
+    Undecided,
 }
 
 /// Occurrences that the late-work rule gave up without a run.
@@ -119,9 +131,11 @@ impl Engine {
             load: Load::default(),
             wall_offsets: [0; 2],
             rekeyed_to: None,
+            set_back: (0, 0),
             seed: 0,
             next_sequence: 0,
-            next_stamp: 0,
+            sweep: Sweep::default(),
+            calendars: Vec::new(),
         }
     }
 
@@ -172,7 +186,7 @@ impl Engine {
                 }
             }
             if !self.wheel.move_on(self.now) {
-                return self.ready.drop_leading_dead(&mut budget, &mut self.pool, &self.slab);
+                return self.ready.drop_leading_dead(&mut budget, &mut self.pool, &mut self.slab);
             }
         }
     }
@@ -180,10 +194,10 @@ impl Engine {
     /// The first in order of what is ready, for a worker to run now. Amortised O(1).
     #[inline]
     pub fn take(&mut self) -> Option<Taken> {
-        let entry = self.ready.pop(&mut self.pool, &self.slab)?;
+        let entry = self.ready.pop(&mut self.pool, &mut self.slab)?;
         let record = &mut self.slab[entry.slot];
         if record.planned().is_some() {
-            return Some(self.take_planned(entry.slot));
+            return Some(self.take_planned(entry));
         }
         record.step(Event::Take);
         record.sequence = self.now;
@@ -236,6 +250,30 @@ impl Engine {
         }
     }
 
+    /// Hands out what is to be freed while no lock is held, if there is anything. O(1).
+    #[inline]
+    pub fn take_garbage(&mut self) -> Option<Box<Garbage>> {
+        let some = self.slab.has_retired()
+            || self.pool.has_retired()
+            || self.plans.has_retired()
+            || self.front.has_retired()
+            || !self.calendars.is_empty();
+        some.then(|| self.collect_garbage())
+    }
+
+    #[cold]
+    fn collect_garbage(&mut self) -> Box<Garbage> {
+        let (records, stamps) = self.slab.take_retired();
+        Box::new(Garbage {
+            _records: records,
+            _stamps: stamps,
+            _chunks: self.pool.take_retired(),
+            _plans: self.plans.take_retired(),
+            _front: self.front.take_retired(),
+            _calendars: std::mem::take(&mut self.calendars),
+        })
+    }
+
     /// The slot that [`Engine::take`] would look at next, brought into the cache: whoever looks
     /// ahead while a run goes on does not wait for memory after it. O(1).
     #[inline]
@@ -253,21 +291,20 @@ impl Engine {
         self.lateness.record(lateness);
     }
 
-    fn take_planned(&mut self, slot: u32) -> Taken {
-        let now = self.now;
+    fn take_planned(&mut self, mut entry: Entry) -> Taken {
+        let (now, slot) = (self.now, entry.slot);
         let id = self.slab.id(slot);
         let number = self.slab[slot].plan;
-        let plan = &self.plans[number];
-        let (due, local_now) = (plan.nominal, self.now_of(plan));
-        let verdict = if plan.by_hand {
-            Verdict::Run { nominal: due, missed: 0 }
-        } else {
-            self.occurrences(slot, number).judge(due, local_now)
+        let Some((verdict, judged)) = self.judge(slot, number) else {
+            // A sweep that is past the head of the lane does not see it again.
+            entry.renew_stamp(&mut self.slab);
+            self.ready.push_front(self.slab[slot].priority, entry, &mut self.pool);
+            return Taken::Undecided;
         };
         match verdict {
             Verdict::Run { nominal, missed } => {
                 let lateness = now.saturating_sub(self.deadline(slot, nominal));
-                self.plans[number].start(nominal, missed, now, local_now);
+                self.plans[number].start(nominal, missed, now, judged);
                 self.counters.missed += missed;
                 let record = &mut self.slab[slot];
                 record.step(Event::Take);
@@ -298,6 +335,27 @@ impl Engine {
         }
     }
 
+    /// Applies the late-work rule to a task whose turn has come: the verdict, and the moment on the
+    /// task's clock that it is about. `None` if that takes another call; O(JUDGE_LOOKS).
+    fn judge(&mut self, slot: u32, number: u32) -> Option<(Verdict, Nanos)> {
+        let plan = &self.plans[number];
+        let (due, local_now) = (plan.nominal, self.now_of(plan));
+        if plan.by_hand {
+            return Some((Verdict::Run { nominal: due, missed: 0 }, local_now));
+        }
+        let occurrences = self.occurrences(slot, number);
+        // Begun before, unless the task or its clock has been given another time since.
+        let begun = plan.judging.as_deref().copied();
+        let begun = begun.filter(|begun| begun.nominal == due && begun.now <= local_now);
+        let mut judging = begun.unwrap_or_else(|| occurrences.begin_judging(due, local_now));
+        let mut looks = Looks(JUDGE_LOOKS);
+        let verdict = occurrences.judge_piece(&mut judging, &mut looks);
+        self.slab.count_work(JUDGE_LOOKS - looks.0);
+        let plan = &mut self.plans[number];
+        plan.judging = if verdict.is_none() { Some(Box::new(judging)) } else { None };
+        Some((verdict?, judging.now))
+    }
+
     /// What follows the run of a planned task that ends now: the next nominal time, and how many
     /// occurrences it has passed over.
     fn next_after_run(&self, slot: u32) -> (Option<Nanos>, u64) {
@@ -309,7 +367,9 @@ impl Engine {
         let ended = self.now_of(plan);
         match plan.next {
             _ if plan.runs >= plan.recurrence.max_runs => (None, 0),
-            Some(candidate) if plan.by_hand => occurrences.resume(candidate, started, ended),
+            Some(candidate) if plan.by_hand || plan.set_back => {
+                occurrences.resume(candidate, started, ended)
+            }
             Some(rescheduled) => (Some(rescheduled), 0),
             None => occurrences.next(record.deadline, started, ended),
         }
@@ -321,8 +381,8 @@ impl Engine {
         let sequence = self.next_sequence + 1;
         let plan = &mut self.plans[self.slab[slot].plan];
         plan.ended = Some(self.now);
-        let by_hand = std::mem::take(&mut plan.by_hand);
-        if plan.next.take().is_some() && !by_hand && next.is_some() {
+        let kept = std::mem::take(&mut plan.by_hand) | std::mem::take(&mut plan.set_back);
+        if plan.next.take().is_some() && !kept && next.is_some() {
             // Rescheduled: a new time has a new place in the order.
             plan.sequence = sequence;
             self.next_sequence = sequence;
@@ -369,8 +429,12 @@ impl Engine {
             if let Some(second) = plan.load {
                 self.load.remove(second);
             }
-            // A calendar that others share is not kept by a task that has ended.
-            plan.recurrence = Recurrence::default();
+            // A calendar is not kept by a task that has ended; the last reference is dropped later.
+            let recurrence = std::mem::take(&mut plan.recurrence);
+            if matches!(&recurrence.repeat, Repeat::Calendar(one) if Arc::strong_count(one) == 1) {
+                self.calendars.push(recurrence.repeat);
+            }
+            plan.judging = None;
             self.plans.free(number);
         }
         ended.started = ended.started.map(|axis| self.to_wall(axis));

@@ -39,7 +39,7 @@ impl Engine {
                 (pace.lane, pace.left) = (lane, waiting);
             }
             pace.left -= 1;
-            let found = self.ready.pop_lane(pace.lane, pace.from, &mut self.pool, &self.slab);
+            let found = self.ready.pop_lane(pace.lane, pace.from, &mut self.pool, &mut self.slab);
             if let Some(entry) = found {
                 self.defer_one(entry, pace);
             } else {

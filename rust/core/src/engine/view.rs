@@ -4,6 +4,8 @@ use super::Engine;
 use crate::history::Ended;
 use crate::id::TaskId;
 use crate::recurrence::Recurrence;
+#[cfg(any(test, feature = "check-invariants"))]
+use crate::segments::NIL;
 use crate::state::State;
 use crate::stats::{Counters, LatenessHistogram};
 use crate::time::{FAR_FUTURE, Nanos};
@@ -194,11 +196,48 @@ impl Engine {
             + self.history.bytes()
     }
 
-    /// Panics unless bits, counts and bounds agree throughout. O(memory).
+    /// Panics unless bits, counts and bounds agree throughout. O(lists).
     #[cfg(any(test, feature = "check-invariants"))]
     pub fn check(&self) {
         self.wheel.check();
+        self.front.check();
         self.ready.check();
+    }
+
+    /// Panics unless each waiting task has exactly one living entry, and no entry is old. O(memory).
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub fn check_entries(&self) {
+        self.wheel.check_entries(&self.pool, &self.slab);
+        self.front.check_entries(&self.slab);
+        self.ready.check_entries(&self.pool, &self.slab);
+        let mut waiting = 0;
+        let mut slots = std::collections::HashSet::new();
+        let waiting_or_due = self.wheel.entries(&self.pool).chain(self.front.entries());
+        for entry in waiting_or_due.chain(self.ready.entries(&self.pool)) {
+            // The front blanks dead entries that it cannot drop yet.
+            let blank = entry.slot == NIL;
+            assert!(blank || !self.slab.stamps.is_too_old(entry.stamp), "{entry:?}");
+            if entry.is_live(&self.slab) {
+                let state = self.slab[entry.slot].state;
+                assert!(matches!(state, State::Pending | State::Ready), "{entry:?} {state:?}");
+                assert!(slots.insert(entry.slot), "{entry:?} is there twice");
+                waiting += 1;
+            }
+        }
+        assert_eq!(waiting, self.gauges.pending);
+    }
+
+    /// How many entries the front holds, dead or alive.
+    #[cfg(feature = "check-invariants")]
+    pub fn front_entries(&self) -> u64 {
+        self.front.entries().count() as u64
+    }
+
+    /// The steps of work done so far: entries, slots, chunks and calendar dates looked at or moved.
+    /// For tests of what one call may do.
+    #[cfg(feature = "check-invariants")]
+    pub fn work(&self) -> u64 {
+        self.slab.work()
     }
 }
 

@@ -370,6 +370,7 @@ impl<'a> Trial<'a> {
             }
             match expected {
                 None => break,
+                Some(Taken::Undecided) => unreachable!("the model has no calendars"),
                 Some(Taken::Run(slot)) => {
                     let id = self.lanes[0].engine.id_of(slot).unwrap();
                     let view = self.lanes[0].engine.view(id).unwrap();
@@ -523,6 +524,7 @@ impl<'a> Trial<'a> {
         ids.iter().for_each(|id| self.compare_one(*id));
         for Lane { engine, .. } in &self.lanes {
             engine.check();
+            engine.check_entries();
             let limit = u32::try_from(engine.slot_limit()).unwrap();
             assert!(engine.tasks(0, limit).map(|(id, _)| id).eq(ids.iter().copied()));
             assert!(engine.history().eq(&self.model.history));
