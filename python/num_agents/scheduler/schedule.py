@@ -55,7 +55,8 @@ class TaskSchedule:
             first + k * interval, and a late run does not move the grid. Elapsed time: setting the
             wall clock does not matter.
         max_runs: Start at most so many runs; failed ones count.
-        start_after: Not before this moment; the first run of an interval is due then.
+        start_after: Not before this moment. It anchors the grid of an interval, also if it has
+            passed: the first run is the first of start_after + k * interval that is not before now.
         end_after: Not after this moment, which is itself allowed; judged by the nominal time.
         run_at: Run once, at this moment of the wall clock; in the past means at once.
         delay: Run once, so long after it is scheduled.
@@ -65,8 +66,9 @@ class TaskSchedule:
         timezone: The zone of naive datetimes and calendars here: a tzinfo, an IANA name, "UTC" or
             "local". By default the scheduler's.
         fixed_delay: Count the interval from the end of each run instead of keeping a grid.
-        first_run: The first run of an interval without a future `start_after`: `"now"`,
-            `"after_interval"`, or `"aligned"` to multiples of the interval since 1970.
+        first_run: The first run of an interval: `"now"`, or at `start_after` if there is one;
+            `"after_interval"`, one interval later than that; or `"aligned"` to multiples of the
+            interval since 1970.
         dialect: Of the cron expression. `"vixie"`: Sunday is 0 or 7, and day-of-month OR
             day-of-week must match when neither begins with `*`. `"quartz"`: Sunday is 1, and both
             must match.

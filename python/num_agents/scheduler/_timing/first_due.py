@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from num_agents.scheduler._messages import show
-from num_agents.scheduler._timing.bounds import end_ns, start_ns
+from num_agents.scheduler._timing.bounds import anchor_ns, end_ns, start_ns
 from num_agents.scheduler._timing.moments import moment_ns
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, after_ns, bounded_span_ns
 
@@ -15,14 +17,39 @@ if TYPE_CHECKING:
     from num_agents.scheduler.schedule import TaskSchedule
 
 
-def first_due_ns(
+class FirstDue(NamedTuple):
+    """When a schedule is due for the first time. Exactly one of the first three is not None.
+
+    A span is never turned into a moment of the wall clock here: setting that clock between the two
+    would move the task.
+    """
+
+    #: So many nanoseconds of elapsed time from now.
+    span_ns: int | None = None
+    #: At this moment of the wall clock, in nanoseconds since 1970; it may have passed.
+    wall_ns: int | None = None
+    #: At the first grid point, `anchor_wall_ns` + k * `interval_ns` with k >= 0, not before now.
+    anchor_wall_ns: int | None = None
+    interval_ns: int = 0
+
+    def nominal_ns(self, now_ns: int) -> int:
+        """The nominal time, in nanoseconds since 1970, if the wall clock shows `now_ns` now."""
+        if self.span_ns is not None:
+            return min(now_ns + self.span_ns, FAR_FUTURE_NS)
+        if self.anchor_wall_ns is not None:
+            return min(_grid_point_ns(self.anchor_wall_ns, self.interval_ns, now_ns), FAR_FUTURE_NS)
+        assert self.wall_ns is not None  # one of the three is not
+        return self.wall_ns
+
+
+def first_due(
     schedule: TaskSchedule, now_ns: int, zone: tzinfo | None, calendar: Calendar | None = None
-) -> int:
-    """The nominal time of the first run, in nanoseconds since 1970, if scheduled at `now_ns`.
+) -> FirstDue:
+    """When a schedule is due for the first time, if it is scheduled now.
 
     Args:
         schedule: Which.
-        now_ns: The moment of scheduling, as the wall shows it.
+        now_ns: What the wall clock shows now, in nanoseconds since 1970.
         zone: The scheduler's time zone, for naive datetimes of a schedule without one.
         calendar: What `calendar_of` answered for these, if that is known.
 
@@ -31,24 +58,42 @@ def first_due_ns(
         OverflowError: It lies beyond the year 9999.
     """
     zone = schedule.zone_or(zone)
-    base = max(now_ns, start_ns(schedule, zone, now_ns))
+    start = None if schedule.start_after is None else start_ns(schedule, zone, now_ns)
     if schedule.by_calendar:
-        due = _first_of_calendar(schedule, now_ns, zone, calendar)
+        due = FirstDue(wall_ns=_first_of_calendar(schedule, now_ns, zone, calendar))
     elif schedule.run_at is not None:
-        due = moment_ns(schedule.run_at, "run_at", zone)
+        moment = moment_ns(schedule.run_at, "run_at", zone)
         # A moment that has passed stays what it was, so that the run knows how late it is.
-        due = due if schedule.start_after is None else max(due, base)
+        due = FirstDue(wall_ns=moment if start is None else max(moment, start, now_ns))
     elif schedule.delay is not None:
-        due = max(after_ns(now_ns, schedule.delay, "delay"), base)
+        due = _not_before(start, now_ns, after_ns(now_ns, schedule.delay, "delay"))
+    elif schedule.interval is None:
+        due = _not_before(start, now_ns, now_ns)
     else:
-        due = _first_of_interval(schedule, base)
+        due = first_of_interval(schedule, now_ns, start)
+        if start is None and schedule.first_run == "after_interval":
+            after_ns(now_ns, schedule.interval, "interval")  # raises if it is too long
     end = end_ns(schedule, zone)
-    if end is not None and due > end:
+    if end is not None and due.nominal_ns(now_ns) > end:
         raise ValueError(
             f"end_after comes before the first run, got {show(schedule.end_after)}: "
             "the task would never run"
         )
     return due
+
+
+def first_due_ns(
+    schedule: TaskSchedule, now_ns: int, zone: tzinfo | None, calendar: Calendar | None = None
+) -> int:
+    """The nominal time of the first run, in nanoseconds since 1970: see `first_due`."""
+    return first_due(schedule, now_ns, zone, calendar).nominal_ns(now_ns)
+
+
+def _not_before(start: int | None, now_ns: int, due_ns: int) -> FirstDue:
+    """A span that ends at `due_ns`, but not before a start."""
+    if start is not None and start > due_ns:
+        return FirstDue(wall_ns=start)
+    return FirstDue(span_ns=due_ns - now_ns)
 
 
 def _first_of_calendar(
@@ -67,10 +112,21 @@ def _first_of_calendar(
     return found
 
 
-def _first_of_interval(schedule: TaskSchedule, base: int) -> int:
-    if schedule.interval is None or schedule.first_run == "now":
-        return base
-    if schedule.first_run == "after_interval":
-        return after_ns(base, schedule.interval, "interval")
+def first_of_interval(schedule: TaskSchedule, now_ns: int, start: int | None) -> FirstDue:
+    """When an interval is due for the first time, whatever `end_after` says."""
     interval = bounded_span_ns(schedule.interval, "interval", positive=True)
-    return min(-(-base // interval) * interval, FAR_FUTURE_NS)
+    if start is not None and not schedule.fixed_delay:
+        return FirstDue(anchor_wall_ns=anchor_ns(schedule, start, interval), interval_ns=interval)
+    if schedule.first_run == "aligned":
+        base = now_ns if start is None else max(now_ns, start)
+        return FirstDue(wall_ns=min(_grid_point_ns(0, interval, base), FAR_FUTURE_NS))
+    if schedule.first_run == "after_interval":
+        if start is not None and start > now_ns:
+            return FirstDue(wall_ns=min(start + interval, FAR_FUTURE_NS))
+        return FirstDue(span_ns=interval)
+    return _not_before(start, now_ns, now_ns)
+
+
+def _grid_point_ns(anchor: int, interval: int, base: int) -> int:
+    """The first grid point of an anchor and an interval that is not before `base`."""
+    return anchor + max(-(-(base - anchor) // interval), 0) * interval

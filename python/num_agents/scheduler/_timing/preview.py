@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from num_agents.scheduler._messages import show
-from num_agents.scheduler._timing.bounds import anchor_ns, end_ns, start_ns
+from num_agents.scheduler._timing.bounds import end_ns, start_ns
+from num_agents.scheduler._timing.first_due import first_of_interval
 from num_agents.scheduler._timing.moments import moment_ns, to_datetime, to_datetimes
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, after_ns, bounded_span_ns
 
@@ -120,11 +121,9 @@ def _next_after_ns(schedule: TaskSchedule, after: int, calendar: Calendar | None
         found = start if start is not None and start > after else None
     else:
         interval = bounded_span_ns(schedule.interval, "interval", positive=True)
-        # Without a start it counts from the moment, which is not after itself.
-        counts = start is not None or schedule.first_run == "aligned"
-        anchor = anchor_ns(schedule, start or 0, interval) if counts else after
-        steps = max((after - anchor) // interval + 1, 0)
-        found = anchor + steps * interval
+        # As if the task were scheduled at the moment; what is due then is not after it.
+        found = first_of_interval(schedule, after, start).nominal_ns(after)
+        found += 0 if found > after else interval
     end = end_ns(schedule, zone)
     if found is None or found >= FAR_FUTURE_NS or (end is not None and found > end):
         return None
@@ -136,7 +135,7 @@ def _rest_ns(schedule: TaskSchedule) -> int:
     counts = (
         schedule.interval is not None
         and not schedule.by_calendar
-        and schedule.start_after is None
+        and (schedule.start_after is None or schedule.fixed_delay)
         and schedule.first_run != "aligned"
     )
     return 0 if counts or schedule.delay is not None else _REST_NS
