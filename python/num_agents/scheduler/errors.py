@@ -12,6 +12,9 @@ Exception
     ├── ScheduleFileError (ValueError)   lines of a file of schedules are wrong: all of them, each
     │                                    with its number and the reason
     └── SchedulerForkedError             a scheduler was used in a forked child process
+Warning
+└── UserWarning
+    └── ScheduleWarning                  a schedule is accepted, but probably not what was meant
 ```
 
 Arguments that are wrong raise `ValueError`, `TypeError` or `OverflowError` at the call, naming the
@@ -97,4 +100,12 @@ class SchedulerForkedError(SchedulerError):
     """The scheduler belongs to the parent process.
 
     Its threads and its tasks did not come along with the fork. Make a new one in the child.
+    """
+
+
+class ScheduleWarning(UserWarning):
+    """A schedule is accepted, but probably says something else than was meant.
+
+    The message names the argument and what to write instead. `warnings.simplefilter("error",
+    ScheduleWarning)` refuses such schedules.
     """
