@@ -192,11 +192,12 @@ def test_only_the_boundary_names_pyo3() -> None:
     assert manifests == {"rust/py/Cargo.toml"}
 
 
-def test_two_modules_import_the_extension_module() -> None:
-    # One for what runs, one for when.
+def test_three_modules_import_the_extension_module() -> None:
+    # One for what runs, two for when.
     assert importers_of("num_agents.scheduler._native") == {
         "num_agents.scheduler._engine",
         "num_agents.scheduler._timing.calendars",
+        "num_agents.scheduler._timing.native_zones",
     }
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,9 @@ from num_agents.scheduler.calendar import CalendarInterval, Exclusions
 from num_agents.scheduler.errors import InvalidCronError
 from num_agents.scheduler.run import current_run
 from num_agents.scheduler.testing import VirtualClock
+
+#: Steps beyond a field are drawn as well, and doubted.
+pytestmark = pytest.mark.filterwarnings("ignore::num_agents.scheduler.ScheduleWarning")
 
 MICROSECOND = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)

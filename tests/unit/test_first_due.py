@@ -73,7 +73,7 @@ def test_spans_stay_spans_and_moments_moments(options: dict[str, Any], expected:
 
 def test_a_span_does_not_depend_on_what_the_wall_clock_shows() -> None:
     for options in ({"delay": 60}, {"interval": 60, "first_run": "after_interval"}):
-        schedule = TaskSchedule(**options)  # type: ignore[arg-type]
+        schedule = TaskSchedule(**options)
         assert {first_due(schedule, now, UTC) for now in (0, NOW_NS, NOW_NS + HOUR_NS)} == {
             FirstDue(span_ns=MINUTE_NS)
         }
@@ -115,7 +115,7 @@ class TestAnchoredInterval:
 
     def test_is_late_for_nothing(self, scheduler: Scheduler, clock: VirtualClock) -> None:
         task_id = scheduler.schedule("t", print, interval=3600, start_after=PAST)
-        task = scheduler.get_task(task_id)
+        task = scheduler.tasks[task_id]
         clock.advance(0)
         assert task.run_count == 0
         assert task.next_run == datetime(2026, 3, 1, 13, 10, tzinfo=UTC)
@@ -125,7 +125,7 @@ class TestAnchoredInterval:
     ) -> None:
         task_id = scheduler.schedule("t", print, interval=60, start_after="2026-03-01T00:00Z")
         clock.advance(0)
-        assert scheduler.get_task(task_id).run_count == 1
+        assert scheduler.tasks[task_id].run_count == 1
 
     def test_an_end_before_the_first_grid_point_is_refused(self, scheduler: Scheduler) -> None:
         with pytest.raises(ValueError, match="end_after comes before the first run"):

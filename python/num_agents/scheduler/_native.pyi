@@ -98,6 +98,9 @@ class Part:
     def every_ns(expression: str, dialect: str) -> int | None:
         """The span of an `@every` expression; None of any other. Raises as `cron` does."""
     @staticmethod
+    def cron_warnings(expression: str, dialect: str) -> list[tuple[str | None, int, str]]:
+        """What is accepted, but hardly meant: field, position and reason. Raises as `cron`."""
+    @staticmethod
     def interval(
         every: int,
         unit: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from num_agents.scheduler._messages import show
+from num_agents.scheduler._numbers import integer
 from num_agents.scheduler._timing.moments import calendar_date, time_of_day
 
 TYPE_CHECKING = False
@@ -15,6 +16,7 @@ DIALECT_WORDS = ("vixie", "quartz")
 DST_WORDS = ("debian", "skip", "wall-clock")
 
 _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+_SHORTEST_NAME = 3
 _LONGEST = 1_000_000
 _HOURS = 24
 
@@ -83,10 +85,7 @@ class CalendarInterval(_Fixed):
         if len(given) != 1:
             raise ValueError("give exactly one of days, weeks, months and years")
         ((unit, every),) = given
-        if isinstance(every, bool) or not isinstance(every, int):
-            raise TypeError(f"{unit} must be an integer, got {show(every)}")
-        if not 1 <= every <= _LONGEST:
-            raise ValueError(f"{unit} must be from 1 to 1,000,000, got {show(every)}")
+        every = integer(every, unit, 1, _LONGEST)
         first = None if anchor is None else calendar_date(anchor, "anchor")
         put = object.__setattr__
         put(self, "unit", unit)
@@ -116,7 +115,7 @@ class Exclusions(_Fixed):
     """Times at which a schedule does not fire, by the wall clock of its zone.
 
     Args:
-        weekdays: Names of days, in full or the first three letters, in any case.
+        weekdays: Names of days, the first three letters or more, in any case.
         dates: Dates, or ISO-8601 strings: holidays, for instance.
         hours: Hours of the day, 0 to 23.
 
@@ -175,14 +174,10 @@ def _weekday(name: object) -> int:
         raise TypeError(f"weekdays must be names of days, got {show(name)}")
     word = name.strip().lower()
     for number, full in enumerate(_WEEKDAYS):
-        if word in (full, full[:3]):
+        if len(word) >= _SHORTEST_NAME and full.startswith(word):
             return number
     raise ValueError(f"weekdays must be names of days, got {show(name)}")
 
 
 def _hour(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"hours must be integers, got {show(value)}")
-    if not 0 <= value < _HOURS:
-        raise ValueError(f"hours must be from 0 to 23, got {show(value)}")
-    return value
+    return integer(value, "hours", 0, _HOURS - 1)

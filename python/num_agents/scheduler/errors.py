@@ -13,6 +13,9 @@ Exception
     │                                    with its number and the reason
     ├── SchedulerStoppedError            the wait cannot end: the scheduler does not run
     └── SchedulerForkedError             a scheduler was used in a forked child process
+Warning
+└── UserWarning
+    └── ScheduleWarning                  a schedule is accepted, but probably not what was meant
 ```
 
 Arguments that are wrong raise `ValueError`, `TypeError` or `OverflowError` at the call, naming the
@@ -105,4 +108,12 @@ class SchedulerForkedError(SchedulerError):
     """The scheduler belongs to the parent process.
 
     Its threads and its tasks did not come along with the fork. Make a new one in the child.
+    """
+
+
+class ScheduleWarning(UserWarning):
+    """A schedule is accepted, but probably says something else than was meant.
+
+    The message names the argument and what to write instead. `warnings.simplefilter("error",
+    ScheduleWarning)` refuses such schedules.
     """

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from num_agents.scheduler._messages import show
+from num_agents.scheduler._numbers import integer
 from num_agents.scheduler._timing.spans import bounded_span_ns
 
 TYPE_CHECKING = False
@@ -20,6 +21,9 @@ MISFIRE_WORDS = ("latest", "earliest", "all", "skip")
 
 #: The priority of a task that says nothing: as many lanes before it as behind it.
 DEFAULT_PRIORITY = 128
+
+
+_PRIORITY = "an integer from 0 (first) to 255 (last)"
 
 
 class RunPolicy:
@@ -52,14 +56,7 @@ class RunPolicy:
         catch_up_limit: int | None = None,
         pause_after_failures: int | None = None,
     ) -> None:
-        if isinstance(priority, bool) or not isinstance(priority, int):
-            raise TypeError(
-                f"priority must be an integer from 0 (first) to 255 (last), got {show(priority)}"
-            )
-        if not 0 <= priority <= 255:  # noqa: PLR2004 - the number of lanes
-            raise ValueError(
-                f"priority must be an integer from 0 (first) to 255 (last), got {show(priority)}"
-            )
+        priority = integer(priority, "priority", 0, 255, expected=_PRIORITY)
         if misfire not in MISFIRE_WORDS:
             words = ", ".join(map(repr, MISFIRE_WORDS))
             raise ValueError(f"misfire must be one of {words}, got {show(misfire)}")
@@ -92,8 +89,11 @@ def count(value: object, argument: str) -> int | None:
     """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{argument} must be an integer or None, got {show(value)}")
-    if not 1 <= value < 2**63:
-        raise ValueError(f"{argument} must be at least 1 and below 2**63, got {show(value)}")
-    return value
+    try:
+        return integer(value, argument, 1, 2**63 - 1)
+    except TypeError:
+        raise TypeError(f"{argument} must be an integer or None, got {show(value)}") from None
+    except ValueError:
+        raise ValueError(
+            f"{argument} must be at least 1 and below 2**63, got {show(value)}"
+        ) from None

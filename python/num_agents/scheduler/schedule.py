@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._messages import show
+from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._timing import first_due, preview
 from num_agents.scheduler._timing.bounds import end_ns
-from num_agents.scheduler._timing.moments import aware
+from num_agents.scheduler._timing.moments import aware, check_exists
 from num_agents.scheduler._timing.rrule import NO_REACH
 from num_agents.scheduler._timing.spans import after_ns, span_ns
 from num_agents.scheduler._timing.zones import UTC_ZONE, zone_of
@@ -136,7 +136,7 @@ class TaskSchedule:
     timezone: tzinfo | str | None
     window: Seconds | None
     #: By the identity of the zone: some have no hash.
-    calendar_cache: dict[int, tuple[tzinfo | None, Calendar]]
+    calendar_cache: dict[int, tuple[object, Calendar]]
     _zone: Any
 
     def __init__(
@@ -299,7 +299,9 @@ class TaskSchedule:
             return None
         from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - 2 ms, rarely needed
 
-        return calendars.calendar_of(self, zone, now_ns, after_ns, reach)
+        if after_ns is None or not self.has_rrule:
+            return calendars.calendar_of(self, zone, now_ns)
+        return calendars.piece_of(self, zone, now_ns, after_ns, reach=reach).calendar
 
     def refill_ns(
         self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach = NO_REACH
@@ -309,7 +311,8 @@ class TaskSchedule:
             return None
         from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
 
-        return calendars.known_until_ns(self, zone, now_ns, after_ns, reach)
+        piece = calendars.piece_of(self, zone, now_ns, after_ns, reach=reach)
+        return piece.known_until_ns
 
     def zone_or(self, default: tzinfo | None) -> tzinfo | None:
         """The zone of naive datetimes; None for the system's."""
@@ -339,6 +342,8 @@ class TaskSchedule:
             moment = getattr(self, argument)
             if moment is not None:
                 aware(moment, argument, zone)
+        if self.run_at is not None and self._zone is not _UNSAID_ZONE:
+            check_exists(self.run_at, "run_at", self.zone_or(None), self.dst)
         if self.delay is not None:
             after_ns(0, self.delay, "delay")
         for argument in ("interval", "jitter", "window"):
@@ -354,11 +359,19 @@ class TaskSchedule:
             if self.cron_expression is not None and "=" in self.cron_expression:
                 # A zone is looked up, even if `@every` has no use for it.
                 from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
+                from num_agents.scheduler._timing.native_zones import (  # noqa: PLC0415
+                    native_zone,
+                )
 
                 calendars.cron_part(
-                    self.cron_expression, self.dialect, calendars.native_zone(UTC_ZONE), self.dst
+                    self.cron_expression, self.dialect, native_zone(UTC_ZONE), self.dst
                 )
             self.calendar(UTC_ZONE, 0)
+        if self.cron_expression is not None:
+            from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
+
+            for message in calendars.cron_warnings(self.cron_expression, self.dialect):
+                warn(message)
 
     def _check_words(self) -> None:
         for argument, words in (
@@ -384,8 +397,12 @@ class TaskSchedule:
                 word = "string" if kind is str else kind.__name__
                 raise TypeError(f"{argument} must be a {word}, got {show(value)}")
 
+    def _ways(self) -> list[str]:
+        """The ways to say when that were given."""
+        return [way for way in _WAYS if _is_given(getattr(self, way))]
+
     def _check_ways(self) -> None:
-        given = [way for way in _WAYS if getattr(self, way) not in (None, ())]
+        given = self._ways()
         if given == ["run_at", "delay"]:
             raise ValueError("run_at and delay both say when to run once: give one of them")
         if len(given) > 1 and "interval" in given and not _BY_CALENDAR & set(given):
@@ -394,7 +411,7 @@ class TaskSchedule:
             raise ValueError(f"{' and '.join(given)} each say when to run: give one of them")
 
     def _check_exclusions(self) -> None:
-        given = [way for way in _WAYS if getattr(self, way) not in (None, ())]
+        given = self._ways()
         if not given or self.delay is not None or self.run_at is not None or self.fixed_delay:
             raise ValueError("exclude takes times out of what recurs at known times")
         self._check_anchor("exclude")
@@ -413,7 +430,7 @@ class TaskSchedule:
                 raise ValueError(f"{argument}: {word} belongs to the whole schedule, not to a part")
         if self.delay is not None or self.fixed_delay or self.any_of:
             raise ValueError(f"{argument} must have times known beforehand, got {show(self)}")
-        if all(getattr(self, way) in (None, ()) for way in _WAYS):
+        if not self._ways():
             raise ValueError(f"{argument} must say when to run, got {show(self)}")
         self._check_anchor(argument)
 
@@ -443,12 +460,21 @@ class TaskSchedule:
         said = ", ".join(
             f"{name}={value!r}"
             for name, value in self.to_dict().items()
-            if value not in (None, False, ()) and (name, value) not in _UNSAID
+            if _is_given(value) and value is not False and not _is_default(name, value)
         )
         return f"TaskSchedule({said})"
 
 
-_UNSAID = (("first_run", "now"), ("dialect", "vixie"), ("dst", "debian"))
+_DEFAULT_WORDS = {"first_run": "now", "dialect": "vixie", "dst": "debian"}
+
+
+def _is_given(value: object) -> bool:
+    # By identity and type: values of other libraries compare in their own ways.
+    return value is not None and not (isinstance(value, tuple) and not value)
+
+
+def _is_default(name: str, value: object) -> bool:
+    return isinstance(value, str) and _DEFAULT_WORDS.get(name) == value
 
 
 def _made_again(words: dict[str, Any]) -> TaskSchedule:

@@ -11,6 +11,7 @@ from num_agents.scheduler._engine.engine import Engine
 from num_agents.scheduler._engine.view import TaskIds, TasksMapping
 from num_agents.scheduler._log import log
 from num_agents.scheduler._messages import each, show
+from num_agents.scheduler._numbers import integer
 from num_agents.scheduler._timing.bulk import many_moments, many_seconds
 from num_agents.scheduler._timing.moments import moment_ns, to_datetime
 from num_agents.scheduler._timing.spans import after_ns, bounded_span_ns, span_ns, wait_s
@@ -635,9 +636,6 @@ def _lanes(priorities: Iterable[int]) -> bytes:
     if isinstance(priorities, bytes):
         return priorities
     listed = list(each(priorities, "priorities"))
-    for place, priority in enumerate(listed):
-        if isinstance(priority, bool) or not isinstance(priority, int):
-            raise TypeError(f"priorities[{place}] must be an integer, got {show(priority)}")
-        if not 0 <= priority <= 255:  # noqa: PLR2004 - the number of lanes
-            raise ValueError(f"priorities[{place}] must be from 0 to 255, got {show(priority)}")
-    return bytes(listed)
+    return bytes(
+        integer(priority, f"priorities[{place}]", 0, 255) for place, priority in enumerate(listed)
+    )

@@ -100,6 +100,17 @@ impl Part {
         })
     }
 
+    /// What is accepted in a cron expression, but hardly meant: (field, position, reason) of each.
+    #[staticmethod]
+    fn cron_warnings(
+        expression: &str,
+        dialect: &Bound<'_, PyString>,
+    ) -> PyResult<Vec<(Option<&'static str>, usize, String)>> {
+        let parsed = Cron::parse(expression, dialect_of(dialect)?).map_err(Error::Cron)?;
+        let warnings = parsed.warnings.into_iter();
+        Ok(warnings.map(|one| (one.field, one.position, one.reason)).collect())
+    }
+
     /// Every so many days, weeks, months or years from a day on, at a second of the day.
     #[staticmethod]
     fn interval(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from num_agents.scheduler._engine.call import recurrence_of
 from num_agents.scheduler._log import log
-from num_agents.scheduler._timing.calendars import NeverFiresError
+from num_agents.scheduler._timing.bounds import NeverFiresError
 from num_agents.scheduler.outcomes import describe
 
 TYPE_CHECKING = False
@@ -31,6 +31,10 @@ class KnownTimes:
         self.scheduled_ns = scheduled_ns
         #: The last time that is known.
         self.last_ns = last_ns
+
+    def until(self, last_ns: int | None) -> KnownTimes | None:
+        """The same up to another time; None if that is None: all times are known."""
+        return None if last_ns is None else KnownTimes(self.scheduled_ns, last_ns)
 
 
 class Pieces:
@@ -113,22 +117,24 @@ class Pieces:
         self, record: _native.TaskRecord, after_ns: int, reach: Reach
     ) -> _native.Calendar | None:
         """Computes what comes after a moment; None if nothing does."""
+        from num_agents.scheduler._timing.calendars import piece_of  # noqa: PLC0415 - rarely needed
+
         options: TaskOptions = record.options
-        known, schedule = options.known, options.schedule
+        known = options.known
         if known is None:
             return None
-        scheduled_ns = known.scheduled_ns
         try:
-            calendar = schedule.calendar(self._zone, scheduled_ns, after_ns, reach)
+            piece = piece_of(
+                options.schedule, self._zone, known.scheduled_ns, after_ns, reach=reach
+            )
         except NeverFiresError:
             options.known = None
             return None
-        recurrence = recurrence_of(schedule, options.policy, calendar, self._zone)
+        recurrence = recurrence_of(options.schedule, options.policy, piece.calendar, self._zone)
         if recurrence is not None:
             self._native.extend(record.task_id, recurrence)
-        last_ns = schedule.refill_ns(self._zone, scheduled_ns, after_ns, reach)
-        options.known = None if last_ns is None else KnownTimes(scheduled_ns, last_ns)
-        return calendar
+        options.known = known.until(piece.known_until_ns)
+        return piece.calendar
 
     def _give_up(self, record: _native.TaskRecord, error: Exception) -> None:
         """Pauses a task whose next times could not be computed, and says so."""

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from num_agents.scheduler.schedule import TaskSchedule
 
 
+class NeverFiresError(ValueError):
+    """A schedule has no time to come."""
+
+
 def start_ns(schedule: TaskSchedule, zone: tzinfo | None, scheduled_ns: int) -> int:
     """The moment from which on a schedule counts: `start_after`, or that of scheduling."""
     if schedule.start_after is None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from struct import iter_unpack
+from sys import byteorder
+
 from num_agents.scheduler._messages import each
+from num_agents.scheduler._numbers import scalar_kind
 from num_agents.scheduler._timing.moments import moment_ns
 from num_agents.scheduler._timing.spans import SECOND_NS, after_ns, span_ns
 
@@ -14,24 +18,25 @@ if TYPE_CHECKING:
 
 
 def is_buffer(value: object) -> bool:
-    """Whether a value gives access to its memory, as arrays do."""
+    """Whether a value gives access to its memory, as arrays of numbers do."""
     try:
         memoryview(value).release()  # type: ignore[arg-type]  # raises if it does not
-    except TypeError:
+    except (TypeError, ValueError, BufferError):
+        # NumPy's arrays of moments and spans have no format that others could read.
         return False
     return True
 
 
 def many_seconds(values: Iterable[Any], argument: str) -> Any:
-    """Spans as a buffer of float64 seconds; a buffer is passed on as it is.
+    """Spans as a buffer of float64 seconds; a buffer of these is passed on as it is.
 
     Raises:
         TypeError: One is of another type; the message names its index.
     """
+    if is_buffer(values):
+        return _doubles(values, "d")
     from array import array  # noqa: PLC0415 - only bulk calls need it
 
-    if is_buffer(values):
-        return values
     listed = list(each(values, argument))
     if not set(map(type, listed)) <= {int, float}:
         listed = [
@@ -54,19 +59,47 @@ def many_moments(values: Iterable[Any], argument: str, zone: tzinfo | None) -> A
     """
     from array import array  # noqa: PLC0415 - only bulk calls need it
 
+    if is_buffer(values):
+        numbers = _doubles(values, _LETTERS)
+        values = memoryview(numbers) if numbers is not values else values
     return array(
         "Q",
         [
             _posix_ns(value, f"{argument}[{place}]")
-            if isinstance(value, float | int)
+            if isinstance(value, float | int) or scalar_kind(value) in _NUMBERS
             else moment_ns(value, f"{argument}[{place}]", zone)
             for place, value in enumerate(each(values, argument))
         ],
     )
 
 
-def _posix_ns(value: float, argument: str) -> int:
+def _doubles(values: Any, letters: str) -> Any:
+    """A buffer of numbers as one of float64 in this machine's order of bytes.
+
+    It is returned as it is if it is one already, or of none of the formats.
+    """
+    with memoryview(values) as view:
+        order, letter = view.format[:-1], view.format[-1:]
+        if letter not in letters or view.ndim != 1 or len(order) > 1:
+            return values
+        if letter == "d" and order in _NATIVE_ORDERS:
+            return values
+        from array import array  # noqa: PLC0415 - only bulk calls need it
+
+        content = view.tobytes()
+        return array("d", [number for (number,) in iter_unpack(view.format, content)])
+
+
+#: Of the formats of `struct`, those of numbers.
+_LETTERS = "fdbBhHiIlLqQ"
+_NATIVE_ORDERS = ("", "@", "=", "<" if byteorder == "little" else ">")
+#: NumPy's letters for numbers.
+_NUMBERS = ("f", "i", "u")
+
+
+def _posix_ns(value: object, argument: str) -> int:
     """POSIX seconds in nanoseconds; what lies before 1970 counts as 1970."""
-    if isinstance(value, float) and value < 0:
-        value = 0.0 if value > float("-inf") else value
-    return after_ns(0, max(value, 0) if type(value) is int else value, argument)
+    number: float = value.item() if scalar_kind(value) is not None else value  # type: ignore[attr-defined, assignment]
+    if isinstance(number, float) and number < 0:
+        number = 0.0 if number > float("-inf") else number
+    return after_ns(0, max(number, 0) if type(number) is int else number, argument)

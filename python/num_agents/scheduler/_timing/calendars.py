@@ -1,25 +1,32 @@
 """Calendars: of the extension module, shared between tasks, and made from schedules.
 
-Beside `_engine` the only module that imports the extension module. Tasks of the same expressions,
-zones and rules get the same calendar, and so share what it has computed last: parts are cached by
-their arguments, and calendars by their parts.
+One of the three modules that import the extension module. Tasks of the same expressions, zones and
+rules get the same calendar, and so share what it has computed last: parts are cached by their
+arguments, and calendars by their parts.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 from num_agents.scheduler import _native
-from num_agents.scheduler._timing.bounds import anchor_ns, start_ns
-from num_agents.scheduler._timing.moments import moment_ns, to_datetime
-from num_agents.scheduler._timing.rrule import NO_REACH, next_moments
+from num_agents.scheduler._timing.bounds import NeverFiresError, anchor_ns, start_ns
+from num_agents.scheduler._timing.moments import check_exists, moment_ns, to_datetime
+from num_agents.scheduler._timing.native_zones import native_zone
+from num_agents.scheduler._timing.rrule import (
+    NO_REACH,
+    RRULE_AHEAD,
+    Recurrence,
+    next_moments,
+)
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, bounded_span_ns
-from num_agents.scheduler._timing.zones import fixed_offset_s, zone_changes
 from num_agents.scheduler.errors import InvalidCronError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import date, tzinfo
+    from typing import Any
 
     from num_agents.scheduler._timing.rrule import Reach
     from num_agents.scheduler.calendar import CalendarInterval, Exclusions
@@ -30,45 +37,6 @@ Part = _native.Part
 
 #: How many different expressions, parts and calendars are kept.
 _CACHE_SIZE = 4096
-
-#: Zones that cannot be looked up by value, as those of dateutil; by identity, and kept alive.
-_unhashable: dict[int, tuple[tzinfo, _native.Zone]] = {}
-_UNHASHABLE_LIMIT = 256
-
-
-def native_zone(zone: tzinfo | None) -> _native.Zone:
-    """A zone as the core knows it; None is the system's. The same object for the same zone.
-
-    A zone with an IANA name is looked up by it, a fixed offset is one. Of any other tzinfo the
-    changes are found by asking: see `zone_changes`.
-    """
-    if type(zone).__hash__ is not None:
-        return _hashable_zone(zone)
-    assert zone is not None  # which has a hash
-    known = _unhashable.get(id(zone))
-    if known is None:
-        if len(_unhashable) >= _UNHASHABLE_LIMIT:
-            _unhashable.clear()
-        known = _unhashable[id(zone)] = zone, _new_native_zone(zone)
-    return known[1]
-
-
-@lru_cache(maxsize=256)
-def _hashable_zone(zone: tzinfo | None) -> _native.Zone:
-    return _native.Zone.system() if zone is None else _new_native_zone(zone)
-
-
-def _new_native_zone(zone: tzinfo) -> _native.Zone:
-    name = getattr(zone, "key", None) or getattr(zone, "zone", None)
-    if isinstance(name, str):
-        try:
-            return _native.Zone.named(name)
-        except ValueError:
-            pass
-    offset = fixed_offset_s(zone)
-    if offset is not None:
-        return _native.Zone.fixed(offset)
-    return _native.Zone.from_transitions(str(zone), *zone_changes(zone))
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
@@ -82,6 +50,19 @@ def every_ns(expression: str, dialect: str) -> int | None:
         return Part.every_ns(expression, dialect)
     except ValueError as error:
         raise _cron_error(expression, error) from None
+
+
+def cron_warnings(expression: str, dialect: str) -> list[str]:
+    """What is accepted in a cron expression, but hardly meant, each as a message.
+
+    Raises:
+        InvalidCronError: It is no expression.
+    """
+    try:
+        found = Part.cron_warnings(expression, dialect)
+    except ValueError as error:
+        raise _cron_error(expression, error) from None
+    return [str(InvalidCronError(expression, *one)) for one in found]
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
@@ -127,26 +108,22 @@ def cron_calendar(expression: str, dialect: str, zone: _native.Zone, dst: str) -
         raise InvalidCronError(expression, None, 0, str(error)) from None
 
 
-class NeverFiresError(ValueError):
-    """A calendar has no time to come."""
-
-
 def combined(parts: tuple[Part, ...], exclude: Exclusions | None, zone: _native.Zone) -> Calendar:
     """The union of parts minus exclusions.
 
     Raises:
-        NeverFiresError: It has no times.
+        NeverFiresError: It never fires.
     """
+    words: dict[str, Any] = {}
+    if exclude is not None:
+        words = {
+            "zone": zone,
+            "weekdays": sum(1 << day for day in exclude.weekdays),
+            "dates": [(day.year, day.month, day.day) for day in sorted(exclude.dates)],
+            "hours": sum(1 << hour for hour in exclude.hours),
+        }
     try:
-        if exclude is None:
-            return Calendar(parts)
-        return Calendar(
-            parts,
-            zone=zone,
-            weekdays=sum(1 << day for day in exclude.weekdays),
-            dates=[(day.year, day.month, day.day) for day in sorted(exclude.dates)],
-            hours=sum(1 << hour for hour in exclude.hours),
-        )
+        return Calendar(parts, **words)
     except ValueError as error:
         raise NeverFiresError(str(error)) from None
 
@@ -170,93 +147,94 @@ def _cron_error(expression: str, error: ValueError) -> ValueError:
 # ---- of a schedule -------------------------------------------------------------------------------
 
 
-def calendar_of(
-    schedule: TaskSchedule,
-    zone: tzinfo | None,
-    scheduled_ns: int,
-    after_ns: int | None = None,
-    reach: Reach = NO_REACH,
-) -> Calendar | None:
+class Piece(NamedTuple):
+    """A calendar of a schedule with rrules, which knows its times up to a moment only."""
+
+    calendar: Calendar
+    #: The last time that it knows; None if it knows all.
+    known_until_ns: int | None
+
+
+def calendar_of(schedule: TaskSchedule, zone: tzinfo | None, scheduled_ns: int) -> Calendar | None:
     """What computes a schedule's times, if it goes by a calendar; the same one for equal schedules.
+
+    Of a schedule with rrules, the first piece: see `piece_of`.
 
     Args:
         schedule: Which.
         zone: The scheduler's time zone, for a schedule without one.
         scheduled_ns: The moment of scheduling.
-        after_ns: After which moment times are to be known of an rrule, which is computed piece by
-            piece; by default that of scheduling.
-        reach: Up to when they are to be known at least.
 
     Raises:
-        ValueError: The schedule never fires.
+        NeverFiresError: The schedule never fires, or not any more.
     """
     if not schedule.by_calendar:
         return None
+    if schedule.has_rrule:
+        return piece_of(schedule, zone, scheduled_ns, scheduled_ns - 1).calendar
     zone = schedule.zone_or(zone)
-    known = schedule.calendar_cache.get(id(zone))
+    native = native_zone(zone)
+    # The system's zone may be another one the next time.
+    key = native if zone is None else zone
+    known = schedule.calendar_cache.get(id(key))
     if known is not None:
         return known[1]
-    if schedule.cron_expression is not None and schedule.exclude is None:
-        every = every_ns(schedule.cron_expression, schedule.dialect)
-        if every is None:
-            found = cron_calendar(
-                schedule.cron_expression, schedule.dialect, native_zone(zone), schedule.dst
-            )
-            schedule.calendar_cache[id(zone)] = zone, found
-            return found
-    after_ns = scheduled_ns - 1 if after_ns is None else after_ns
-    parts = tuple(parts_of(schedule, zone, scheduled_ns, after_ns, reach))
-    native = native_zone(zone)
-    if schedule.has_rrule:
-        return combined(parts, schedule.exclude, native)
-    found = shared(parts, schedule.exclude, native)
+    if _is_plain_cron(schedule):
+        assert schedule.cron_expression is not None  # it is one
+        found = cron_calendar(schedule.cron_expression, schedule.dialect, native, schedule.dst)
+    else:
+        parts = tuple(
+            part_of(one, one.zone_or(zone), scheduled_ns) for one in schedule.any_of or (schedule,)
+        )
+        found = shared(parts, schedule.exclude, native)
     if schedule.is_fixed:
-        schedule.calendar_cache[id(zone)] = zone, found
+        schedule.calendar_cache[id(key)] = key, found
     return found
 
 
-def known_until_ns(
+def piece_of(
     schedule: TaskSchedule,
     zone: tzinfo | None,
     scheduled_ns: int,
     after_ns: int,
+    *,
     reach: Reach = NO_REACH,
-) -> int | None:
-    """The last time that `calendar_of` knows for these arguments; None if it knows all."""
-    rules = [one for one in (schedule, *schedule.any_of) if one.rrule is not None]
-    if not rules:
-        return None
+    ahead: int = RRULE_AHEAD,
+) -> Piece:
+    """The next piece of the calendar of a schedule that has rrules.
+
+    Args:
+        schedule: Which.
+        zone: The scheduler's time zone, for a schedule without one.
+        scheduled_ns: The moment of scheduling.
+        after_ns: After which moment times are to be known.
+        reach: Up to when they are to be known at least.
+        ahead: How many times of an rrule are to be known beyond that.
+
+    Raises:
+        NeverFiresError: There is no time after that moment.
+    """
     zone = schedule.zone_or(zone)
-    known = (
-        _rrule_piece(one, one.zone_or(zone), scheduled_ns, after_ns, reach)[1] for one in rules
-    )
-    last = min(known)
-    return None if last == FAR_FUTURE_NS else last
+    known_until = FAR_FUTURE_NS
+    parts = []
+    for one in schedule.any_of or (schedule,):
+        inner = one.zone_or(zone)
+        if one.rrule is None:
+            parts.append(part_of(one, inner, scheduled_ns))
+            continue
+        start = start_ns(one, inner, scheduled_ns)
+        # What comes before a start may be many, and does not count.
+        after = after_ns if one.start_after is None else max(after_ns, start - 1)
+        recurrence = Recurrence(one.rrule, start, inner, one.dst)
+        moments, last = next_moments(recurrence, after, reach, ahead)
+        parts.append(Part.moments(moments))
+        known_until = min(known_until, last)
+    calendar = combined(tuple(parts), schedule.exclude, native_zone(zone))
+    return Piece(calendar, None if known_until == FAR_FUTURE_NS else known_until)
 
 
-def parts_of(
-    schedule: TaskSchedule,
-    zone: tzinfo | None,
-    scheduled_ns: int,
-    after_ns: int,
-    reach: Reach = NO_REACH,
-) -> list[Part]:
-    """The parts of a schedule's calendar, in a zone that is known: one, or those of `any_of`."""
-    if not schedule.any_of:
-        return [_part_of(schedule, zone, scheduled_ns, after_ns, reach)]
-    return [
-        part
-        for one in schedule.any_of
-        for part in parts_of(one, one.zone_or(zone), scheduled_ns, after_ns, reach)
-    ]
-
-
-def _part_of(
-    schedule: TaskSchedule, zone: tzinfo | None, scheduled_ns: int, after_ns: int, reach: Reach
-) -> Part:
-    if schedule.rrule is not None:
-        moments, _ = _rrule_piece(schedule, zone, scheduled_ns, after_ns, reach)
-        return Part.moments(moments)
+def part_of(schedule: TaskSchedule, zone: tzinfo | None, scheduled_ns: int) -> Part:
+    """A schedule as a part of a calendar, in a zone that is known; not of an rrule or `any_of`."""
     start = start_ns(schedule, zone, scheduled_ns)
     if schedule.calendar_interval is not None:
         first = to_datetime(start, zone).date()
@@ -269,17 +247,16 @@ def _part_of(
             )
         return grid_part(start + every, every)
     if schedule.run_at is not None:
+        check_exists(schedule.run_at, "run_at", zone, schedule.dst)
         return grid_part(moment_ns(schedule.run_at, "run_at", zone), 0)
     interval = bounded_span_ns(schedule.interval, "interval", positive=True)
     return grid_part(anchor_ns(schedule, start, interval), interval)
 
 
-def _rrule_piece(
-    schedule: TaskSchedule, zone: tzinfo | None, scheduled_ns: int, after_ns: int, reach: Reach
-) -> tuple[list[int], int]:
-    """The next times of an rrule, and the last of them if there are more."""
-    start = start_ns(schedule, zone, scheduled_ns)
-    if schedule.start_after is not None:
-        # What comes before it may be many, and does not count.
-        after_ns = max(after_ns, start - 1)
-    return next_moments(schedule.rrule, start, after_ns, reach, zone)
+def _is_plain_cron(schedule: TaskSchedule) -> bool:
+    """Whether a cron expression says it all, and names times of the wall clock."""
+    return (
+        schedule.cron_expression is not None
+        and schedule.exclude is None
+        and every_ns(schedule.cron_expression, schedule.dialect) is None
+    )

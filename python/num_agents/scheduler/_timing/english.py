@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._timing.calendars import combined, every_ns, native_zone, parts_of
+from num_agents.scheduler._timing.calendars import combined, every_ns, part_of
 from num_agents.scheduler._timing.moments import aware
+from num_agents.scheduler._timing.native_zones import native_zone
 from num_agents.scheduler._timing.spans import SECOND_NS, bounded_span_ns
 from num_agents.scheduler._timing.zones import zone_of
 
@@ -55,7 +56,7 @@ def _by_recurrences(schedule: TaskSchedule) -> str:
     for one in schedule.any_of or (schedule,):
         if one.rrule is None:
             inner = one.zone_or(zone)
-            parts = tuple(parts_of(one, inner, 0, 0))
+            parts = (part_of(one, inner, 0),)
             said.append(combined(parts, None, native_zone(inner)).describe())
         else:
             # A set of them has no words of its own.

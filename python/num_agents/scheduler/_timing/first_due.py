@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._timing.bounds import anchor_ns, end_ns, start_ns
-from num_agents.scheduler._timing.moments import moment_ns
+from num_agents.scheduler._timing.moments import check_exists, moment_ns
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, after_ns, bounded_span_ns
 
 TYPE_CHECKING = False
@@ -62,6 +62,7 @@ def first_due(
     if schedule.by_calendar:
         due = FirstDue(wall_ns=_first_of_calendar(schedule, now_ns, zone, calendar))
     elif schedule.run_at is not None:
+        check_exists(schedule.run_at, "run_at", zone, schedule.dst)
         moment = moment_ns(schedule.run_at, "run_at", zone)
         # A moment that has passed stays what it was, so that the run knows how late it is.
         due = FirstDue(wall_ns=moment if start is None else max(moment, start, now_ns))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._messages import show
-from num_agents.scheduler._timing.bounds import end_ns, start_ns
+import sys
+from datetime import datetime
+
+from num_agents.scheduler._numbers import integer
+from num_agents.scheduler._timing.bounds import NeverFiresError, end_ns, start_ns
 from num_agents.scheduler._timing.first_due import first_of_interval
 from num_agents.scheduler._timing.moments import moment_ns, to_datetime, to_datetimes
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, after_ns, bounded_span_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import datetime, tzinfo
+    from datetime import tzinfo
 
     from num_agents.scheduler._timing.calendars import Calendar
     from num_agents.scheduler._timing.moments import Moment
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 #: How many times are computed at once: a longer preview can be interrupted.
 _PIECE = 4096
+#: How many pieces in a row of which everything is excluded are looked at.
+_EMPTY_PIECES = 5
 #: A datetime has no nanoseconds: one that was rounded down to a moment is not after that.
 _REST_NS = 999
 
@@ -25,7 +30,8 @@ _REST_NS = 999
 def next_after(schedule: TaskSchedule, moment: Moment) -> datetime | None:
     """See `TaskSchedule.next_after`."""
     zone = schedule.zone_or(None)
-    if zone is not None and schedule.start_after is None and schedule.end_after is None:
+    is_plain = schedule.start_after is None and schedule.end_after is None
+    if zone is not None and is_plain and type(moment) is datetime:
         known = schedule.calendar_cache.get(id(zone))
         if known is not None:
             try:
@@ -34,17 +40,17 @@ def next_after(schedule: TaskSchedule, moment: Moment) -> datetime | None:
                 # A string, a naive datetime, or nothing of the kind.
                 pass
     after = moment_ns(moment, "moment", zone)
-    calendar = schedule.calendar(zone, after)
-    found = _next_after_ns(schedule, min(after + _rest_ns(schedule), FAR_FUTURE_NS), calendar)
+    later = min(after + _rest_ns(schedule), FAR_FUTURE_NS)
+    if schedule.has_rrule:
+        some = _by_pieces_ns(schedule, after, later, 1)
+        return to_datetime(some[0], zone) if some else None
+    found = _next_after_ns(schedule, later, _calendar_or_none(schedule, after))
     return None if found is None else to_datetime(found, zone)
 
 
 def preview(schedule: TaskSchedule, count: int, start: Moment | None) -> list[datetime]:
     """See `TaskSchedule.preview`."""
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"count must be an integer, got {show(count)}")
-    if count < 0:
-        raise ValueError(f"count must not be negative, got {show(count)}")
+    count = integer(count, "count", 0, sys.maxsize)
     from time import time_ns  # noqa: PLC0415 - only here
 
     zone = schedule.zone_or(None)
@@ -53,25 +59,58 @@ def preview(schedule: TaskSchedule, count: int, start: Moment | None) -> list[da
         count = min(count, schedule.max_runs)
     if schedule.interval is None and not schedule.by_calendar:
         count = min(count, 1)
-    scheduled = after
-    calendar = schedule.calendar(zone, scheduled)
-    known_until = schedule.refill_ns(zone, scheduled, after)
-    after = min(after + _rest_ns(schedule), FAR_FUTURE_NS)
-    if calendar is not None and zone is not None and known_until is None:
-        return _datetimes(schedule, calendar, after, count, zone)
+    later = min(after + _rest_ns(schedule), FAR_FUTURE_NS)
+    if schedule.has_rrule:
+        return to_datetimes(_by_pieces_ns(schedule, after, later, count), zone)
+    calendar = _calendar_or_none(schedule, after)
+    if calendar is not None and zone is not None:
+        return _datetimes(schedule, calendar, later, count, zone)
     found: list[int] = []
     while len(found) < count:
-        more = _some_after_ns(schedule, after, calendar, min(count - len(found), _PIECE))
-        if known_until is not None:
-            more = [moment for moment in more if moment <= known_until]
+        more = _some_after_ns(schedule, later, calendar, min(count - len(found), _PIECE))
         if not more:
             break
         found += more
-        after = more[-1]
-        if known_until is not None and after >= known_until:
-            calendar = schedule.calendar(zone, scheduled, after)
-            known_until = schedule.refill_ns(zone, scheduled, after)
+        later = more[-1]
     return to_datetimes(found, zone)
+
+
+def _by_pieces_ns(schedule: TaskSchedule, scheduled: int, after: int, count: int) -> list[int]:
+    """The next nominal times of a schedule with rrules, which is computed piece by piece."""
+    from num_agents.scheduler._timing.calendars import piece_of  # noqa: PLC0415 - see `schedule`
+
+    found: list[int] = []
+    empty = 0
+    while len(found) < count and empty < _EMPTY_PIECES:
+        missing = min(count - len(found), _PIECE)
+        ahead = _PIECE if empty else missing + 1
+        try:
+            piece = piece_of(schedule, None, scheduled, after, ahead=ahead)
+        except NeverFiresError:
+            break
+        known_until = FAR_FUTURE_NS if piece.known_until_ns is None else piece.known_until_ns
+        some = _some_after_ns(schedule, after, piece.calendar, missing)
+        some = [moment for moment in some if moment <= known_until]
+        found += some
+        empty = 0 if some else empty + 1
+        if piece.known_until_ns is None or _is_over(schedule, known_until):
+            break
+        # With exclusions there may be none in a piece.
+        after = known_until if len(some) < missing else some[-1]
+    return found
+
+
+def _is_over(schedule: TaskSchedule, moment: int) -> bool:
+    end = end_ns(schedule, schedule.zone_or(None))
+    return end is not None and moment > end
+
+
+def _calendar_or_none(schedule: TaskSchedule, scheduled: int) -> Calendar | None:
+    """The calendar of a schedule; None if it goes by none, or has no time to come."""
+    try:
+        return schedule.calendar(None, scheduled)
+    except NeverFiresError:
+        return None
 
 
 def _some_after_ns(
@@ -112,6 +151,8 @@ def _next_after_ns(schedule: TaskSchedule, after: int, calendar: Calendar | None
     start = None if schedule.start_after is None else moment_ns(schedule.start_after, "", zone)
     if calendar is not None:
         found = calendar.next_after(after if start is None else max(after, start - 1))
+    elif schedule.by_calendar:
+        found = None
     elif schedule.run_at is not None:
         run_at = max(moment_ns(schedule.run_at, "run_at", zone), start or 0)
         found = run_at if run_at > after else None

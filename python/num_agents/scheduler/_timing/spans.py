@@ -7,6 +7,7 @@ from operator import index
 from threading import TIMEOUT_MAX
 
 from num_agents.scheduler._messages import show
+from num_agents.scheduler._numbers import scalar_kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ _UNITS_NS = {
     "w": 604_800 * SECOND_NS,
 }
 
-_MICROSECOND = timedelta(microseconds=1)
+#: How many of NumPy's units that are finer than a timedelta make a nanosecond.
+FINE_UNITS_PER_NS = {"ns": 1, "ps": 1000, "fs": 10**6, "as": 10**9}
+
+_DAYS = timedelta.__dict__["days"]
+_SECONDS = timedelta.__dict__["seconds"]
+_MICROSECONDS = timedelta.__dict__["microseconds"]
 _SPAN = "a number of seconds (int or float) or a timedelta"
 
 #: The first moment after the year 9999, the last that a datetime can say: 10000-01-01T00:00:00Z.
@@ -39,7 +45,7 @@ def span_ns(value: object, argument: str, *, positive: bool = False) -> int:
     """A span of time in nanoseconds, rounded to the nearest.
 
     Args:
-        value: Seconds, or a timedelta.
+        value: Seconds, or a timedelta; NumPy's and pandas' as well.
         argument: Its name, for the message.
         positive: Whether zero is refused.
 
@@ -47,28 +53,57 @@ def span_ns(value: object, argument: str, *, positive: bool = False) -> int:
         TypeError: It is of another type; a bool or a string is no number.
         ValueError: It is NaN, infinite, negative, or zero where that is refused.
     """
-    if isinstance(value, timedelta):
-        nanoseconds = value // _MICROSECOND * 1000
-    elif isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
-            raise ValueError(f"{argument} must be finite, got {value!r}")
-        # Above 2**53 each float is an integer, and 1e300 of them would overflow as a product.
-        exact = abs(value) > 2**53
-        nanoseconds = int(value) * SECOND_NS if exact else round(value * SECOND_NS)
+    if isinstance(value, float):
+        nanoseconds = _float_ns(float(value), argument)
         if value > 0 and positive:
             nanoseconds = max(nanoseconds, 1)
+    elif isinstance(value, timedelta):
+        nanoseconds = _timedelta_ns(value)
     elif isinstance(value, bool):
         raise TypeError(f"{argument} must be {_SPAN}, got {value!r}")
     else:
         try:
             nanoseconds = index(value) * SECOND_NS  # type: ignore[arg-type]  # raises if it is not
         except TypeError:
-            raise TypeError(f"{argument} must be {_SPAN}, got {show(value)}") from None
+            return _scalar_ns(value, argument, positive=positive)
     if nanoseconds < 0 or (isinstance(value, float) and value < 0):
         raise ValueError(f"{argument} must not be negative, got {show(value)}")
     if positive and nanoseconds == 0:
         raise ValueError(f"{argument} must be greater than zero, got {show(value)}")
     return nanoseconds
+
+
+def _float_ns(value: float, argument: str) -> int:
+    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
+        raise ValueError(f"{argument} must be finite, got {value!r}")
+    # Above 2**53 each float is an integer, and 1e300 of them would overflow as a product.
+    return int(value) * SECOND_NS if abs(value) > 2**53 else round(value * SECOND_NS)
+
+
+def _timedelta_ns(value: timedelta) -> int:
+    """Through the fields of timedelta itself: other libraries redefine those of their classes."""
+    days: int = _DAYS.__get__(value)
+    seconds: int = _SECONDS.__get__(value)
+    microseconds: int = _MICROSECONDS.__get__(value)
+    finer = getattr(value, "nanoseconds", 0)  # pandas
+    return ((days * 86_400 + seconds) * 1_000_000 + microseconds) * 1000 + index(finer)
+
+
+def _scalar_ns(value: object, argument: str, *, positive: bool) -> int:
+    """A scalar of NumPy's, a float of another width or a timedelta64, in nanoseconds."""
+    kind = scalar_kind(value)
+    item = value.item() if kind in {"f", "m"} else None  # type: ignore[attr-defined]
+    if isinstance(item, int):
+        # So it is in units that a timedelta lacks.
+        scale = FINE_UNITS_PER_NS.get(value.dtype.str[4:-1])  # type: ignore[attr-defined]
+        if scale is not None and item >= 0:
+            return (
+                span_ns(timedelta(), argument, positive=positive and item < scale) + item // scale
+            )
+        item = timedelta(-1) if scale is not None else None
+    if item is None:
+        raise TypeError(f"{argument} must be {_SPAN}, got {show(value)}")
+    return span_ns(item, argument, positive=positive)
 
 
 def parse_span_s(text: str, argument: str) -> float:
@@ -98,8 +133,9 @@ def parse_span_s(text: str, argument: str) -> float:
 def signed_span_ns(value: object, argument: str) -> int:
     """A span in either direction. Raises as `span_ns` does, but for negative ones."""
     zero = timedelta() if isinstance(value, timedelta) else 0
-    if isinstance(value, float | int | timedelta) and value < zero:  # type: ignore[operator]
-        return -span_ns(-value, argument)
+    is_number = isinstance(value, float | int | timedelta) or scalar_kind(value) is not None
+    if is_number and value < zero:  # type: ignore[operator]
+        return -span_ns(-value, argument)  # type: ignore[operator]
     return span_ns(value, argument)
 
 

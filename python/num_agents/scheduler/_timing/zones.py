@@ -1,17 +1,15 @@
-"""Time zones: what a user gives as one, and what the core needs to know of it."""
+"""Time zones: what a user gives as one."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, tzinfo
+from difflib import get_close_matches
 
 from num_agents.scheduler._messages import show
-from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, SECOND_NS
 
 UTC_ZONE = UTC
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
-_WEEK_S = 7 * 86_400
 
 
 def zone_of(value: object) -> tzinfo | None:
@@ -36,15 +34,43 @@ def zone_of(value: object) -> tzinfo | None:
         return UTC
     if value == "local":
         return None
+    return _named(value)
+
+
+def local_zone() -> tzinfo | None:
+    """What stands for the system's zone if Python's own local time is wrong; see `local_time`."""
+    from num_agents.scheduler._timing.native_zones import local_time  # noqa: PLC0415 - see below
+
+    return local_time()[1]
+
+
+def _named(name: str) -> tzinfo:
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - 5 ms, and most have no zone
 
     try:
-        return ZoneInfo(value)
+        return ZoneInfo(name)
     except Exception:
-        # Besides its own error it raises whatever the file system does.
+        pass
+    from num_agents.scheduler._timing.native_zones import CompiledZone  # noqa: PLC0415 - rare
+
+    try:
+        return CompiledZone(name)
+    except ValueError:
         raise ValueError(
-            f"timezone must be an IANA name, 'UTC' or 'local', got {show(value)}"
+            f"timezone must be an IANA name, 'UTC' or 'local', got {show(name)}{_hint(name)}"
         ) from None
+
+
+def _hint(name: str) -> str:
+    """What a mistyped name may have been meant to be."""
+    from zoneinfo import available_timezones  # noqa: PLC0415 - rare, and slow
+
+    known = {one.lower(): one for one in available_timezones()}
+    close = get_close_matches(name[:64].lower().replace(" ", "_"), known, n=1, cutoff=0.75)
+    # The place alone, as in "Paris", is close to no name.
+    places = [one for one in known.values() if one.rpartition("/")[2].lower() == name.lower()]
+    found = places[0] if len(places) == 1 else known[close[0]] if close else None
+    return "" if found is None else f": did you mean {found!r}?"
 
 
 def _unlike_pytz(zone: tzinfo) -> tzinfo:
@@ -52,39 +78,7 @@ def _unlike_pytz(zone: tzinfo) -> tzinfo:
     name = getattr(zone, "zone", None)
     if not isinstance(name, str) or not hasattr(zone, "localize"):
         return zone
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - see above
-
     try:
-        return ZoneInfo(name)
-    except Exception:
+        return _named(name)
+    except ValueError:
         return zone
-
-
-def fixed_offset_s(zone: tzinfo) -> int | None:
-    """The offset of a zone that is one, in whole seconds; None of any other."""
-    offset = zone.utcoffset(None) if isinstance(zone, timezone) else None
-    return None if offset is None or offset % _SECOND else offset // _SECOND
-
-
-def zone_changes(zone: tzinfo) -> tuple[int, list[tuple[int, int]]]:
-    """The offset of a zone in 1970, and its changes up to 2554: (UTC seconds, offset from then on).
-
-    Found by asking for each week, some 30 ms: changes that are undone within a week are not seen.
-    """
-
-    def offset(second: int) -> int:
-        moment = (_EPOCH + timedelta(seconds=second)).astimezone(zone)
-        return (moment.utcoffset() or timedelta()) // _SECOND
-
-    first = last = offset(0)
-    changes: list[tuple[int, int]] = []
-    for week in range(0, FAR_FUTURE_NS // SECOND_NS, _WEEK_S):
-        now = offset(week + _WEEK_S)
-        if now != last:
-            before, after = week, week + _WEEK_S
-            while after - before > 1:
-                middle = (before + after) // 2
-                before, after = (before, middle) if offset(middle) == now else (middle, after)
-            changes.append((after, now))
-            last = now
-    return first, changes

@@ -89,8 +89,8 @@ trait WallRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dst {
     /// As Debian's cron: a time that does not exist happens once, right after the gap; one that
-    /// comes twice happens the first time. Rules with `*` in minute or hour, or with a field for
-    /// seconds in Vixie's dialect, follow real time: nothing in the gap, both times in the fold.
+    /// comes twice happens the first time. Rules with `*` in minute or hour follow real time:
+    /// nothing in the gap, both times in the fold.
     #[default]
     Debian,
     /// A time that does not exist is left out; one that comes twice happens the first time.
