@@ -165,14 +165,12 @@ class ExecutorContract:
         assert ran == list(range(20))
 
     def test_a_cancelled_group_stays_cancelled_after_another_start(self) -> None:
-        tokens: list[list[bool]] = []
+        groups: list[Any] = []
         for cancel in (True, False):
             self.executor.start()
-            group: list[Any] = []
-            self.let_end(self.schedule(lambda: group.append(current.group)))
+            self.let_end(self.schedule(lambda: groups.append(current.group)))
             self.executor.dismiss(cancel=cancel)
-            tokens.append(group)
-        assert [group.is_cancelled for (group,) in tokens] == [True, False]
+        assert [group.is_cancelled for group in groups] == [True, False]
 
     def test_a_stop_gives_up_in_time(self) -> None:
         if not self.is_concurrent:
@@ -242,4 +240,5 @@ class TestInline(ExecutorContract):
         return InlineExecutor(engine)
 
     def let_run(self, done: Callable[[], bool]) -> None:
+        assert isinstance(self.executor, InlineExecutor)
         self.executor.run_due()

@@ -30,10 +30,10 @@ from num_agents.scheduler._native import ClockWatch
 from num_agents.scheduler.testing import VirtualClock
 
 if TYPE_CHECKING:
-    from num_agents.scheduler._engine.clock import ClockChange
     from collections.abc import Callable
 
     from num_agents.eventbus.eventbus import Event
+    from num_agents.scheduler._engine.clock import ClockChange
 
 pytestmark = pytest.mark.realtime
 
@@ -242,7 +242,8 @@ class TestSetWhileThreadsSleep:
 
         def shift(seconds: float) -> None:
             clock.set_offset_ns(clock.offset_ns + round(seconds * 1e9))
-            made._follow_wall(seconds, "set")
+            wall = made._engine.wall
+            wall.announce([wall.follow(seconds, "set")])
 
         return made, shift, events
 

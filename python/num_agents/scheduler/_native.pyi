@@ -1,14 +1,16 @@
 """The Rust core. Moments are nanoseconds since 1970-01-01T00:00:00Z, spans are nanoseconds.
 
-Private: `num_agents.scheduler._engine` and `_calendar` are the only modules that import it.
+Private: `num_agents.scheduler._engine` and `_timing` are the only packages that import it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import Context
 from datetime import datetime, tzinfo
 from typing import Any, SupportsIndex, final, overload
 
 __all__ = [
     "Calendar",
+    "Call",
     "Clock",
     "ClockWatch",
     "Engine",
@@ -17,7 +19,9 @@ __all__ = [
     "Recurrence",
     "TaskIds",
     "TaskRecord",
+    "WorkerGroup",
     "Zone",
+    "note_fork",
     "sharpen_timers",
     "transitions",
 ]
@@ -181,11 +185,68 @@ class Recurrence:
     ) -> Recurrence: ...
 
 @final
+class Call:
+    """What a task calls, and how its last run ended. Plain one-shots can share one.
+
+    `is_special`: whether the Python layer runs it; so it is with keyword arguments.
+    """
+
+    def __new__(
+        cls,
+        name: str,
+        callback: Callable[..., Any],
+        kwargs: dict[str, Any] | None = None,
+        options: Any = None,
+        *,
+        is_special: bool = False,
+    ) -> Call: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def callback(self) -> Callable[..., Any]: ...
+    @property
+    def kwargs(self) -> dict[str, Any] | None: ...
+    @property
+    def options(self) -> Any: ...
+    @property
+    def is_special(self) -> bool: ...
+    @property
+    def last_value(self) -> Any:
+        """What the last run returned; None before the first, and if it failed."""
+    @property
+    def last_error(self) -> BaseException | None:
+        """What the last run raised; None before the first, and if it completed."""
+    def note_value(self, value: object) -> None:
+        """Notes that a run completed."""
+    def note_error(self, error: BaseException) -> int:
+        """Notes that a run failed. Returns how many failed one after another."""
+    def forget_failures(self) -> None:
+        """Begins to count failed runs anew."""
+
+@final
+class WorkerGroup:
+    """The workers of one start of a scheduler."""
+
+    def __new__(cls) -> WorkerGroup: ...
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether no worker of the group may start another run."""
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the runs of the group are asked to end: their cancel token."""
+    def cancel(self) -> None:
+        """Asks the runs of the group to end."""
+    def add(self) -> bool:
+        """Lets one more worker go on. Returns whether a thread must be started for that."""
+
+@final
 class TaskRecord:
     """A task, alive or remembered, at the moment of asking."""
 
     @property
     def task_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
     @property
     def is_live(self) -> bool: ...
     @property
@@ -209,11 +270,15 @@ class TaskRecord:
     @property
     def skipped(self) -> int: ...
     @property
-    def call(self) -> Any: ...
+    def call(self) -> Call | None:
+        """What a live task calls; None of an ended one."""
     @property
     def arguments(self) -> tuple[Any, ...] | None: ...
     @property
-    def value(self) -> Any: ...
+    def options(self) -> Any: ...
+    @property
+    def value(self) -> Any:
+        """What an ended task or run returned, or raised."""
 
 @final
 class TaskIds(Sequence[str]):
@@ -237,15 +302,20 @@ class TaskIds(Sequence[str]):
 class Engine:
     """The timer engine and the columns of its tasks.
 
-    All methods may be called from any thread. None blocks but `wait`.
+    All methods may be called from any thread. None blocks but `work`. In a forked child each raises
+    `SchedulerForkedError`.
     """
 
     def __new__(cls, clock: Clock, history: int, instance: int) -> Engine: ...
-    @property
-    def cells(self) -> list[Any]:
-        """For each slot what its task calls, and after it the arguments; None without a task."""
-    def schedule(self, call: object, arguments: object, delay: object, priority: object) -> str:
-        """Schedules a one-shot `delay` seconds from now. O(1).
+    def bind(self, hooks: object, is_observed: bool) -> None:
+        """Makes the Python layer's part in a run known: see `_engine.worker.Runs`.
+
+        If each run is announced, all runs go through it.
+        """
+    def schedule(
+        self, name: object, callback: object, arguments: object, delay: object, priority: object
+    ) -> str:
+        """Schedules a one-shot `delay` seconds from now, without options. O(1).
 
         Raises:
             TypeError: `delay` is no int or float, `priority` no int.
@@ -254,19 +324,27 @@ class Engine:
         """
     def schedule_at(
         self,
-        call: object,
+        call: Call,
         arguments: object,
-        nominal_ns: int,
         priority: object,
         recurrence: Recurrence | None,
-        on_wall: bool,
-    ) -> str:
-        """Schedules a task first due at a moment of the wall, at once if that has passed. O(1).
+        *,
+        after_ns: int | None,
+        wall_ns: int | None,
+        on_grid: bool,
+        follows_wall: bool,
+    ) -> tuple[str, int]:
+        """Schedules a task first due after a span, or at a moment of the wall clock. O(1).
 
-        `on_wall` is whether a task without recurrence follows when the wall clock is set.
+        With both, the later of the two. `on_grid`: the moment is the anchor of the interval's grid,
+        and the task is first due at the first point of the grid that is not before now.
+        `follows_wall` is whether a task without recurrence follows when the wall clock is set.
+
+        Returns:
+            Its id, and the nominal time of the first run as the wall clock shows it.
         """
     def schedule_many(
-        self, call: object, arguments: object, now_ns: int, delays: object, priorities: object
+        self, call: Call, arguments: object, now_ns: int, delays: object, priorities: object
     ) -> TaskIds:
         """Schedules one-shots from a buffer of float64 seconds after `now_ns`.
 
@@ -276,7 +354,7 @@ class Engine:
         bytes.
         """
     def schedule_many_at(
-        self, call: object, arguments: object, nominals_ns: object, priorities: object
+        self, call: Call, arguments: object, nominals_ns: object, priorities: object
     ) -> TaskIds:
         """Schedules one-shots from a buffer of uint64 moments."""
     def cancel(self, task_id: object) -> int:
@@ -285,53 +363,78 @@ class Engine:
         """How many of them it stopped."""
     def pause(self, task_id: object) -> bool: ...
     def resume(self, task_id: object) -> bool: ...
-    def reschedule(self, task_id: object, nominal_ns: int, on_wall: bool) -> bool: ...
+    def reschedule(
+        self, task_id: object, *, after_ns: int | None = None, wall_ns: int | None = None
+    ) -> bool:
+        """Gives a task another time: a span from now, or a moment of the wall clock."""
     def extend(self, task_id: object, recurrence: Recurrence) -> bool:
         """Replaces the calendar of a live task by that of a recurrence; whether it had one."""
+    def run_now(self, task_id: object) -> bool: ...
     def follow_wall(self) -> int:
         """Gives tasks on the wall clock deadlines by what the wall shows now; how many changed.
 
         O(tasks), in slices.
         """
     def clock_moved(self) -> None:
-        """Makes who sleeps until a moment look at the clock again."""
+        """Makes whoever sleeps until a moment look at the clock again."""
     def spread(self, span_ns: int) -> int:
         """Spreads what is overdue now over a span, in order; how many tasks that were."""
     def forecast(self, start_ns: int, seconds: int) -> Forecast:
         """Counts the runs to come in each of so many seconds from a moment of the wall on."""
-    def run_now(self, task_id: object) -> bool: ...
-    def wait(self) -> bool:
-        """Sleeps until something is due: True, and `take_arrived` must follow; False: closed.
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it belongs to the parent of this process: then it must not be used."""
+    def leak(self) -> None:
+        """Keeps it, and all that it holds, until the process ends."""
+    def work(self, group: WorkerGroup, context: Context) -> bool:
+        """Runs what falls due, and sleeps in between. For a worker thread, inside of `context`.
 
-        Not for the main thread: it hears no signal.
+        Returns:
+            True when a run has left something in the context, so that the next needs a new one;
+            False when the worker must end.
         """
-    def take(self) -> int:
-        """The cell of the call to be run now; -1: nothing is due; -2: see `missed`."""
-    def take_arrived(self) -> int:
-        """As `take`, for a thread that comes from `wait`."""
-    def finish(self, cell: int, value: object) -> int:
-        """Ends the run of a cell's task well, and takes as `take` does."""
-    def complete(self, cell: int, value: object, failed: bool) -> tuple[bool, int]:
-        """Ends the run of a cell's task: did the task end with it, how many are skipped."""
-    def missed(self) -> list[tuple[str, Any, int, int, bool]]:
-        """Missed since the last call: id, call, nominal time of the first, number, task ended."""
+    def run_next(self) -> bool:
+        """Runs the first in order of what is due now. Returns whether there was anything.
+
+        Raises:
+            BaseException: What the Python layer lets through, after the run has been completed.
+        """
+    def complete(self, value: object, failed: bool) -> tuple[str, bool, int]:
+        """Completes the run that the calling thread has taken.
+
+        Returns:
+            Its status, whether the task ended with it, and how many occurrences are skipped.
+        """
+    def take_missed(self) -> list[tuple[str, str, Any, int, int, bool]]:
+        """Missed occurrences that are not reported yet.
+
+        Each as id, name, options, nominal time of the first, number, and whether the task ended.
+        """
     def current(self) -> str | None:
-        """The task whose callback the calling thread runs for this engine."""
-    def suspend(self) -> tuple[int, int] | None:
-        """Forgets which callback the calling thread is in, for runs within it."""
-    def restore(self, outer: tuple[int, int] | None) -> None:
-        """Takes back what `suspend` answered."""
+        """The task whose run the calling thread has taken from this engine."""
+    def current_record(self) -> TaskRecord | None:
+        """The record of that task."""
     def is_stopping(self, task_id: object) -> bool:
         """Whether a task runs and has been cancelled meanwhile."""
     def set_phase(self, phase: int) -> None:
-        """Opens (2), drains (1) or closes (0) the gate that `wait` sleeps at."""
-    def watch(self, task_id: object, until_end: bool) -> bool:
-        """Asks for the next outcome of a live task, or its last, to be kept.
+        """Opens (2), drains (1) or closes (0) the gate that `work` sleeps at."""
+    def dismiss(self, group: WorkerGroup) -> None:
+        """Lets no worker of a group start another run."""
+    def remove_worker(self, group: WorkerGroup) -> None:
+        """Lets one worker of a group go: the first to end its run, or one that sleeps."""
+    def watch(self, task_id: object, until_end: bool, waiter: object) -> int | None:
+        """Enters one who waits for the next outcome of a live task, or for its last.
 
-        `collect` then gives it. Returns whether there is such a task.
+        Returns:
+            Under which number; None if there is no such task.
         """
-    def collect(self) -> list[TaskRecord]:
-        """The outcomes of watched tasks since the last call."""
+    def unwatch(self, task_id: object, number: int) -> None:
+        """Takes out one who waits no longer."""
+    def unwatch_idle(self) -> list[tuple[str, Any]]:
+        """Takes out all who wait for tasks that no worker runs: id and waiter."""
+    @property
+    def watchers(self) -> int:
+        """How many wait."""
     def record(self, task_id: object) -> TaskRecord | None:
         """What is known of a task, alive or remembered. O(1)."""
     def task_ids(self, kind: str) -> TaskIds:
@@ -340,6 +443,9 @@ class Engine:
         """When something is due next; a moment that has passed if something is due now."""
     def statistics(self) -> list[tuple[str, int]]: ...
     def lateness(self) -> tuple[int, int, list[tuple[int, int, int]]]: ...
+
+def note_fork() -> None:
+    """Notes that this process is a child that has just been forked."""
 
 def transitions() -> list[tuple[str, str, str]]:
     """Every lawful step in a task's life: from, by, to."""

@@ -217,13 +217,13 @@ def without_frames(error: BaseException) -> BaseException:
     seen: set[int] = set()
     pending: list[object] = [error]
     while pending:
-        link = pending.pop()
+        link: Any = pending.pop()
         kind = type(link)
         if not issubclass(kind, BaseException) or id(link) in seen:
             continue
         seen.add(id(link))
         # Not by assignment: an exception that is a frozen dataclass refuses it.
-        BaseException.with_traceback(link, None)  # type: ignore[arg-type]  # checked by its type
+        BaseException.with_traceback(link, None)
         pending += [_cause_of(link), _context_of(link)]
         if issubclass(kind, BaseExceptionGroup):
             pending += _exceptions_of(link)

@@ -458,9 +458,7 @@ class Scheduler:
             waiting.withdraw(future)
         return outcome
 
-    def result(
-        self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run"
-    ) -> Any:
+    def result(self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run") -> Any:
         """Waits for a task as `wait_for_task` does, and returns what its callback returned.
 
         Raises:
@@ -609,8 +607,6 @@ def _preload() -> None:
 
     A child that is forked while another thread imports a module could never import it.
     """
-    import num_agents.eventbus.eventbus  # noqa: PLC0415
-    import num_agents.scheduler._engine.futures
     from num_agents.scheduler._log import logger  # noqa: PLC0415
 
     logger()

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Announcer:
     """Publishes what happens, on a bus.
 
-    The events of one task come in order: while its scheduling is being announced by one thread, what
-    other threads have to say of it is published by that thread afterwards. So nobody waits, and no
-    run is announced before the task.
+    The events of one task come in order: while one thread announces its scheduling, what other
+    threads have to say of it is published by that thread afterwards. So nobody waits, and no run is
+    announced before the task.
 
     Args:
         bus: Where to.

@@ -8,7 +8,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from num_agents.scheduler._engine.announce import Announcer
     from num_agents.scheduler._engine.pieces import Pieces
-
     from num_agents.scheduler.testing import VirtualClock
 
     #: By how many seconds, "set" or "suspend", and how many tasks got another deadline.

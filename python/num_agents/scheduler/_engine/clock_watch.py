@@ -14,7 +14,6 @@ from num_agents.scheduler._log import contain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-
     from num_agents.scheduler._engine.engine import Engine
 
 # Reentrant: a signal handler may start or stop a scheduler while another is started.
@@ -89,5 +88,3 @@ def _look_out(watch: _native.ClockWatch) -> None:
             except BaseException:
                 contain("A scheduler failed to follow the wall clock")
         del engines
-
-

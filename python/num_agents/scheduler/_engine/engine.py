@@ -131,7 +131,7 @@ class Engine:
             self.pieces.task_ids.add(task_id)
         return task_id
 
-    def schedule_many_after(
+    def schedule_many_after(  # noqa: PLR0917 - called in one place
         self,
         name: str,
         callback: Callable[..., Any],

@@ -80,7 +80,7 @@ class Runs:
             self.refuse(call, value)
         else:
             call.note_value(value)
-            self._complete(call, value, failed=False)
+            self._complete(value, failed=False)
 
     def refuse(self, call: Call, value: Any) -> None:
         """Fails a run whose callback returned something that nobody will await."""
@@ -114,7 +114,7 @@ class Runs:
             limit = options.policy.pause_after_failures
             if limit is not None and failures >= limit and task_id is not None:
                 self._control.pause(task_id, reason=f"{failures} failed runs in a row")
-        self._complete(call, error, failed=True)
+        self._complete(error, failed=True)
         if isinstance(error, KeyboardInterrupt) and _in_main_thread():
             raise error
 
@@ -139,13 +139,12 @@ class Runs:
 
     def given_up(self, task_id: str, name: str, missed: int, skipped: int) -> None:
         """Logs occurrences that were given up for a run, or during it."""
-        about = {"task_id": task_id, "task_name": name}
         if missed:
             text = "Task %r (%s) gave up %d occurrences that were overdue, and ran once"
-            log("warning", text, name, task_id, missed, **about)
+            log("warning", text, name, task_id, missed, task_id=task_id, task_name=name)
         if skipped:
             text = "Task %r (%s) skipped %d occurrences that fell due while it ran"
-            log("debug", text, name, task_id, skipped, **about)
+            log("debug", text, name, task_id, skipped, task_id=task_id, task_name=name)
 
     def contain(self, error: BaseException) -> None:
         """Logs an error that must not end a worker."""
@@ -154,7 +153,7 @@ class Runs:
         except BaseException:
             contain("A worker of the scheduler failed, and goes on")
 
-    def _complete(self, call: Call, value: object, *, failed: bool) -> None:
+    def _complete(self, value: object, *, failed: bool) -> None:
         native, announcer = self._native, self._announcer
         # Before the run is completed: a task that ends with it may be forgotten at once.
         record = native.current_record()

@@ -12,7 +12,9 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from num_agents.scheduler._timing.spans import aware, parse_span_s, zone_of
+from num_agents.scheduler._timing.moments import aware
+from num_agents.scheduler._timing.spans import parse_span_s
+from num_agents.scheduler._timing.zones import zone_of
 from num_agents.scheduler.cli.errors import CommandError
 
 if TYPE_CHECKING:

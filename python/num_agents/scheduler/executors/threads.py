@@ -101,9 +101,9 @@ class ThreadPool:
     def dismiss(self, *, cancel: bool) -> None:
         """Lets the workers start nothing more. Those of a start that came meanwhile go on."""
         with self._lock:
-            started, self._group = self._group, None
+            self._group = None
             self._engine.set_phase(CLOSED)
-            for group in {group for _, group in self._workers} | ({started} - {None}):
+            for group in {group for _, group in self._workers}:
                 if cancel:
                     group.cancel()
                 self._engine.native.dismiss(group)
