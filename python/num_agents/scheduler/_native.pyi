@@ -8,6 +8,8 @@ from contextvars import Context
 from datetime import datetime, tzinfo
 from typing import Any, SupportsIndex, final, overload
 
+from num_agents.scheduler._engine.worker import Runs
+
 __all__ = [
     "Calendar",
     "Call",
@@ -306,12 +308,13 @@ class Engine:
     `SchedulerForkedError`.
     """
 
-    def __new__(cls, clock: Clock, history: int, instance: int) -> Engine: ...
-    def bind(self, hooks: object, is_observed: bool) -> None:
-        """Makes the Python layer's part in a run known: see `_engine.worker.Runs`.
-
-        If each run is announced, all runs go through it.
-        """
+    def __new__(
+        cls,
+        clock: Clock,
+        history: int,
+        instance: int,
+        new_call: Callable[[str, Callable[..., Any]], Call],
+    ) -> Engine: ...
     def schedule(
         self, name: object, callback: object, arguments: object, delay: object, priority: object
     ) -> str:
@@ -386,14 +389,16 @@ class Engine:
         """Whether it belongs to the parent of this process: then it must not be used."""
     def leak(self) -> None:
         """Keeps it, and all that it holds, until the process ends."""
-    def work(self, group: WorkerGroup, context: Context) -> bool:
+    def work(self, runs: Runs, is_announced: bool, group: WorkerGroup, context: Context) -> bool:
         """Runs what falls due, and sleeps in between. For a worker thread, inside of `context`.
+
+        `runs` is the Python layer's part in a run. If each is announced, it runs all.
 
         Returns:
             True when a run has left something in the context, so that the next needs a new one;
             False when the worker must end.
         """
-    def run_next(self) -> bool:
+    def run_next(self, runs: Runs, is_announced: bool) -> bool:
         """Runs the first in order of what is due now. Returns whether there was anything.
 
         Raises:

@@ -545,6 +545,7 @@ class Scheduler:
     @property
     def tasks(self) -> Mapping[str, Task]:
         """All tasks by id, as a read-only mapping: what `get_all_tasks` lists, looked up lazily."""
+        self._engine.check_process()
         return TasksMapping(self._engine.view)
 
     def statistics(self) -> Statistics:
@@ -578,6 +579,7 @@ class Scheduler:
 
     def now(self) -> datetime:
         """The present moment by the scheduler's clock, in its time zone."""
+        self._engine.check_process()
         return to_datetime(self._engine.clock.now_ns(), self._engine.zone)
 
     def __repr__(self) -> str:

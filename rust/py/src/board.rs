@@ -73,13 +73,7 @@ impl Deadlines for Board {
 
 impl Board {
     pub(crate) fn new(core: Core, remembers: bool) -> Self {
-        Self {
-            core,
-            results: Vec::new(),
-            remembers,
-            waiters: BTreeMap::new(),
-            next_waiter: 0,
-        }
+        Self { core, results: Vec::new(), remembers, waiters: BTreeMap::new(), next_waiter: 0 }
     }
 
     /// Cancels a task, and takes over what is kept if the task ends with it.

@@ -7,8 +7,7 @@
 //! the interpreter is never asked for anything, and no reference to a Python object is dropped,
 //! while the lock is held; the interpreter is given up for waits and for long work only.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -25,8 +24,8 @@ use crate::clock::Clock;
 use crate::columns::{Columns, Emptied};
 use crate::convert::{id_text, numbers, priority, seconds};
 use crate::errors::Error;
-use crate::fork;
 use crate::forecast::Forecast;
+use crate::fork;
 use crate::ids::IdCodec;
 use crate::recurrence::Recurrence;
 use crate::task_ids::TaskIds;
@@ -52,10 +51,8 @@ pub(crate) struct Engine {
     pub(crate) columns: Columns,
     /// The call of the task that was scheduled last without options, as long as a task uses it.
     shared_call: Mutex<Option<Py<Call>>>,
-    /// The Python layer's part in a run: see `bind`.
-    pub(crate) hooks: OnceLock<Py<PyAny>>,
-    /// Whether every run is announced, so that the Python layer has a part in each.
-    pub(crate) is_observed: AtomicBool,
+    /// Makes the call of a task without options, from name and callback.
+    new_call: Py<PyAny>,
     /// Missed occurrences to be reported.
     pub(crate) misses: Mutex<Vec<(Missed, Kept)>>,
     /// How many forks lay before this engine when it was made.
@@ -65,7 +62,13 @@ pub(crate) struct Engine {
 #[pymethods]
 impl Engine {
     #[new]
-    fn new(py: Python<'_>, clock: Py<Clock>, history: u32, instance: u64) -> Self {
+    fn new(
+        py: Python<'_>,
+        clock: Py<Clock>,
+        history: u32,
+        instance: u64,
+        new_call: Py<PyAny>,
+    ) -> Self {
         let mut core = Core::new(clock.get().now(), history);
         core.set_seed(instance);
         if clock.get().offset() != 0 {
@@ -77,8 +80,7 @@ impl Engine {
             codec: Arc::new(IdCodec::new(instance)),
             columns: Columns::new(py),
             shared_call: Mutex::default(),
-            hooks: OnceLock::new(),
-            is_observed: AtomicBool::new(false),
+            new_call,
             misses: Mutex::default(),
             forks: fork::count(),
         }
@@ -101,9 +103,8 @@ impl Engine {
         let priority = self::priority(priority)?;
         let nominal = after_seconds(self.clock.get().now(), seconds)
             .map_err(|reason| Error::Span { argument: "delay", index: None, seconds, reason })?;
-        let id = self.arm(py, &call, arguments, |core, slot| {
-            core.arm(slot, nominal, priority, None)
-        })?;
+        let id =
+            self.arm(py, &call, arguments, |core, slot| core.arm(slot, nominal, priority, None))?;
         Ok(self.codec.text(py, id))
     }
 
@@ -162,7 +163,8 @@ impl Engine {
                 })
             })
             .collect();
-        let arm = |core: &mut Core, slot, nominal, priority| core.arm(slot, nominal, priority, None);
+        let arm =
+            |core: &mut Core, slot, nominal, priority| core.arm(slot, nominal, priority, None);
         self.arm_many(py, call, arguments, &nominals?, arm, priorities)
     }
 
@@ -381,9 +383,7 @@ impl Engine {
             return Ok(());
         }
         visit.call(&self.columns.cells)?;
-        if let Some(hooks) = self.hooks.get() {
-            visit.call(hooks)?;
-        }
+        visit.call(&self.new_call)?;
         visit.call(&*lock(&self.shared_call))?;
         // Whoever holds the lock never waits for the interpreter, so this wait is short. Not to
         // wait would be wrong: a collection goes over all objects twice, and must see the same.
@@ -434,7 +434,7 @@ impl Engine {
                 return Ok(call.bind(py).clone());
             }
         }
-        let call = self.hooks(py)?.call_method1("new_call", (name, callback))?.cast_into::<Call>()?;
+        let call = self.new_call.bind(py).call1((name, callback))?.cast_into::<Call>()?;
         let former = lock(&self.shared_call).replace(call.clone().unbind());
         drop(former);
         Ok(call)

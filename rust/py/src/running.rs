@@ -12,7 +12,6 @@
 //! 3. **A child that was forked in a run completes nothing**: the engine is its parent's.
 
 use std::cell::Cell;
-use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -33,8 +32,14 @@ thread_local! {
 
 /// Occurrences that were missed: id, name, options, nominal time of the first, how many, whether
 /// the task ended with them.
-type MissedReport<'py> =
-    (Bound<'py, PyString>, Py<PyString>, Option<Py<PyAny>>, Nanos, u64, bool);
+type MissedReport<'py> = (Bound<'py, PyString>, Py<PyString>, Option<Py<PyAny>>, Nanos, u64, bool);
+
+/// The Python layer's part in a run.
+struct Runs<'a, 'py> {
+    runs: &'a Bound<'py, PyAny>,
+    /// Whether each run is announced, so that it has a part in all.
+    is_announced: bool,
+}
 
 /// What is to be done next.
 enum Next {
@@ -67,28 +72,25 @@ impl Next {
 
 #[pymethods]
 impl Engine {
-    /// Makes the Python layer's part in a run known: an object with the methods `new_call(name,
-    /// callback)`, `run(call, arguments)`, `fail(call, error)`, `refuse(call, value)`, `missed()`,
-    /// `given_up(task_id, name, missed, skipped)`, `settle(waiter, record)` and `contain(error)`.
-    /// If each run is announced, it runs all.
-    fn bind(&self, hooks: Py<PyAny>, is_observed: bool) {
-        // Bound once, by who makes the engine.
-        let _ = self.hooks.set(hooks);
-        self.is_observed.store(is_observed, Ordering::Relaxed);
-    }
-
     /// Runs what falls due, one after another, and sleeps in between without the interpreter. For
     /// a worker thread, which must be inside of `context`; not for the main thread: it would hear
     /// no signal.
+    ///
+    /// `runs` is the Python layer's part in a run. It has the methods `run(call, arguments)`,
+    /// `fail(call, error)`, `refuse(call, value)`, `missed()`, `given_up(task_id, name, missed,
+    /// skipped)` and `contain(error)`. If each run is announced, it runs all.
     ///
     /// Returns True when a run has left something in the context, so that the next one needs a
     /// new one; False when the worker must end.
     fn work(
         &self,
         py: Python<'_>,
+        runs: &Bound<'_, PyAny>,
+        is_announced: bool,
         group: &WorkerGroup,
         context: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
+        let runs = Runs { runs, is_announced };
         let mut arriving = false;
         loop {
             let gate = self.gate()?;
@@ -101,17 +103,17 @@ impl Engine {
             }
             match self.take(py, std::mem::take(&mut arriving))? {
                 Next::Run(slot, missed) => {
-                    if let Err(error) = self.run_taken(py, slot, missed) {
+                    if let Err(error) = self.run_taken(py, &runs, slot, missed) {
                         if self.belongs_to_parent() {
                             return Err(error);
                         }
-                        self.contain(py, error);
+                        self.contain(py, &runs, error);
                     }
                     if context.len()? > 0 {
                         return Ok(true);
                     }
                 }
-                Next::Missed(missed) => self.report_missed(py, missed),
+                Next::Missed(missed) => self.report_missed(py, &runs, missed),
                 Next::Nothing | Next::Undecided => {
                     let clock = self.clock.get();
                     let wait = || gate.wait_unless(clock, || group.must_leave());
@@ -126,13 +128,19 @@ impl Engine {
 
     /// Runs the first in order of what is due now; for the thread that moves a virtual clock.
     /// Returns whether there was anything. Raises what the Python layer lets through.
-    fn run_next(&self, py: Python<'_>) -> PyResult<bool> {
+    fn run_next(
+        &self,
+        py: Python<'_>,
+        runs: &Bound<'_, PyAny>,
+        is_announced: bool,
+    ) -> PyResult<bool> {
+        let runs = Runs { runs, is_announced };
         let next = self.take(py, false)?;
         let outer = OPEN_RUN.take();
         let done = match next {
-            Next::Run(slot, missed) => self.run_taken(py, slot, missed).map(|()| true),
+            Next::Run(slot, missed) => self.run_taken(py, &runs, slot, missed).map(|()| true),
             Next::Missed(missed) => {
-                self.report_missed(py, missed);
+                self.report_missed(py, &runs, missed);
                 Ok(true)
             }
             Next::Nothing | Next::Undecided => Ok(false),
@@ -159,7 +167,14 @@ impl Engine {
         let misses = std::mem::take(&mut *lock(&self.misses));
         let report = |(missed, kept): (Missed, Kept)| {
             let id = self.codec.text(py, missed.id);
-            (id, kept.name, kept.options, missed.nominal, missed.missed, missed.history_index.is_some())
+            (
+                id,
+                kept.name,
+                kept.options,
+                missed.nominal,
+                missed.missed,
+                missed.history_index.is_some(),
+            )
         };
         misses.into_iter().map(report).collect()
     }
@@ -212,12 +227,6 @@ impl Engine {
 }
 
 impl Engine {
-    /// The Python layer's part in a run.
-    pub(crate) fn hooks<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let hooks = self.hooks.get().ok_or_else(|| PyRuntimeError::new_err("bind comes first"))?;
-        Ok(hooks.bind(py))
-    }
-
     /// The slot whose run the calling thread has taken from this engine and not completed.
     #[inline]
     fn open_slot(&self) -> Option<u32> {
@@ -247,13 +256,19 @@ impl Engine {
 
     /// Runs what was taken, to its end. An error is what must be let through after it.
     #[inline]
-    fn run_taken(&self, py: Python<'_>, slot: u32, missed: u64) -> PyResult<()> {
+    fn run_taken(
+        &self,
+        py: Python<'_>,
+        runs: &Runs<'_, '_>,
+        slot: u32,
+        missed: u64,
+    ) -> PyResult<()> {
         OPEN_RUN.set(Some((self.address(), slot)));
         let late = if missed > 0 { self.current(py).unwrap_or(None) } else { None };
         let call = self.columns.call(py, slot);
         let arguments = self.columns.arguments(py, slot).into_bound(py);
         let done = match &call {
-            Some(call) => self.call(py, slot, call, &arguments),
+            Some(call) => self.call(py, runs, slot, call, &arguments),
             // Not reached: a slot is filled before its task can be taken.
             None => Err(PyRuntimeError::new_err("the slot of a task was empty")),
         };
@@ -263,10 +278,9 @@ impl Engine {
             OPEN_RUN.set(None);
             return done.and_then(|()| Err(Error::Forked.into()));
         }
-        let done =
-            if self.open_slot() == Some(slot) { self.abandon(py, slot, done) } else { done };
+        let done = if self.open_slot() == Some(slot) { self.abandon(py, slot, done) } else { done };
         if let (Some(id), Some(call)) = (late, call) {
-            self.hooks(py)?.call_method1("given_up", (id, &call.get().name, missed, 0_u64))?;
+            runs.runs.call_method1("given_up", (id, &call.get().name, missed, 0_u64))?;
         }
         done
     }
@@ -276,13 +290,14 @@ impl Engine {
     fn call(
         &self,
         py: Python<'_>,
+        runs: &Runs<'_, '_>,
         slot: u32,
         call: &Bound<'_, Call>,
         arguments: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let is_plain = !call.get().is_special && !self.is_observed.load(Ordering::Relaxed);
+        let is_plain = !call.get().is_special && !runs.is_announced;
         let (true, Ok(positional)) = (is_plain, arguments.cast_exact::<PyTuple>()) else {
-            return self.hooks(py)?.call_method1("run", (call, arguments)).map(drop);
+            return runs.runs.call_method1("run", (call, arguments)).map(drop);
         };
         match call.get().callback.bind(py).call1(positional) {
             Ok(value) if is_result(&value) => {
@@ -290,15 +305,15 @@ impl Engine {
                 let (_, _, skipped) = self.complete_slot(py, slot, value, false)?;
                 drop(replaced);
                 if skipped > 0 {
-                    self.report_skipped(py, slot, call, skipped)?;
+                    self.report_skipped(py, runs, slot, call, skipped)?;
                 }
                 Ok(())
             }
             Ok(value) if !self.belongs_to_parent() => {
-                self.hooks(py)?.call_method1("refuse", (call, value)).map(drop)
+                runs.runs.call_method1("refuse", (call, value)).map(drop)
             }
             Err(error) if !self.belongs_to_parent() => {
-                self.hooks(py)?.call_method1("fail", (call, error)).map(drop)
+                runs.runs.call_method1("fail", (call, error)).map(drop)
             }
             Ok(_) => Ok(()),
             Err(error) => Err(error),
@@ -354,18 +369,19 @@ impl Engine {
     fn report_skipped(
         &self,
         py: Python<'_>,
+        runs: &Runs<'_, '_>,
         slot: u32,
         call: &Bound<'_, Call>,
         skipped: u64,
     ) -> PyResult<()> {
         let id = self.gate()?.look(|board| board.core.id_of(slot));
         let id = id.map(|id| self.codec.text(py, id));
-        self.hooks(py)?.call_method1("given_up", (id, &call.get().name, 0_u64, skipped)).map(drop)
+        runs.runs.call_method1("given_up", (id, &call.get().name, 0_u64, skipped)).map(drop)
     }
 
     /// Ends a task all of whose occurrences were missed, or arms it again, and says so.
     #[cold]
-    fn report_missed(&self, py: Python<'_>, missed: Missed) {
+    fn report_missed(&self, py: Python<'_>, runs: &Runs<'_, '_>, missed: Missed) {
         let slot = missed.id.slot();
         let Some(kept) = self.columns.kept(py, slot) else { return };
         let mut ending = Some(kept.clone_ref(py));
@@ -374,21 +390,21 @@ impl Engine {
             gate.edit(|board| board.end(py, slot, index, &mut ending, &mut left));
             self.release(py, self.columns.empty(py, slot));
             if let Err(error) = self.settle(py, left) {
-                self.contain(py, error);
+                self.contain(py, runs, error);
             }
         }
         lock(&self.misses).push((missed, kept));
-        let told = self.hooks(py).and_then(|hooks| hooks.call_method0("missed"));
+        let told = runs.runs.call_method0("missed");
         if let Err(error) = told {
-            self.contain(py, error);
+            self.contain(py, runs, error);
         }
     }
 
     /// Has an error logged that must not end a worker.
     #[cold]
-    pub(crate) fn contain(&self, py: Python<'_>, error: PyErr) {
+    fn contain(&self, py: Python<'_>, runs: &Runs<'_, '_>, error: PyErr) {
         let value = error.clone_ref(py).into_value(py);
-        let told = self.hooks(py).and_then(|hooks| hooks.call_method1("contain", (value,)));
+        let told = runs.runs.call_method1("contain", (value,));
         if told.is_err() {
             error.write_unraisable(py, None);
         }

@@ -68,7 +68,7 @@ impl Engine {
         let record = Bound::new(py, outcome.into_record(py, &self.codec))?;
         let mut done = Ok(());
         for waiter in waiters {
-            let tell = || self.hooks(py)?.call_method1("settle", (&waiter, &record)).map(drop);
+            let tell = || waiter.bind(py).call_method1("settle", (&record,)).map(drop);
             if let Err(error) = tell() {
                 // The interrupt may have come before anything was done. Who has been told already
                 // is not told a second time.

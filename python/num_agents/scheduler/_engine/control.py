@@ -22,17 +22,20 @@ class Control:
     Args:
         native: The engine.
         clock: Its clock.
+        pieces: Calendars whose times are computed in pieces.
         announcer: Where changes are announced, if anywhere.
     """
 
-    #: Set by the engine, which makes both.
-    pieces: Pieces
-
     def __init__(
-        self, native: _native.Engine, clock: _native.Clock, announcer: Announcer | None
+        self,
+        native: _native.Engine,
+        clock: _native.Clock,
+        pieces: Pieces,
+        announcer: Announcer | None,
     ) -> None:
         self._native = native
         self._clock = clock
+        self._pieces = pieces
         self._announcer = announcer
 
     def cancel(self, task_id: str) -> bool:
@@ -41,7 +44,7 @@ class Control:
         before = None if announcer is None else self._native.record(task_id)
         done = self._native.cancel(task_id)
         if done == _REMOVED:
-            self.pieces.task_ids.discard(task_id)
+            self._pieces.task_ids.discard(task_id)
             if announcer is not None and before is not None:
                 announcer.changed("scheduler.task_cancelled", before, "cancelled before it ran")
         return done != _UNKNOWN
@@ -60,22 +63,25 @@ class Control:
 
     def pause(self, task_id: str, reason: str = "paused by hand") -> bool:
         """Pauses a task."""
-        done = self._native.pause(task_id)
-        if done:
-            self._announce("scheduler.task_paused", task_id, reason)
-        return done
+        return pause(self._native, self._announcer, task_id, reason)
 
     def resume(self, task_id: str) -> bool:
         """Resumes a task, and begins to count its failed runs anew."""
         # What is no id at all is refused below, in words.
-        if isinstance(task_id, str) and task_id in self.pieces.task_ids:
-            self.pieces.extend_all(self._clock.now_ns())
+        if isinstance(task_id, str) and task_id in self._pieces.task_ids:
+            self._pieces.extend_all(self._clock.now_ns())
         before = self._native.record(task_id)
         done = self._native.resume(task_id)
         if done:
             if before is not None and before.call is not None and before.options is not None:
                 before.call.forget_failures()
-            self._announce("scheduler.task_resumed", task_id, "resumed by hand")
+            _announce(
+                self._native,
+                self._announcer,
+                "scheduler.task_resumed",
+                task_id,
+                "resumed by hand",
+            )
         return done
 
     def reschedule_after(self, task_id: str, span_ns: int) -> bool:
@@ -90,8 +96,22 @@ class Control:
         """Runs a task once more, now."""
         return self._native.run_now(task_id)
 
-    def _announce(self, event_type: str, task_id: str, reason: str) -> None:
-        if self._announcer is not None:
-            record = self._native.record(task_id)
-            if record is not None:
-                self._announcer.changed(event_type, record, reason)
+
+def pause(native: _native.Engine, announcer: Announcer | None, task_id: str, reason: str) -> bool:
+    """Pauses a task, and announces that."""
+    done = native.pause(task_id)
+    if done:
+        _announce(native, announcer, "scheduler.task_paused", task_id, reason)
+    return done
+
+
+def _announce(
+    native: _native.Engine,
+    announcer: Announcer | None,
+    event_type: str,
+    task_id: str,
+    reason: str,
+) -> None:
+    record = None if announcer is None else native.record(task_id)
+    if announcer is not None and record is not None:
+        announcer.changed(event_type, record, reason)

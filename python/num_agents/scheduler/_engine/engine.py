@@ -62,14 +62,13 @@ class Engine:
         self.clock = clock
         self.zone = zone
         self.announcer = announcer
-        self.native = native = _native.Engine(clock, history, instance)
+        self.native = native = _native.Engine(clock, history, instance, new_call)
         self.view = View(native, zone)
         self.waiting = Waiting(native, self.view, run_until)
-        self.control = Control(native, clock, announcer)
-        self.pieces = self.control.pieces = Pieces(native, clock, zone, self.control.pause)
+        self.pieces = Pieces(native, clock, zone, announcer)
+        self.control = Control(native, clock, self.pieces, announcer)
         self.wall = WallClock(native, clock, self.pieces, announcer, catch_up_spread_ns)
-        runs = Runs(native, self.control, self.pieces, self.waiting, announcer)
-        native.bind(runs, announcer is not None)
+        self.runs = Runs(native, self.control, self.pieces, announcer)
         #: Schedules a one-shot without options, `delay` seconds from now: name, callback, args,
         #: delay, priority.
         self.schedule_plain = native.schedule

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler._engine.current import Room
     from num_agents.scheduler._engine.waiting import Waiting
+    from num_agents.scheduler._native import TaskRecord
 
 
 class Waiter:
@@ -30,6 +31,12 @@ class Waiter:
     def __init__(self, future: TaskFuture) -> None:
         self._future = ref(future)
         self._kept: TaskFuture | None = None
+
+    def settle(self, record: TaskRecord) -> None:
+        """Tells the future of an outcome: called by the extension module."""
+        future = self._future()
+        if future is not None:
+            future.waiting.settle(future, record)
 
     @property
     def future(self) -> TaskFuture | None:
@@ -64,7 +71,7 @@ class TaskFuture(Future["Any"]):
         self.waiter = Waiter(self)
         #: Under which number the engine keeps the waiter; None if it does not.
         self.number: int | None = None
-        self._waiting = waiting
+        self.waiting = waiting
         #: Rooms that workers have made while they wait for it.
         self._rooms: list[Room] = []
 
@@ -83,7 +90,7 @@ class TaskFuture(Future["Any"]):
         done = super().cancel()
         if done:
             self.waiter.let_go()
-            self._waiting.withdraw(self)
+            self.waiting.withdraw(self)
         return done
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
@@ -120,7 +127,7 @@ class TaskFuture(Future["Any"]):
     def _wait(self, timeout: float | None) -> None:
         if not self.done():
             limit_ns = None if timeout is None else span_ns(max(timeout, 0), "timeout")
-            self._waiting.wait(self, limit_ns)
+            self.waiting.wait(self, limit_ns)
 
     def _invoke_callbacks(self) -> None:
         """As inherited, but an interrupt in one callback does not take the others their call."""
@@ -138,4 +145,4 @@ class TaskFuture(Future["Any"]):
 
     def __del__(self) -> None:
         if self.number is not None:
-            self._waiting.withdraw(self)
+            self.waiting.withdraw(self)

@@ -7,16 +7,17 @@ when the last known time runs, before late work is judged, and before a forecast
 from __future__ import annotations
 
 from num_agents.scheduler._engine.call import recurrence_of
+from num_agents.scheduler._engine.control import pause
 from num_agents.scheduler._log import log
 from num_agents.scheduler._timing.bounds import NeverFiresError
 from num_agents.scheduler.outcomes import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import tzinfo
 
     from num_agents.scheduler import _native
+    from num_agents.scheduler._engine.announce import Announcer
     from num_agents.scheduler._engine.call import TaskOptions
     from num_agents.scheduler._timing.rrule import Reach
 
@@ -44,7 +45,7 @@ class Pieces:
         native: The engine.
         clock: Its clock.
         zone: The scheduler's time zone.
-        pause: Pauses a task, with a reason.
+        announcer: Where it is announced that a task is paused, if anywhere.
     """
 
     def __init__(
@@ -52,12 +53,12 @@ class Pieces:
         native: _native.Engine,
         clock: _native.Clock,
         zone: tzinfo | None,
-        pause: Callable[[str, str], bool],
+        announcer: Announcer | None,
     ) -> None:
         self._native = native
         self._clock = clock
         self._zone = zone
-        self._pause = pause
+        self._announcer = announcer
         #: Those that live.
         self.task_ids: set[str] = set()
 
@@ -148,4 +149,5 @@ class Pieces:
             task_name=record.name,
             error=error,
         )
-        self._pause(record.task_id, f"its next times could not be computed: {describe(error)}")
+        reason = f"its next times could not be computed: {describe(error)}"
+        pause(self._native, self._announcer, record.task_id, reason)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from num_agents.scheduler import _native
-    from num_agents.scheduler._engine.futures import TaskFuture, Waiter
+    from num_agents.scheduler._engine.futures import TaskFuture
     from num_agents.scheduler._engine.view import View
 
     #: Moves a virtual clock until a condition holds, at most so many nanoseconds.
@@ -121,10 +121,9 @@ class Waiting:
                 )
                 settle_future(future, error)
 
-    def settle(self, waiter: Waiter, record: _native.TaskRecord) -> None:
-        """Tells one who waits of an outcome; does nothing the second time."""
-        future = waiter.future
-        if future is None or future.done():
+    def settle(self, future: TaskFuture, record: _native.TaskRecord) -> None:
+        """Tells a future of an outcome; does nothing the second time."""
+        if future.done():
             return
         future.number = None
         settle_future(future, self._view.outcome(record))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from contextvars import Context
 
-from num_agents.scheduler._engine.call import new_call
 from num_agents.scheduler._engine.current import Room, current
 from num_agents.scheduler._log import contain, log
 from num_agents.scheduler.outcomes import describe, without_frames
@@ -24,32 +23,26 @@ if TYPE_CHECKING:
     from num_agents.scheduler._engine.control import Control
     from num_agents.scheduler._engine.engine import Engine
     from num_agents.scheduler._engine.pieces import Pieces
-    from num_agents.scheduler._engine.waiting import Waiting
     from num_agents.scheduler.executors.base import Executor
 
 
 class Runs:
-    """What the extension module calls around a run: see `_native.Engine.bind`.
+    """What the extension module calls around a run: see `_native.Engine.work`.
 
     Args:
         native: The engine.
         control: What changes a task.
         pieces: Calendars whose times are computed in pieces.
-        waiting: Who waits for outcomes.
         announcer: Where runs are announced, if anywhere.
     """
-
-    new_call = staticmethod(new_call)
 
     def __init__(
         self,
         native: _native.Engine,
         control: Control,
         pieces: Pieces,
-        waiting: Waiting,
         announcer: Announcer | None,
     ) -> None:
-        self.settle = waiting.settle
         self._native = native
         self._control = control
         self._pieces = pieces
@@ -172,14 +165,15 @@ def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None
     Each run has a context of its own. A new one is made after a run that has set a variable.
     """
     current.engine, current.group, current.room = engine, group, Room(executor)
+    native, runs, is_announced = engine.native, engine.runs, engine.announcer is not None
     goes_on = True
     while goes_on:
         try:
             context = Context()
-            goes_on = context.run(engine.native.work, group, context)
+            goes_on = context.run(native.work, runs, is_announced, group, context)
         except BaseException:
             # Not a callback's: that is caught where it is called.
-            if engine.native.is_foreign:
+            if native.is_foreign:
                 raise
             contain("A worker of the scheduler failed, and goes on")
 
@@ -188,8 +182,9 @@ def run_due(engine: Engine, group: _native.WorkerGroup) -> None:
     """Runs what is due now, in order, in the calling thread; each run in a context of its own."""
     outer = current.engine, current.group
     current.engine, current.group = engine, group
+    run_next, is_announced = engine.native.run_next, engine.announcer is not None
     try:
-        while Context().run(engine.native.run_next):
+        while Context().run(run_next, engine.runs, is_announced):
             pass
     finally:
         current.engine, current.group = outer
