@@ -246,7 +246,7 @@ class Scheduler:
         Raises:
             TypeError: The id is no string.
         """
-        return self._engine.control.cancel(task_id)
+        return self._engine.cancel(task_id)
 
     def cancel_many(self, task_ids: Iterable[str]) -> int:
         """Cancels many tasks at once. Returns how many of them it stopped.

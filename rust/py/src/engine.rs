@@ -7,6 +7,7 @@
 //! the interpreter is never asked for anything, and no reference to a Python object is dropped,
 //! while the lock is held; the interpreter is given up for waits and for long work only.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::PyTraverseError;
@@ -51,8 +52,11 @@ pub(crate) struct Engine {
     pub(crate) columns: Columns,
     /// The call of the task that was scheduled last without options, as long as a task uses it.
     shared_call: Mutex<Option<Py<Call>>>,
-    /// Makes the call of a task without options, from name and callback.
+    /// Checks name and callback of a task without options, and makes its call.
     new_call: Py<PyAny>,
+    /// The address of the callback that was checked last. Another object may have come there since:
+    /// it is checked again that it can be called, and whatever a run returns is checked as well.
+    checked_callback: AtomicUsize,
     /// Missed occurrences to be reported.
     pub(crate) misses: Mutex<Vec<(Missed, Kept)>>,
     /// How many forks lay before this engine when it was made.
@@ -81,6 +85,7 @@ impl Engine {
             columns: Columns::new(py),
             shared_call: Mutex::default(),
             new_call,
+            checked_callback: AtomicUsize::new(0),
             misses: Mutex::default(),
             forks: fork::count(),
         }
@@ -434,7 +439,17 @@ impl Engine {
                 return Ok(call.bind(py).clone());
             }
         }
-        let call = self.new_call.bind(py).call1((name, callback))?.cast_into::<Call>()?;
+        let checked = self.checked_callback.load(Ordering::Relaxed) == callback.as_ptr().addr();
+        let call = match name.cast_exact::<PyString>() {
+            Ok(name) if checked && callback.is_callable() => {
+                Bound::new(py, Call::plain(name.clone().unbind(), callback.clone().unbind()))?
+            }
+            _ => {
+                let call = self.new_call.bind(py).call1((name, callback))?.cast_into::<Call>()?;
+                self.checked_callback.store(callback.as_ptr().addr(), Ordering::Relaxed);
+                call
+            }
+        };
         let former = lock(&self.shared_call).replace(call.clone().unbind());
         drop(former);
         Ok(call)

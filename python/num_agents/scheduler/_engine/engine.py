@@ -72,6 +72,8 @@ class Engine:
         #: Schedules a one-shot without options, `delay` seconds from now: name, callback, args,
         #: delay, priority.
         self.schedule_plain = native.schedule
+        #: Cancels a task by its id.
+        self.cancel = self.control.cancel
         lifetime.watch_over(self)
 
     def schedule_after(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextvars import Context
 
 from num_agents.scheduler._engine.current import Room, current
-from num_agents.scheduler._log import contain, log
+from num_agents.scheduler._log import contain, is_heard, log
 from num_agents.scheduler.outcomes import describe, without_frames
 
 TYPE_CHECKING = False
@@ -132,10 +132,10 @@ class Runs:
 
     def given_up(self, task_id: str, name: str, missed: int, skipped: int) -> None:
         """Logs occurrences that were given up for a run, or during it."""
-        if missed:
+        if missed and is_heard("warning"):
             text = "Task %r (%s) gave up %d occurrences that were overdue, and ran once"
             log("warning", text, name, task_id, missed, task_id=task_id, task_name=name)
-        if skipped:
+        if skipped and is_heard("debug"):
             text = "Task %r (%s) skipped %d occurrences that fell due while it ran"
             log("debug", text, name, task_id, skipped, task_id=task_id, task_name=name)
 
