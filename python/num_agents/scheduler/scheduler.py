@@ -329,10 +329,12 @@ class Scheduler:
         return engine.native.reschedule(task_id, due, run_at is not None)
 
     def run_now(self, task_id: str) -> bool:
-        """Runs a pending task once more, now. Its schedule does not move, the run is not counted.
+        """Runs a task once more, now. Its schedule does not move, and the run is not counted.
+
+        A paused task runs once and stays paused.
 
         Returns:
-            Whether it did; False for an id that is unknown or not pending.
+            False if the id is unknown, or the task runs or has such a run before it already.
         """
         return self._engine.native.run_now(task_id)
 

@@ -38,8 +38,10 @@ pub struct Ended {
     pub ending: Ending,
     /// Its priority.
     pub priority: u8,
-    /// When its last occurrence was due.
+    /// The nominal time of its last run, or of the occurrence that did not come.
     pub nominal: Nanos,
+    /// When that was due, by jitter and its offset in the window.
+    pub due: Nanos,
     /// When its last run started, if it ever did.
     pub started: Option<Nanos>,
     /// When its last run ended, if it ended with one: nobody asks a clock to cancel a task.

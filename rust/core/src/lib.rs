@@ -70,7 +70,9 @@ pub use forecast::Forecast;
 pub use garbage::Garbage;
 pub use history::{Ended, Ending};
 pub use id::{LAST_GENERATION, TaskId};
-pub use recurrence::{Misfire, Occurrences, Recurrence, Repeat, SKIPPED_LOOKS, Verdict, WallStep};
+pub use recurrence::{
+    Misfire, Occurrences, Recurrence, Repeat, SKIP_GRACE_NS, SKIPPED_LOOKS, Verdict, WallStep,
+};
 pub use state::{Event, State, TRANSITIONS};
 pub use stats::{Counters, LatenessHistogram};
 pub use time::{

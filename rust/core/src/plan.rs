@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) set_back: bool,
     /// The run to come or under way was asked for by hand: it does not count and moves nothing.
     pub(crate) by_hand: bool,
+    /// The task was paused when the run to come was asked for, and is to be paused after it.
+    pub(crate) stays_paused: bool,
     pub(crate) started: Option<Nanos>,
     /// The moment of the last start on the clock that the task keeps: what was due by then has been
     /// judged, wherever that clock is set to while the run lasts.
@@ -55,6 +57,7 @@ impl Plan {
             next: None,
             set_back: false,
             by_hand: false,
+            stays_paused: false,
             started: None,
             judged: 0,
             ended: None,

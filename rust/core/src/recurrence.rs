@@ -93,9 +93,12 @@ pub enum Misfire {
     Earliest,
     /// Every one of them, one after another.
     All,
-    /// None of them.
+    /// None of them if there are several, or if the only one is later than the grace.
     Skip,
 }
+
+/// The grace of a recurring task whose overdue occurrences are skipped and that has no other.
+pub const SKIP_GRACE_NS: Nanos = 60 * SECOND_NS;
 
 /// The timing of a task that is not a plain one-shot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +114,8 @@ pub struct Recurrence {
     pub max_runs: u64,
     /// What happens to overdue occurrences.
     pub misfire: Misfire,
-    /// How late an occurrence may start; later than this, it is missed.
+    /// How late an occurrence may start; later than this, it is missed. [`FAR_FUTURE`] is no bound,
+    /// but for recurring tasks under [`Misfire::Skip`], which then have [`SKIP_GRACE_NS`].
     pub grace: Nanos,
     /// Under [`Misfire::All`], how many overdue occurrences run at the most; the oldest are missed.
     pub catch_up_limit: u64,
@@ -171,6 +175,15 @@ pub struct Occurrences<'a> {
 }
 
 impl Recurrence {
+    /// How late an occurrence may start.
+    pub(crate) const fn effective_grace(&self) -> Nanos {
+        match (self.misfire, self.grace, &self.repeat) {
+            (_, _, Repeat::Once) => self.grace,
+            (Misfire::Skip, FAR_FUTURE, _) => SKIP_GRACE_NS,
+            _ => self.grace,
+        }
+    }
+
     /// The occurrences of a task at the start of its window, with the seed 0.
     pub const fn occurrences(&self) -> Occurrences<'_> {
         Occurrences { recurrence: self, window_offset: 0, seed: 0 }
@@ -244,8 +257,8 @@ impl Occurrences<'_> {
 
     /// Begins what [`Occurrences::judge`] does, for [`Occurrences::judge_piece`] to go on with.
     pub(crate) fn begin_judging(&self, nominal: Nanos, now: Nanos) -> Judging {
-        let Recurrence { grace, misfire, catch_up_limit, .. } = *self.recurrence;
-        let oldest_allowed = now.saturating_sub(grace);
+        let Recurrence { misfire, catch_up_limit, .. } = *self.recurrence;
+        let oldest_allowed = now.saturating_sub(self.recurrence.effective_grace());
         let mut judging = Judging {
             nominal,
             now,
@@ -598,6 +611,25 @@ mod tests {
         assert_eq!(judge(&with(Misfire::All), 100, 135), run(100, 0));
         let skipped = Verdict::Miss { missed: 4, next: Some(140) };
         assert_eq!(judge(&with(Misfire::Skip), 100, 135), skipped);
+    }
+
+    #[test]
+    fn what_is_skipped_has_a_grace_of_a_minute_unless_told() {
+        let minute = 60 * SECOND_NS;
+        let hourly = Recurrence { misfire: Misfire::Skip, ..every(60 * minute) };
+        let run = Verdict::Run { nominal: 100, missed: 0 };
+        let missed = Verdict::Miss { missed: 1, next: Some(100 + 60 * minute) };
+        assert_eq!(judge(&hourly, 100, 100 + minute), run);
+        assert_eq!(judge(&hourly, 100, 101 + minute), missed);
+        let patient = Recurrence { grace: 2 * minute, ..hourly };
+        assert_eq!(judge(&patient, 100, 100 + 2 * minute), run);
+        assert_eq!(judge(&patient, 100, 101 + 2 * minute), missed);
+        let delayed = Recurrence { repeat: Repeat::FixedDelay(7), ..with(Misfire::Skip) };
+        let expected = Verdict::Miss { missed: 1, next: Some(108 + minute) };
+        assert_eq!(judge(&delayed, 100, 101 + minute), expected);
+        // A one-shot always runs, unless it has been given a grace.
+        let once = Recurrence { repeat: Repeat::Once, ..with(Misfire::Skip) };
+        assert_eq!(judge(&once, 100, FAR_FUTURE - 1), run);
     }
 
     #[test]

@@ -317,7 +317,7 @@ impl Engine {
         })
     }
 
-    /// Runs a pending task once more, now.
+    /// Runs a pending or paused task once more, now.
     fn run_now(&self, task_id: &Bound<'_, PyAny>) -> PyResult<bool> {
         let id = self.codec.parse(id_text(task_id)?);
         let now = self.clock.get().now();

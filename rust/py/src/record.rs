@@ -15,6 +15,7 @@ pub(crate) struct Outcome {
     pub(crate) is_last: bool,
     pub(crate) priority: u8,
     pub(crate) nominal: Nanos,
+    pub(crate) due: Nanos,
     pub(crate) started: Option<Nanos>,
     pub(crate) ended: Option<Nanos>,
     pub(crate) runs: u64,
@@ -35,7 +36,8 @@ pub(crate) struct TaskRecord {
     priority: u8,
     /// The nominal time of its next occurrence; of a running or ended one, of that run.
     nominal_ns: Nanos,
-    /// When a live one is due next, or its run was, which jitter and a window may put off.
+    /// When a live one is due next, or its run or that of an ended one was: by jitter and a window
+    /// later than the nominal time.
     due_ns: Nanos,
     /// When its last run started.
     started_ns: Option<Nanos>,
@@ -72,6 +74,7 @@ impl Outcome {
             is_last: false,
             priority: view.priority,
             nominal: view.nominal,
+            due: view.due,
             started: view.started,
             ended: Some(now),
             runs: view.runs,
@@ -88,6 +91,7 @@ impl Outcome {
             is_last: true,
             priority: ended.priority,
             nominal: ended.nominal,
+            due: ended.due,
             started: ended.started,
             ended: ended.ended,
             runs: ended.runs,
@@ -104,7 +108,7 @@ impl Outcome {
             status: self.status,
             priority: self.priority,
             nominal_ns: self.nominal,
-            due_ns: self.nominal,
+            due_ns: self.due,
             started_ns: self.started,
             ended_ns: self.ended,
             runs: self.runs,

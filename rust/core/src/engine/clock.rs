@@ -61,16 +61,28 @@ impl Engine {
         }
     }
 
-    /// When the next occurrence is due, or the run under way was, as the wall shows it.
+    /// When the next occurrence is due, or the run under way was, as the wall shows it: the nominal
+    /// time, and after it jitter and the offset in the window. A run by hand has neither.
+    #[inline]
     pub(super) fn due_on_wall(&self, slot: u32) -> Nanos {
         let nominal = self.nominal_on_wall(slot);
-        let Some(plan) = self.slab[slot].planned() else { return nominal };
+        match self.slab[slot].planned() {
+            Some(plan) => self.due_after(nominal, slot, plan),
+            None => nominal,
+        }
+    }
+
+    fn due_after(&self, nominal: Nanos, slot: u32, plan: u32) -> Nanos {
         let plan = &self.plans[plan];
+        if plan.by_hand {
+            return nominal;
+        }
+        let occurrences = plan.occurrences(self.seed_of(slot));
         if plan.recurrence.on_wall {
-            return plan.occurrences(self.seed_of(slot)).due(nominal);
+            return occurrences.due(nominal);
         }
         let axis = self.to_axis(nominal);
-        after(nominal, plan.occurrences(self.seed_of(slot)).due(axis) - axis)
+        after(nominal, occurrences.due(axis) - axis)
     }
 
     /// What the wall showed beyond the axis when a plain one-shot was keyed last.

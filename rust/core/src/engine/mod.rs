@@ -109,6 +109,9 @@ pub struct Missed {
 pub struct Completion {
     /// The index in the history, if the task ended; its slot is then to be released.
     pub history_index: Option<u32>,
+    /// When the run that ended was due, as the wall shows it: what it was late is from here to its
+    /// start.
+    pub due: Nanos,
     /// Occurrences that fell due while the run lasted and are given up.
     pub skipped: u64,
 }
@@ -222,7 +225,9 @@ impl Engine {
         } else {
             self.counters.completed += 1;
         }
-        let next = if record.planned().is_none() { (None, 0) } else { self.next_occurrence(slot) };
+        let planned = record.planned().is_some();
+        let due = self.due_on_wall(slot);
+        let next = if planned { self.next_occurrence(slot) } else { (None, 0) };
         self.gauges.running -= 1;
         match (next, state.after(Event::Continue)) {
             ((Some(nominal), skipped), Some(after)) => {
@@ -235,7 +240,7 @@ impl Engine {
                     self.gauges.pending += 1;
                     self.rearm(slot, nominal);
                 }
-                Some(Completion { history_index: None, skipped })
+                Some(Completion { history_index: None, due, skipped })
             }
             ((_, skipped), _) => {
                 let ending = match state {
@@ -245,7 +250,7 @@ impl Engine {
                 };
                 let skipped = if state == State::Stopping { 0 } else { skipped };
                 self.counters.skipped += skipped;
-                Some(Completion { history_index: Some(self.end(slot, ending)), skipped })
+                Some(Completion { history_index: Some(self.end(slot, ending, due)), due, skipped })
             }
         }
     }
@@ -310,6 +315,9 @@ impl Engine {
                 record.step(Event::Take);
                 record.deadline = nominal;
                 record.sequence = now;
+                if std::mem::take(&mut self.plans[number].stays_paused) {
+                    record.step(Event::Pause);
+                }
                 self.count_start(lateness);
                 Taken::Run(slot)
             }
@@ -327,7 +335,8 @@ impl Engine {
                     }
                     None => {
                         self.gauges.pending -= 1;
-                        Some(self.end(slot, Ending::Missed))
+                        let due = self.due_on_wall(slot);
+                        Some(self.end(slot, Ending::Missed, due))
                     }
                 };
                 Taken::Missed(Missed { id, nominal, missed, history_index })
@@ -405,16 +414,17 @@ impl Engine {
 
     /// Ends a task that is in no list: its id is unknown from here on, its slot reserved.
     #[inline]
-    fn end(&mut self, slot: u32, ending: Ending) -> u32 {
-        let nominal = self.nominal_on_wall(slot);
+    fn end(&mut self, slot: u32, ending: Ending, due: Nanos) -> u32 {
         let id = self.slab.id(slot);
         let record = &self.slab[slot];
         let running = record.state.is_running();
+        let planned = record.planned().is_some();
         let mut ended = Ended {
             id,
             ending,
             priority: record.priority,
-            nominal,
+            nominal: if planned { self.nominal_on_wall(slot) } else { due },
+            due,
             started: running.then_some(record.sequence),
             ended: running.then_some(self.now),
             runs: u64::from(running),

@@ -32,8 +32,10 @@ pub fn judge(rule: &Recurrence, nominal: Nanos, now: Nanos) -> Verdict {
         }
         Repeat::Calendar(_) => unreachable!("the model has no calendars"),
     }
-    let allowed: Vec<Nanos> =
-        due.iter().copied().filter(|moment| now - moment <= rule.grace).collect();
+    // Who skips and names no grace has one of a minute; a one-shot has none.
+    let skips = rule.misfire == Misfire::Skip && rule.repeat != Repeat::Once;
+    let grace = if skips && rule.grace == FAR_FUTURE { 60 * 1_000_000_000 } else { rule.grace };
+    let allowed: Vec<Nanos> = due.iter().copied().filter(|moment| now - moment <= grace).collect();
     let others = due.len() as u64 - 1;
     let run = match rule.misfire {
         Misfire::Latest => allowed.last().map(|moment| (*moment, others)),
