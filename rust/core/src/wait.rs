@@ -229,3 +229,48 @@ impl<Q: Deadlines> Gate<Q> {
         }
     }
 }
+
+// Under loom the primitives work in its models only.
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    struct Queue;
+
+    /// Garbage that notices whether the lock is held while it is dropped.
+    struct Noticing;
+
+    static GATE: OnceLock<Gate<Queue>> = OnceLock::new();
+    static DROPPED_UNLOCKED: AtomicU32 = AtomicU32::new(0);
+
+    impl Deadlines for Queue {
+        type Garbage = Noticing;
+
+        fn next_deadline(&self) -> Nanos {
+            NEVER
+        }
+
+        fn take_garbage(&mut self) -> Option<Noticing> {
+            Some(Noticing)
+        }
+    }
+
+    impl Drop for Noticing {
+        fn drop(&mut self) {
+            let free = GATE.get().is_some_and(|gate| gate.try_look(|_| ()).is_some());
+            DROPPED_UNLOCKED.fetch_add(u32::from(free), Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn garbage_is_dropped_after_the_lock_is_released() {
+        let gate = GATE.get_or_init(|| Gate::new(Queue));
+        gate.with(|_| ());
+        gate.edit(|_| ());
+        gate.take(false, |_, _| ());
+        assert_eq!(DROPPED_UNLOCKED.load(Ordering::Relaxed), 3);
+    }
+}
