@@ -1,7 +1,7 @@
 //! When a task is due next: fixed rate, fixed delay, calendars, bounds, jitter, and the rule for
 //! late work.
 //!
-//! Occurrence k of a fixed-rate task is due at anchor + k × interval, exactly, for ever: the next
+//! Occurrence k of a fixed-rate task is due at anchor + k × interval, exactly and always: the next
 //! time is computed from the last nominal time, never from a clock, so nothing drifts. Nothing here
 //! walks over occurrences: what to do about a billion missed ones costs one division on a grid, and
 //! a count of months on a calendar.
@@ -9,9 +9,9 @@
 //! # Nominal and due
 //!
 //! An occurrence has a *nominal* time, a point of its grid or calendar, and is *due* at that time
-//! or a little after it: by the task's place in its window, and by its jitter. Both are functions of
-//! the task and the nominal time, so they can be foretold; they never reach the next occurrence, nor
-//! pass the end, and the grid does not know of them.
+//! or a little after it: by the task's offset in its window, and by its jitter. Both are functions of
+//! the task and the nominal time, so a forecast can compute them. They never delay an occurrence to
+//! the next one or past the end, and they do not move the grid.
 
 use std::sync::Arc;
 
@@ -117,11 +117,11 @@ pub struct Recurrence {
     /// How late an occurrence may start; later than this, it is missed. [`FAR_FUTURE`] is no bound,
     /// but for recurring tasks under [`Misfire::Skip`], which then have [`SKIP_GRACE_NS`].
     pub grace: Nanos,
-    /// Under [`Misfire::All`], how many overdue occurrences run at the most; the oldest are missed.
+    /// Under [`Misfire::All`], the most overdue occurrences that run; the oldest are missed.
     pub catch_up_limit: u64,
-    /// Each occurrence is put off by a random span up to this one, another each time.
+    /// Each occurrence is delayed by a random span of up to this one, another each time.
     pub jitter: Nanos,
-    /// All occurrences are put off by one span up to this one, to where little else is due.
+    /// All occurrences are delayed by one span of up to this one, to where little else is due.
     pub window: Nanos,
     /// Its moments are those of the wall clock, and follow when that is set.
     pub on_wall: bool,
@@ -144,7 +144,7 @@ impl Default for Recurrence {
     }
 }
 
-/// What the late-work rule makes of an occurrence whose turn has come.
+/// What the late-work rule decides about an occurrence that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Run the occurrence of this nominal time; so many others are given up.
@@ -163,12 +163,12 @@ pub enum Verdict {
     },
 }
 
-/// The occurrences of one task: its recurrence, its place in the window, and its seed for jitter.
+/// The occurrences of one task: its recurrence, its offset in the window, and its seed for jitter.
 #[derive(Clone, Copy, Debug)]
 pub struct Occurrences<'a> {
     /// What was asked for.
     pub recurrence: &'a Recurrence,
-    /// How much all occurrences are put off, within the window.
+    /// By how much all occurrences are delayed, within the window.
     pub window_offset: Nanos,
     /// What the jitter is drawn from, beside the nominal time.
     pub seed: u64,
@@ -238,7 +238,7 @@ impl Occurrences<'_> {
             Repeat::Once | Repeat::FixedDelay(_) => FAR_FUTURE,
             _ => self.step(nominal).unwrap_or(FAR_FUTURE),
         };
-        let last = self.last_lawful().min(next - 1).max(nominal);
+        let last = self.last_allowed().min(next - 1).max(nominal);
         let placed = after(nominal, self.window_offset).min(last);
         let room = recurrence.jitter.min(last - placed);
         placed + draw(self.seed, nominal, room)
@@ -273,7 +273,7 @@ impl Occurrences<'_> {
             judging.chosen = (self.due(nominal) >= oldest_allowed).then_some(nominal);
             return judging;
         }
-        let latest = self.last_due_by(nominal, now.min(self.last_lawful()));
+        let latest = self.last_due_by(nominal, now.min(self.last_allowed()));
         judging.latest = latest;
         // The first occurrence that is not too late, if it is one that is due.
         judging.first = self.first_due_from(nominal, oldest_allowed).filter(|one| *one <= latest);
@@ -365,11 +365,11 @@ impl Occurrences<'_> {
     /// The occurrence that follows a run by hand from `started` to `ended`, when `candidate` was to
     /// be next, and how many were skipped because they fell due while it ran. What was due before
     /// it started was not: that is late work, judged when its turn comes. Nor is a time beyond the
-    /// end, which somebody must have asked for.
+    /// end, which a caller must have asked for.
     pub fn resume(&self, candidate: Nanos, started: Nanos, ended: Nanos) -> (Option<Nanos>, u64) {
         let overlapped = started < candidate && candidate < ended;
-        let lawful = candidate <= self.recurrence.end;
-        if self.is_series() && self.recurrence.misfire != Misfire::All && overlapped && lawful {
+        let allowed = candidate <= self.recurrence.end;
+        if self.is_series() && self.recurrence.misfire != Misfire::All && overlapped && allowed {
             self.pass_over(candidate, ended)
         } else {
             (Some(candidate), 0)
@@ -415,8 +415,8 @@ impl Occurrences<'_> {
         }
     }
 
-    /// The first lawful occurrence from `first` on that is due at `ended` or later, and how many
-    /// lawful ones are due before, up to about [`SKIPPED_LOOKS`] where they are counted one by one.
+    /// The first allowed occurrence from `first` on that is due at `ended` or later, and how many
+    /// allowed ones are due before, up to about [`SKIPPED_LOOKS`] where they are counted one by one.
     fn pass_over(&self, first: Nanos, ended: Nanos) -> (Option<Nanos>, u64) {
         if self.due(first) >= ended {
             return (Some(first), 0);
@@ -424,19 +424,19 @@ impl Occurrences<'_> {
         match self.first_due_from(first, ended).and_then(|next| self.within_end(next)) {
             Some(next) => (Some(next), self.bounded_steps(first, next)),
             None => {
-                let last = self.last_by(first, self.last_lawful());
+                let last = self.last_by(first, self.last_allowed());
                 (None, self.bounded_steps(first, last) + 1)
             }
         }
     }
 
     /// At the end of the axis there is no occurrence any more.
-    fn last_lawful(&self) -> Nanos {
+    fn last_allowed(&self) -> Nanos {
         self.recurrence.end.min(FAR_FUTURE - 1)
     }
 
     fn within_end(&self, moment: Nanos) -> Option<Nanos> {
-        (moment <= self.last_lawful()).then_some(moment)
+        (moment <= self.last_allowed()).then_some(moment)
     }
 
     fn step_within_end(&self, nominal: Nanos) -> Option<Nanos> {

@@ -1,4 +1,4 @@
-//! Stamps: what tells the entry of the present arming from those of former ones.
+//! Stamps: what distinguishes the entry of a task's present arming from those of former ones.
 //!
 //! A removal leaves its entry where it is. The entry is dead because the record no longer carries
 //! its stamp. That is sound only if a slot never gets a stamp again while an entry of it with that
@@ -24,7 +24,7 @@
 //! entry may be missed, and is young. Within a list it is a pass of compaction, from head to tail,
 //! and so goes on when the list itself is compacted meanwhile.
 //!
-//! Why renewing is safe. The new stamp is the last one drawn, whoever it was drawn for. The task has
+//! Why renewing is safe. The new stamp is the last one drawn, for whichever task. The task has
 //! had its entry for longer than that, so neither a living nor a dead entry of its slot has it; and
 //! the next arming of the slot draws a later one.
 //!

@@ -8,7 +8,7 @@
 //!
 //! Two drivers share the programs and the comparison (`support/`). Proptest draws short programs
 //! and makes the failing ones small. The long run draws longer ones as fast as it can:
-//! `MODEL_OPERATIONS` says for how many operations (two million unless told), `MODEL_SEED` repeats
+//! `MODEL_OPERATIONS` says for how many operations (two million by default), `MODEL_SEED` repeats
 //! a run by the seed that it printed, and a program that fails is made small as well.
 //!
 //! What is compared after each operation, and against which promise of the documentation, stands in
@@ -120,7 +120,7 @@ fn report(mut program: Program, seed: u64) -> ! {
     panic!("MODEL_SEED={seed} fails; above its smallest form, which fails: {}", failure.is_err());
 }
 
-// ---- what random programs do not reach ---------------------------------------------------------
+// ---- what random programs do not cover ---------------------------------------------------------
 
 fn nominal(engine: &mut Engine, id: TaskId) -> Nanos {
     assert_eq!(engine.take(), Some(Taken::Run(id.slot())));

@@ -19,7 +19,7 @@ impl Engine {
         shift(axis, self.wall_offsets[self.wall_parity()])
     }
 
-    /// When the wall shows a moment, as things are.
+    /// When the wall will show a moment, if it is not set again.
     pub fn to_axis(&self, wall: Nanos) -> Nanos {
         shift(wall, self.wall_offsets[self.wall_parity()].saturating_neg())
     }
@@ -144,14 +144,14 @@ impl Engine {
                 if state.is_running() || state == State::Paused || self.plans[plan].by_hand {
                     return;
                 }
-                // Not before now, which nobody sees, and in the order in which they were due.
+                // May be before now: what is overdue keeps the order in which it was due.
                 self.deadline(slot, self.plans[plan].nominal)
             }
             None if record.plan == ON_WALL[1 - parity] => {
                 let wall = shift(former, self.wall_offsets[1 - parity]);
                 let nominal = self.to_axis(wall);
                 if !state.is_running() && nominal < self.now {
-                    // It has been due for a while: a plan tells since when.
+                    // It has been due for a while: a plan keeps since when.
                     self.plan_of(slot);
                     nominal
                 } else {

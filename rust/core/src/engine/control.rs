@@ -64,13 +64,13 @@ impl Engine {
     #[inline]
     pub fn warm(&self, ids: &[TaskId]) {
         for id in ids {
-            // Loads whose result nobody wants would be optimised away.
+            // The compiler would remove loads whose result is not used.
             std::hint::black_box((self.slab.resolve(*id), self.slab.stamp_of(id.slot())));
         }
     }
 
     /// Keeps a task from running until resumed; one that runs now is paused when the run ends.
-    /// Returns false where that has no meaning. Amortised O(1).
+    /// Returns false if the id is unknown or the task is paused or ending already. Amortised O(1).
     pub fn pause(&mut self, id: TaskId) -> bool {
         let Some(slot) = self.slab.resolve(id) else { return false };
         let state = self.slab[slot].state;
@@ -88,7 +88,7 @@ impl Engine {
         true
     }
 
-    /// Arms a paused task again; overdue work meets the late-work rule. O(1).
+    /// Arms a paused task again. The late-work rule decides about what is overdue. O(1).
     pub fn resume(&mut self, id: TaskId) -> bool {
         let Some(slot) = self.slab.resolve(id) else { return false };
         if let Some(plan) = self.plan_paused_after(slot) {
@@ -111,8 +111,9 @@ impl Engine {
     /// Gives a task another time, of the wall; the id stays. A recurring task goes on from there.
     /// O(1).
     ///
-    /// A task that runs now is armed for that time when the run ends, be it a one-shot. A one-shot
-    /// is on the wall clock from then on if `on_wall` says so; a recurring task stays where it is.
+    /// If the task is running, it is armed for that time when the run ends, even if it is a
+    /// one-shot. `on_wall` says whether a one-shot follows the wall clock from then on; a recurring
+    /// task stays on the clock that it is on.
     pub fn reschedule(&mut self, id: TaskId, wall: Nanos, on_wall: bool) -> bool {
         let Some(slot) = self.slab.resolve(id) else { return false };
         if self.plan_paused_after(slot).is_some() {

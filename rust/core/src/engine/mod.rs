@@ -1,13 +1,13 @@
 //! The engine: owner of all the parts, and the only one that changes them.
 //!
-//! Told what time it is, it moves tasks along: wheel, front, ready queue, and out of
-//! [`Engine::take`] to whoever runs them. It never asks for the time, never waits and never calls
-//! out, so the same operations at the same times give the same results, on any clock.
+//! Given the time, it moves tasks along: from the wheel to the front, to the ready queue, and out of
+//! [`Engine::take`] to the worker that runs them. It never reads a clock, never waits and calls
+//! nothing outside, so the same operations at the same times give the same results, on any clock.
 //!
-//! Who holds what belongs to a task outside (a callback, its arguments) keeps it by slot. Therefore
-//! a slot is handed over in two steps: [`Engine::reserve`] before [`Engine::arm`], so that the
-//! outside is ready before a worker can take the task; and [`Engine::release`] after the task has
-//! ended, so that the slot is not reused before the outside has let go.
+//! The caller keeps what belongs to a task (its callback, its arguments) by slot. Therefore a slot is
+//! handed over in two steps: [`Engine::reserve`] before [`Engine::arm`], so that the caller has
+//! stored it before a worker can take the task; and [`Engine::release`] after the task has ended, so
+//! that the slot is not reused before the caller has dropped it.
 //!
 //! # Two kinds of time
 //!
@@ -15,7 +15,7 @@
 //! plus an offset. A task *on the wall clock* keeps its moments as the wall shows them, and a
 //! deadline on the axis that follows from the offset; when the wall is set,
 //! [`Engine::set_wall_offset`] and [`Engine::rekey`] compute the deadlines anew. All other tasks
-//! don't notice. What is told to the outside is always the wall's time.
+//! don't notice. Moments that callers see are always those of the wall.
 
 mod arming;
 mod clock;
@@ -52,7 +52,7 @@ pub const ADVANCE_BUDGET: u32 = 1024;
 
 /// The timer engine.
 pub struct Engine {
-    /// The latest moment that it was told of.
+    /// The latest moment that it was given.
     now: Nanos,
     slab: Slab,
     plans: Plans,
@@ -147,12 +147,12 @@ impl Engine {
         self.seed = seed;
     }
 
-    /// The latest moment that the engine was told of.
+    /// The latest moment that the engine was given.
     pub const fn now(&self) -> Nanos {
         self.now
     }
 
-    /// Tells the engine what time it is, for operations that count from now. A moment before an
+    /// Gives the engine the time, for operations that count from now. A moment before an
     /// earlier one counts as that.
     pub fn tell(&mut self, now: Nanos) {
         self.now = self.now.max(now);
@@ -279,8 +279,8 @@ impl Engine {
         })
     }
 
-    /// The slot that [`Engine::take`] would look at next, brought into the cache: whoever looks
-    /// ahead while a run goes on does not wait for memory after it. O(1).
+    /// The slot that [`Engine::take`] would look at next, brought into the cache, so
+    /// that taking it does not wait for memory. O(1).
     #[inline]
     pub fn upcoming(&self) -> Option<u32> {
         let slot = self.ready.first(&self.pool)?.slot;
@@ -392,7 +392,7 @@ impl Engine {
         plan.ended = Some(self.now);
         let kept = std::mem::take(&mut plan.by_hand) | std::mem::take(&mut plan.set_back);
         if plan.next.take().is_some() && !kept && next.is_some() {
-            // Rescheduled: a new time has a new place in the order.
+            // Rescheduled: a new time has a new number in the order.
             plan.sequence = sequence;
             self.next_sequence = sequence;
         }
