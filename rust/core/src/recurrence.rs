@@ -13,13 +13,16 @@
 //! the task and the nominal time, so a forecast can compute them. They never delay an occurrence to
 //! the next one or past the end, and they do not move the grid.
 
+mod judging;
+mod set_back;
+
 use std::sync::Arc;
 
-use crate::calendar::{COUNT_LIMIT, Calendar};
-use crate::time::{FAR_FUTURE, Nanos, SECOND_NS, after};
+pub(crate) use judging::{JUDGE_LOOKS, Judging};
+pub use set_back::WallStep;
 
-/// Looks at parts of a calendar that one lock hold may take to judge late work: some 0.1 ms.
-pub(crate) const JUDGE_LOOKS: u64 = 512;
+use crate::calendar::Calendar;
+use crate::time::{FAR_FUTURE, Nanos, SECOND_NS, after};
 
 /// Looks at parts of a calendar to count the occurrences that a run has overlapped. Beyond it the
 /// count says "so many or more"; with two parts that is after 256 occurrences.
@@ -52,35 +55,6 @@ impl PartialEq for Repeat {
 }
 
 impl Eq for Repeat {}
-
-/// A wall clock that is set back by less than this is taken to be corrected, by more to have been
-/// wrong: three hours, as in Vixie's cron.
-const FAR_BACK_NS: Nanos = 3 * 3_600 * SECOND_NS;
-
-/// What a change of the wall clock means for tasks on a calendar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WallStep {
-    /// Forward, or not at all: occurrences inside the jump are late work.
-    #[default]
-    Forward,
-    /// Back by less than three hours: what happens at fixed times is not repeated, and waits until
-    /// the wall shows its next time; what follows real time, by `*` or a step in minute or hour or
-    /// on a grid, goes on.
-    Back,
-    /// Back by three hours or more: all are armed again from the new time.
-    FarBack,
-}
-
-impl WallStep {
-    const fn back(by: Nanos) -> Self {
-        if by >= FAR_BACK_NS { Self::FarBack } else { Self::Back }
-    }
-
-    /// What it means that the wall is now ahead of the axis by `to` instead of `from`.
-    pub const fn between(from: i64, to: i64) -> Self {
-        if to >= from { Self::Forward } else { Self::back(from.abs_diff(to)) }
-    }
-}
 
 /// Which of several overdue occurrences runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -190,26 +164,6 @@ impl Recurrence {
     }
 }
 
-/// A judgement of late work under way, in pieces.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Judging {
-    /// The occurrence whose turn has come.
-    pub(crate) nominal: Nanos,
-    /// When the judgement began: what falls due later is not part of it.
-    pub(crate) now: Nanos,
-    /// The latest occurrence that is due.
-    latest: Nanos,
-    /// The first that is not too late.
-    first: Option<Nanos>,
-    /// The one that runs, if one does and `back` is 0.
-    chosen: Option<Nanos>,
-    /// By how many occurrences that one lies before `chosen`.
-    back: u64,
-    /// The last occurrence that was counted, and how many were after `nominal`.
-    counted_to: Nanos,
-    counted: u64,
-}
-
 /// How many looks at parts of a calendar one lock hold may still take.
 pub(crate) struct Looks(pub(crate) u64);
 
@@ -245,7 +199,7 @@ impl Occurrences<'_> {
     }
 
     /// Decides about the occurrence of `nominal` and those after it that are due by `now`. O(1) on a
-    /// grid; on a calendar a count of months, or of up to [`COUNT_LIMIT`] occurrences.
+    /// grid; on a calendar a count of months, or of up to [`crate::calendar::COUNT_LIMIT`] occurrences.
     pub fn judge(&self, nominal: Nanos, now: Nanos) -> Verdict {
         let mut judging = self.begin_judging(nominal, now);
         loop {
@@ -253,94 +207,6 @@ impl Occurrences<'_> {
                 return verdict;
             }
         }
-    }
-
-    /// Begins what [`Occurrences::judge`] does, for [`Occurrences::judge_piece`] to go on with.
-    pub(crate) fn begin_judging(&self, nominal: Nanos, now: Nanos) -> Judging {
-        let Recurrence { misfire, catch_up_limit, .. } = *self.recurrence;
-        let oldest_allowed = now.saturating_sub(self.recurrence.effective_grace());
-        let mut judging = Judging {
-            nominal,
-            now,
-            latest: nominal,
-            first: None,
-            chosen: None,
-            back: 0,
-            counted_to: nominal,
-            counted: 0,
-        };
-        if !self.is_series() {
-            judging.chosen = (self.due(nominal) >= oldest_allowed).then_some(nominal);
-            return judging;
-        }
-        let latest = self.last_due_by(nominal, now.min(self.last_allowed()));
-        judging.latest = latest;
-        // The first occurrence that is not too late, if it is one that is due.
-        judging.first = self.first_due_from(nominal, oldest_allowed).filter(|one| *one <= latest);
-        judging.chosen = judging.first.and_then(|first| match misfire {
-            Misfire::Latest => Some(latest),
-            Misfire::Earliest => Some(first),
-            Misfire::Skip => (latest == nominal).then_some(nominal),
-            Misfire::All if self.counted_calendar().is_none() => {
-                Some(self.first_of_last(catch_up_limit, first, latest))
-            }
-            // Back from the end: not every calendar can count all that lies between.
-            Misfire::All if catch_up_limit <= COUNT_LIMIT => {
-                judging.back = catch_up_limit.max(1) - 1;
-                Some(latest)
-            }
-            Misfire::All => Some(first),
-        });
-        judging
-    }
-
-    /// Goes on with a judgement while there are looks at the calendar left: `None` if it needs
-    /// more. The number of missed occurrences is exact up to [`COUNT_LIMIT`] on a calendar whose
-    /// occurrences have to be counted one by one, and exact without bound on others.
-    pub(crate) fn judge_piece(&self, judging: &mut Judging, looks: &mut Looks) -> Option<Verdict> {
-        let nominal = judging.nominal;
-        if !self.is_series() {
-            let next = match self.recurrence.repeat {
-                Repeat::FixedDelay(delay) => self.within_end(after(judging.now, delay)),
-                _ => None,
-            };
-            return Some(match judging.chosen {
-                Some(nominal) => Verdict::Run { nominal, missed: 0 },
-                None => Verdict::Miss { missed: 1, next },
-            });
-        }
-        if let Some(calendar) = self.counted_calendar() {
-            while let (1.., Some(at), Some(first)) = (judging.back, judging.chosen, judging.first) {
-                let before =
-                    looks.at(|used| calendar.last_by_counted(at.saturating_sub(1), used))?;
-                let before = before.filter(|before| *before >= first);
-                judging.chosen = before.or(Some(first));
-                judging.back = if before.is_some() { judging.back - 1 } else { 0 };
-            }
-        }
-        let until = match judging.chosen {
-            Some(run) if self.recurrence.misfire == Misfire::All => run,
-            _ => judging.latest,
-        };
-        match self.counted_calendar() {
-            None => judging.counted = self.steps(nominal, until),
-            Some(calendar) => {
-                while judging.counted < COUNT_LIMIT && judging.counted_to < until {
-                    let from = judging.counted_to;
-                    let next = looks.at(|used| calendar.next_after_counted(from, used))?;
-                    let Some(next) = next.filter(|next| *next <= until) else { break };
-                    judging.counted_to = next;
-                    judging.counted += 1;
-                }
-            }
-        }
-        let missed = judging.counted;
-        Some(match judging.chosen {
-            Some(nominal) => Verdict::Run { nominal, missed },
-            None => {
-                Verdict::Miss { missed: missed + 1, next: self.step_within_end(judging.latest) }
-            }
-        })
     }
 
     /// The occurrence after a run, and how many were skipped because they fell due while it ran.
@@ -373,45 +239,6 @@ impl Occurrences<'_> {
             self.pass_over(candidate, ended)
         } else {
             (Some(candidate), 0)
-        }
-    }
-
-    /// The next nominal time of a task on the wall clock that was to be due at `nominal`, when the
-    /// wall is set back by `by` to show `now`: Vixie's rule. Never later than before.
-    ///
-    /// A step of three hours or more computes it anew, from the new time. After a smaller one what
-    /// happens at fixed times waits for the wall, so that nothing is repeated, and what follows
-    /// real time goes on in real time: next is the occurrence nearest to the moment at which the
-    /// next one would have come, so that even many small steps repeat nothing in quick succession.
-    /// A moment that was asked for, and is not one of the calendar's, stays.
-    pub(crate) fn after_set_back(&self, nominal: Nanos, by: Nanos, now: Nanos) -> Nanos {
-        let is_far = WallStep::back(by) == WallStep::FarBack;
-        let from = now.saturating_add(1).max(self.recurrence.start);
-        if nominal <= from {
-            return nominal;
-        }
-        // The period before the next occurrence may become shorter by half.
-        let earliest = |previous: Nanos| {
-            let half = (nominal - previous) / 2;
-            if is_far { from } else { from.max(nominal.saturating_sub(by).saturating_sub(half)) }
-        };
-        match &self.recurrence.repeat {
-            Repeat::Once => nominal,
-            Repeat::FixedDelay(_) => from.max(nominal.saturating_sub(by)),
-            Repeat::FixedRate(interval) => {
-                let earliest = earliest(nominal.saturating_sub(*interval)).min(nominal);
-                nominal - (nominal - earliest) / interval * interval
-            }
-            Repeat::Calendar(calendar) => {
-                let goes_on = is_far || calendar.follows_real_time();
-                if !goes_on || calendar.last_by(nominal) != Some(nominal) {
-                    return nominal;
-                }
-                let previous = calendar.last_by(nominal - 1).unwrap_or(nominal);
-                calendar
-                    .next_after(earliest(previous) - 1)
-                    .map_or(nominal, |next| next.min(nominal))
-            }
         }
     }
 
@@ -532,28 +359,6 @@ impl Occurrences<'_> {
             return Some(before);
         }
         self.first_from(from, moment)
-    }
-
-    /// The first of the last so many occurrences of those from one to another, where they are
-    /// counted in closed form.
-    fn first_of_last(&self, number: u64, from: Nanos, to: Nanos) -> Nanos {
-        let surplus = (self.steps(from, to) + 1).saturating_sub(number.max(1));
-        let calendar = match &self.recurrence.repeat {
-            Repeat::FixedRate(interval) => return from + surplus * interval,
-            Repeat::Calendar(calendar) if surplus > 0 => calendar,
-            _ => return from,
-        };
-        // Halving the span finds it in some sixty counts.
-        let (mut least, mut most) = (from + 1, to);
-        while least < most {
-            let middle = least + (most - least) / 2;
-            if calendar.count(from, middle) >= surplus {
-                most = middle;
-            } else {
-                least = middle + 1;
-            }
-        }
-        least
     }
 }
 
