@@ -200,7 +200,6 @@ impl Engine {
     #[cfg(any(test, feature = "check-invariants"))]
     pub fn check(&self) {
         self.wheel.check();
-        self.front.check();
         self.ready.check();
     }
 
