@@ -125,3 +125,38 @@ impl Stamps {
         };
     }
 }
+
+#[cfg(all(test, not(feature = "tiny-stamps")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_is_over_before_the_next_one_though_the_load_grows_with_each_arming() {
+        for entries in [0, 1_000, 10_000_000, 100_000_000] {
+            let mut stamps = Stamps::new();
+            stamps.drawn = QUARTER;
+            assert!(stamps.is_piece_due() && stamps.is_sweep_due());
+            stamps.begin_sweep();
+            // A piece looks at 31 entries at least; each arming adds one.
+            let (mut entries, mut seen) = (entries, 0);
+            while seen < entries {
+                let before = stamps.drawn;
+                stamps.schedule_piece(1 + entries / 31);
+                stamps.drawn = stamps.next_piece;
+                assert!(!stamps.is_sweep_due(), "{seen} of {entries}");
+                entries += stamps.drawn - before;
+                seen += 31;
+            }
+        }
+    }
+
+    #[test]
+    fn stamps_come_round_without_the_one_that_means_none() {
+        let mut stamps = Stamps::new();
+        stamps.drawn = u64::from(LAST_STAMP) - 1;
+        assert_eq!([stamps.draw(), stamps.draw(), stamps.draw()], [LAST_STAMP, 1, 2]);
+        assert!(!stamps.is_old(LAST_STAMP));
+        stamps.drawn += QUARTER;
+        assert!(stamps.is_old(2) && stamps.is_old(LAST_STAMP));
+    }
+}
