@@ -157,6 +157,41 @@ def test_skipped_until_the_end_it_ends_as_missed(late: Late) -> None:
     assert late.scheduler.statistics().missed == 3
 
 
+@pytest.mark.parametrize(
+    ("options", "late_s", "missed"),
+    [({}, 60, 0), ({}, 61, 1), ({"grace": 7200}, 7200, 0), ({"grace": 5}, 6, 1)],
+)
+def test_an_only_occurrence_is_skipped_if_later_than_the_grace(
+    late: Late, options: dict[str, Any], late_s: float, missed: int
+) -> None:
+    task_id = late.scheduler.schedule(
+        "t", late.note, cron_expression="0 */12 * * *", misfire="skip", **options
+    )
+    due = 12 * 3600.0
+    late.sleep_until(due + late_s)
+    assert late.runs == ([] if missed else [(due, due + late_s, 0)])
+    assert late.scheduler.statistics().missed == missed
+    assert late.scheduler.tasks[task_id].status == "pending"
+    late.advance_to(2 * due)
+    assert late.runs[-1] == (2 * due, 2 * due, missed)
+
+
+def test_an_ended_run_says_when_it_was_due(late: Late) -> None:
+    """So that jitter is not counted as lateness."""
+    ids = [
+        late.scheduler.schedule("t", late.note, delay=10, jitter=9, max_runs=1) for _ in range(20)
+    ]
+    native = late.scheduler._engine.native
+    due = [native.record(one).due_ns for one in ids]
+    late.scheduler.start()
+    late.advance_to(30)
+    for task_id, expected in zip(ids, due, strict=True):
+        record = native.record(task_id)
+        assert not record.is_live
+        assert record.due_ns == record.started_ns == expected
+    assert len(set(due)) > 1
+
+
 class TestOverlap:
     """The next occurrence is due while the last still runs: it is skipped, and recorded."""
 

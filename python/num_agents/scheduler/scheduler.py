@@ -301,7 +301,7 @@ class Scheduler:
         The run is not counted, and a paused task stays paused.
 
         Returns:
-            Whether it did; False for an id that is unknown, running or finished.
+            False if the id is unknown, or the task is running or will run so already.
         """
         return self._engine.control.run_now(task_id)
 
