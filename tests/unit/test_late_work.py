@@ -101,6 +101,7 @@ def test_the_cost_does_not_depend_on_how_many_were_missed(late: Late) -> None:
     late.scheduler.stop()
 
 
+@pytest.mark.filterwarnings("ignore:misfire has no effect")
 @pytest.mark.parametrize("misfire", ["latest", "earliest", "all", "skip"])
 def test_a_one_shot_always_runs_however_late(late: Late, misfire: Any) -> None:
     late.scheduler.schedule("t", late.note, delay=1, misfire=misfire)

@@ -115,7 +115,7 @@ class TaskSchedule:
         "timezone",
         "window",
     )
-    __slots__ = (*WORDS, "_zone", "calendar_cache")
+    __slots__ = (*WORDS, "_zone", "calendar_cache", "due_ns")
 
     any_of: tuple[TaskSchedule, ...]
     calendar_interval: CalendarInterval | None
@@ -138,6 +138,8 @@ class TaskSchedule:
     #: By the identity of the zone: some have no hash.
     calendar_cache: dict[int, tuple[object, Calendar]]
     _zone: Any
+    #: Of a scheduled task: the nominal time of its next run, in nanoseconds since 1970.
+    due_ns: int | None
 
     def __init__(
         self,
@@ -183,6 +185,7 @@ class TaskSchedule:
         ):
             object.__setattr__(self, word, value)
         object.__setattr__(self, "calendar_cache", {})
+        object.__setattr__(self, "due_ns", None)
         object.__setattr__(self, "_zone", self._zone_said())
         self._check()
 
@@ -225,7 +228,29 @@ class TaskSchedule:
 
         return describe(self)
 
+    def of_task(self, zone: tzinfo | None, due_ns: int | None = None) -> TaskSchedule:
+        """The same schedule as that of a task: equal, but what it says of times is that task's.
+
+        Args:
+            zone: The scheduler's time zone, for a schedule that names none.
+            due_ns: The nominal time of its next run, if that is known. A one-shot is due then,
+                whatever was said when it was scheduled, and an interval counts from there.
+        """
+        found = object.__new__(type(self))
+        for word in self.__slots__:
+            object.__setattr__(found, word, getattr(self, word))
+        if self._zone is _UNSAID_ZONE:
+            object.__setattr__(found, "_zone", zone)
+        if due_ns is not None:
+            object.__setattr__(found, "due_ns", due_ns)
+        return found
+
     # ---- for the engine ----------------------------------------------------------------------
+
+    @property
+    def is_one_shot(self) -> bool:
+        """Whether it runs once."""
+        return self.interval is None and not self.by_calendar
 
     @property
     def by_calendar(self) -> bool:
@@ -367,6 +392,14 @@ class TaskSchedule:
                     self.cron_expression, self.dialect, native_zone(UTC_ZONE), self.dst
                 )
             self.calendar(UTC_ZONE, 0)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Warns of what was said and has no effect."""
+        if self.is_one_shot and self.max_runs not in (None, 1):
+            warn(f"max_runs has no effect without a schedule that repeats, got {self.max_runs}")
+        if self.first_run != "now" and self.interval is None:
+            warn(f"first_run has no effect without an interval, got {self.first_run!r}")
         if self.cron_expression is not None:
             from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
 

@@ -13,6 +13,7 @@ from num_agents.scheduler._timing.moments import moment_ns, to_datetime
 from num_agents.scheduler._timing.spans import SECOND_NS, after_ns, bounded_span_ns, span_ns, wait_s
 from num_agents.scheduler._timing.zones import zone_of
 from num_agents.scheduler.policy import DEFAULT_PRIORITY, RunPolicy
+from num_agents.scheduler.schedule import TaskSchedule
 from num_agents.scheduler.statistics import Statistics, StopReport
 from num_agents.scheduler.task import (
     Task,
@@ -546,7 +547,9 @@ class Scheduler:
         task = Task(
             call.name,
             call.callback,
-            None if details is None else details.schedule,
+            (TaskSchedule() if details is None else details.schedule).of_task(
+                self._engine.zone, record.nominal_ns
+            ),
             record.arguments or (),
             call.kwargs,
             policy=RunPolicy(priority=record.priority) if details is None else details.policy,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import partial
 
-from num_agents.scheduler._messages import show
+from num_agents.scheduler._messages import show, warn
+from num_agents.scheduler._timing.moments import moment_ns
 from num_agents.scheduler.errors import UnknownTaskError
 from num_agents.scheduler.policy import RunPolicy
 from num_agents.scheduler.schedule import TaskSchedule
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
     class TaskSource(Protocol):
         """Where a scheduled task looks itself up."""
 
+        zone: tzinfo | None
+
         def info(self, task_id: str) -> TaskInfo | None:
             """What is known of a task; None if it is unknown or forgotten."""
 
@@ -102,6 +105,7 @@ class Task:
 
     __slots__ = (
         "_last_info",
+        "_schedule",
         "_source",
         "_task_id",
         "args",
@@ -110,7 +114,6 @@ class Task:
         "metadata",
         "name",
         "policy",
-        "schedule",
         "tags",
     )
 
@@ -132,10 +135,15 @@ class Task:
             raise TypeError(f"schedule must be a TaskSchedule, got {show(schedule)}")
         if policy is not None and not isinstance(policy, RunPolicy):
             raise TypeError(f"policy must be a RunPolicy, got {show(policy)}")
-        self.schedule = schedule if schedule is not None else TaskSchedule()
+        self._schedule = schedule if schedule is not None else TaskSchedule()
         self.args = checked_args(args)
         self.kwargs = checked_kwargs(kwargs)
         self.policy = policy if policy is not None else RunPolicy()
+        if self.policy.misfire != "latest" and self._schedule.is_one_shot:
+            warn(
+                "misfire has no effect on a task that runs once, however late it is, got "
+                f"{self.policy.misfire!r}; grace says how late it may be"
+            )
         self.tags = checked_tags(tags)
         self.metadata = checked_mapping(metadata, "metadata")
         self._source: TaskSource | None = None
@@ -146,6 +154,23 @@ class Task:
     def task_id(self) -> str | None:
         """The id under which it is scheduled; None before that."""
         return self._task_id
+
+    @property
+    def schedule(self) -> TaskSchedule:
+        """When it runs.
+
+        Once it is scheduled, what this says of times is in the scheduler's zone, and of a one-shot
+        it says when it is due, whatever was said when it was scheduled.
+        """
+        if self._source is None or self._task_id is None:
+            return self._schedule
+        try:
+            info = self._info()
+        except UnknownTaskError:
+            info = None
+        due = None if info is None else info.next_run
+        due_ns = None if due is None else moment_ns(due, "next_run", None)
+        return self._schedule.of_task(self._source.zone, due_ns)
 
     @property
     def status(self) -> TaskStatus:

@@ -149,7 +149,10 @@ def _datetimes(
 def _next_after_ns(schedule: TaskSchedule, after: int, calendar: Calendar | None) -> int | None:
     zone = schedule.zone_or(None)
     start = None if schedule.start_after is None else moment_ns(schedule.start_after, "", zone)
-    if calendar is not None:
+    due = None if schedule.by_calendar else schedule.due_ns
+    if due is not None and schedule.interval is None:
+        found = due if due > after else None
+    elif calendar is not None:
         found = calendar.next_after(after if start is None else max(after, start - 1))
     elif schedule.by_calendar:
         found = None
@@ -162,6 +165,8 @@ def _next_after_ns(schedule: TaskSchedule, after: int, calendar: Calendar | None
         found = start if start is not None and start > after else None
     else:
         interval = bounded_span_ns(schedule.interval, "interval", positive=True)
+        if due is not None and not schedule.fixed_delay:
+            start = due
         # As if the task were scheduled at the moment; what is due then is not after it.
         found = first_of_interval(schedule, after, start).nominal_ns(after)
         found += 0 if found > after else interval

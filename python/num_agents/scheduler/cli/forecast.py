@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from num_agents.scheduler.cli.arguments import add_start, count, duration, start_of
 from num_agents.scheduler.cli.errors import CommandError, import_plot
 from num_agents.scheduler.cli.text import bar, columns, is_ascii_only, precision_of, wall_time
-from num_agents.scheduler.errors import ScheduleFileError
+from num_agents.scheduler.errors import ScheduleFileError, ScheduleWarning, listed_faults
 from num_agents.scheduler.files import parse_schedules, read_schedules
 from num_agents.scheduler.scheduler import Scheduler
 from num_agents.scheduler.task import Task
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime, tzinfo
 
-    from num_agents.scheduler.files import Entry
+    from num_agents.scheduler.files import Entry, Schedules
 
 STANDARD_INPUT = "-"
 
@@ -96,6 +97,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="draw the bars into this file, too; its suffix gives the format",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a chart")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse a file with entries that have no time to come, instead of leaving them out",
+    )
 
 
 def run(namespace: argparse.Namespace) -> int:
@@ -111,7 +117,8 @@ def run(namespace: argparse.Namespace) -> int:
         raise CommandError(f"--bucket: more than {BUCKETS_MAX:,} bars; give a longer one")
     zone, start = start_of(namespace)
     plot = None if namespace.plot is None else import_plot(namespace.plot)
-    entries = read_entries(namespace.file, system=namespace.system)
+    strict = namespace.strict
+    entries = read_entries(namespace.file, system=namespace.system, strict=strict)
     outlook = look_ahead(
         namespace.file,
         entries,
@@ -120,6 +127,7 @@ def run(namespace: argparse.Namespace) -> int:
         horizon=timedelta(seconds=namespace.horizon),
         bucket=timedelta(seconds=namespace.bucket),
         busiest=namespace.busiest,
+        strict=strict,
     )
     if namespace.json:
         sys.stdout.write(json.dumps(outlook.as_json(), indent=2) + "\n")
@@ -137,27 +145,39 @@ def run(namespace: argparse.Namespace) -> int:
     return 0
 
 
-def read_entries(file: str, *, system: bool | None) -> list[Entry]:
-    """Read a file of schedules, or standard input.
+def read_entries(file: str, *, system: bool | None, strict: bool = False) -> Schedules:
+    """Read a file of schedules, or standard input. Lines that are left out are reported.
 
     Raises:
         CommandError: It cannot be read (``FILE: reason``), lines of it are wrong
             (``FILE:LINE: reason``, one a line), or there is nothing in it.
     """
     try:
-        if file == STANDARD_INPUT:
-            entries = parse_schedules(sys.stdin.read(), file="<stdin>", system=system)
-        else:
-            entries = read_schedules(file, system=system)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ScheduleWarning)
+            if file == STANDARD_INPUT:
+                text = sys.stdin.read()
+                entries = parse_schedules(text, file="<stdin>", system=system, strict=strict)
+            else:
+                entries = read_schedules(file, system=system, strict=strict)
     except ScheduleFileError as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"{file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CommandError(f"<stdin>: not UTF-8: {error.reason}") from error
+    report_left_out(file, entries.left_out)
     if not entries:
         raise CommandError(f"{file}: there is no schedule in it")
     return entries
+
+
+def report_left_out(file: str, left_out: Sequence[tuple[int, str]]) -> None:
+    """Say on standard error which entries are left out, and why."""
+    if left_out:
+        name = "<stdin>" if file == STANDARD_INPUT else file
+        listed = listed_faults(name, left_out)
+        sys.stderr.write(f"left out, as they have no time to come:\n{listed}\n")
 
 
 @dataclass(frozen=True)
@@ -282,6 +302,7 @@ def look_ahead(
     horizon: timedelta,
     bucket: timedelta,
     busiest: int,
+    strict: bool = False,
 ) -> Outlook:
     """Find out what schedules will run.
 
@@ -293,6 +314,7 @@ def look_ahead(
         horizon: For how long.
         bucket: The span of a bar.
         busiest: How many of the busiest seconds to show.
+        strict: Refuse entries that are over, instead of leaving them out.
 
     Raises:
         CommandError: A schedule has no run any more, or the time is out of range.
@@ -310,7 +332,7 @@ def look_ahead(
             runs[number] += 1
 
     with Scheduler(clock=clock, timezone=zone, history=0) as scheduler:
-        _schedule(scheduler, file, entries, note)
+        _schedule(scheduler, file, entries, note, strict=strict)
         forecast = scheduler.forecast(horizon, bucket)
         top = forecast.busiest(busiest)
         if top and forecast.total <= RUNS_WITH_NAMES_MAX:
@@ -339,12 +361,19 @@ def look_ahead(
 
 
 def _schedule(
-    scheduler: Scheduler, file: str, entries: Sequence[Entry], note: Callable[[int], None]
+    scheduler: Scheduler,
+    file: str,
+    entries: Sequence[Entry],
+    note: Callable[[int], None],
+    *,
+    strict: bool,
 ) -> None:
     """Schedule every entry; what runs notes the number of its entry.
 
+    Entries that are over are left out and reported.
+
     Raises:
-        CommandError: Some have no run any more; it names the lines of all.
+        CommandError: All are over, or some are and `strict` is set; it names their lines.
     """
     faults = []
     for number, entry in enumerate(entries):
@@ -352,8 +381,9 @@ def _schedule(
             scheduler.schedule_task(Task(entry.name, note, entry.schedule, args=(number,)))
         except (ValueError, OverflowError) as error:
             faults.append((entry.line, str(error)))
-    if faults:
+    if faults and (strict or len(faults) == len(entries)):
         raise CommandError(str(ScheduleFileError(file, faults)))
+    report_left_out(file, faults)
 
 
 def _counted(number: int, thing: str) -> str:

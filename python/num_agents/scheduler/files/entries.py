@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from num_agents.scheduler._timing.bounds import NeverFiresError
 from num_agents.scheduler.errors import InvalidCronError
 
 if TYPE_CHECKING:
@@ -36,10 +37,21 @@ class Entry:
 
 
 class Fault(NamedTuple):
-    """A wrong line, from 1, and why it is wrong."""
+    """A wrong line, from 1, and why it is wrong.
+
+    One that is understood and has no time to come can be left out, without a loss.
+    """
 
     line: int
     reason: str
+    can_be_left_out: bool = False
+
+
+def never_fires(error: Exception) -> bool:
+    """Whether a schedule is refused only because it has no time to come: an off switch."""
+    if isinstance(error, InvalidCronError):
+        return error.reason.endswith("never fires")
+    return isinstance(error, NeverFiresError)
 
 
 def reason_of(error: Exception, column_of: Callable[[int], int] = lambda at: at + 1) -> str:
