@@ -13,7 +13,6 @@ from num_agents.scheduler._timing.moments import moment_ns, to_datetime
 from num_agents.scheduler._timing.spans import SECOND_NS, after_ns, bounded_span_ns, span_ns, wait_s
 from num_agents.scheduler._timing.zones import zone_of
 from num_agents.scheduler.policy import DEFAULT_PRIORITY, RunPolicy
-from num_agents.scheduler.schedule import TaskSchedule
 from num_agents.scheduler.statistics import Statistics, StopReport
 from num_agents.scheduler.task import (
     Task,
@@ -547,16 +546,14 @@ class Scheduler:
         task = Task(
             call.name,
             call.callback,
-            (TaskSchedule() if details is None else details.schedule).of_task(
-                self._engine.zone, record.nominal_ns
-            ),
+            None if details is None else details.schedule,
             record.arguments or (),
             call.kwargs,
             policy=RunPolicy(priority=record.priority) if details is None else details.policy,
             tags=() if details is None else details.tags,
             metadata=None if details is None else details.metadata,
         )
-        task._bind(self._engine, task_id)  # noqa: SLF001 - a view is made here and nowhere else
+        task._bind(self._engine, task_id, record.nominal_ns)  # noqa: SLF001 - a view is made here
         return task
 
     def get_all_tasks(self) -> list[Task]:

@@ -104,6 +104,7 @@ class Task:
     """
 
     __slots__ = (
+        "_due_ns",
         "_last_info",
         "_schedule",
         "_source",
@@ -148,6 +149,7 @@ class Task:
         self.metadata = checked_mapping(metadata, "metadata")
         self._source: TaskSource | None = None
         self._task_id: str | None = None
+        self._due_ns: int | None = None
         self._last_info: TaskInfo | None = None
 
     @property
@@ -169,7 +171,7 @@ class Task:
         except UnknownTaskError:
             info = None
         due = None if info is None else info.next_run
-        due_ns = None if due is None else moment_ns(due, "next_run", None)
+        due_ns = self._due_ns if due is None else moment_ns(due, "next_run", None)
         return self._schedule.of_task(self._source.zone, due_ns)
 
     @property
@@ -228,8 +230,9 @@ class Task:
             facts |= info.to_dict()
         return facts
 
-    def _bind(self, source: TaskSource, task_id: str) -> None:
-        """Makes it a view of a scheduled task."""
+    def _bind(self, source: TaskSource, task_id: str, due_ns: int | None = None) -> None:
+        """Makes it a view of a scheduled task, whose last known nominal time is `due_ns`."""
+        self._due_ns = due_ns
         self._source = source
         self._task_id = task_id
         self._last_info = None

@@ -52,7 +52,8 @@ def every_ns(expression: str, dialect: str) -> int | None:
         raise _cron_error(expression, error) from None
 
 
-def cron_warnings(expression: str, dialect: str) -> list[str]:
+@lru_cache(maxsize=_CACHE_SIZE)
+def cron_warnings(expression: str, dialect: str) -> tuple[str, ...]:
     """What is accepted in a cron expression, but hardly meant, each as a message.
 
     Raises:
@@ -62,7 +63,7 @@ def cron_warnings(expression: str, dialect: str) -> list[str]:
         found = Part.cron_warnings(expression, dialect)
     except ValueError as error:
         raise _cron_error(expression, error) from None
-    return [str(InvalidCronError(expression, *one)) for one in found]
+    return tuple(str(InvalidCronError(expression, *one)) for one in found)
 
 
 @lru_cache(maxsize=_CACHE_SIZE)

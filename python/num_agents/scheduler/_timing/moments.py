@@ -156,7 +156,18 @@ def _in_zone(value: object, argument: str, zone: tzinfo | None) -> tuple[datetim
     moment, finer_ns = _plain(value, argument)
     if moment.tzinfo is not None and moment.utcoffset() is not None:
         return moment, finer_ns
-    return in_zone(moment.replace(tzinfo=None), zone), finer_ns
+    moment = moment.replace(tzinfo=None)
+    zone = zone or local_zone()
+    if zone is not None:
+        return moment.replace(tzinfo=zone), finer_ns
+    try:
+        found = moment.astimezone()
+        if found.replace(tzinfo=None, fold=moment.fold) == moment:
+            return found, finer_ns
+    except (OverflowError, ValueError, OSError):
+        # At the ends of what datetimes can say.
+        pass
+    return moment.replace(tzinfo=_LOCAL), finer_ns
 
 
 def _plain(value: object, argument: str) -> tuple[datetime, int]:
