@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from typing import Any
 
-    from num_agents.scheduler._timing.rrule import Reach
+    from num_agents.scheduler._timing.rrule import Lookahead as Reach
     from num_agents.scheduler.events import Publisher
     from num_agents.scheduler.policy import RunPolicy
     from num_agents.scheduler.schedule import TaskSchedule

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from datetime import date, time
     from typing import Any, NoReturn
 
-DIALECT_WORDS = ("vixie", "quartz")
-DST_WORDS = ("debian", "skip", "wall-clock")
+DIALECTS = ("vixie", "quartz")
+DST_VALUES = ("debian", "skip", "wall-clock")
 
 _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _SHORTEST_NAME = 3

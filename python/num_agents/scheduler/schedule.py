@@ -6,12 +6,12 @@ from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._timing import first_due, preview
 from num_agents.scheduler._timing.bounds import end_ns
 from num_agents.scheduler._timing.moments import aware, check_exists
-from num_agents.scheduler._timing.rrule import NO_REACH
+from num_agents.scheduler._timing.rrule import NO_LOOKAHEAD
 from num_agents.scheduler._timing.spans import after_ns, span_ns
 from num_agents.scheduler._timing.zones import UTC_ZONE, zone_of
 from num_agents.scheduler.calendar import (
-    DIALECT_WORDS,
-    DST_WORDS,
+    DIALECTS,
+    DST_VALUES,
     CalendarInterval,
     Exclusions,
 )
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler._timing.calendars import Calendar
     from num_agents.scheduler._timing.moments import Moment
-    from num_agents.scheduler._timing.rrule import Reach
+    from num_agents.scheduler._timing.rrule import Lookahead
     from num_agents.scheduler._timing.spans import Seconds
 
     FirstRun = Literal["now", "after_interval", "aligned"]
     DialectWord = Literal["vixie", "quartz"]
     DstWord = Literal["debian", "skip", "wall-clock"]
 
-FIRST_RUN_WORDS = ("now", "after_interval", "aligned")
+FIRST_RUN_VALUES = ("now", "after_interval", "aligned")
 
 #: The ways to say when, of which a schedule has one.
 _WAYS = ("run_at", "delay", "interval", "cron_expression", "calendar_interval", "rrule", "any_of")
@@ -47,45 +47,56 @@ _OF_THE_WHOLE = ("max_runs", "end_after", "jitter", "window", "exclude")
 class TaskSchedule:
     """When a task runs. It cannot be changed, so tasks can share it.
 
-    Numbers are seconds; a timedelta does wherever a span is meant, an ISO-8601 string wherever a
-    datetime is. Without any time the task is due at once.
+    Numbers are seconds. A span may also be a timedelta or text such as "1h30m", and a moment an
+    ISO-8601 string. With no `run_at`, `delay`, `interval` or calendar, the task runs immediately.
+
+    A wall time that does not exist, because the clock is set forward over it, is the moment right
+    after the gap. One that comes twice is the first, or with `fold=1` the second. `dst` changes
+    that for times that run.
 
     Args:
-        interval: Run again and again, this long apart, at a fixed rate: run k is due at exactly
-            first + k * interval, and a late run does not move the grid. Elapsed time: setting the
-            wall clock does not matter.
-        max_runs: Start at most so many runs; failed ones count.
+        interval: Run repeatedly, this long apart, at a fixed rate: run k is due at exactly
+            first + k * interval, and a late run does not move the later ones. It is elapsed time:
+            setting the wall clock changes nothing.
+        max_runs: Start at most this many runs, failed ones included.
         start_after: Not before this moment. It anchors the grid of an interval, also if it has
             passed: the first run is the first of start_after + k * interval that is not before now.
         end_after: Not after this moment, which is itself allowed; judged by the nominal time.
-        run_at: Run once, at this moment of the wall clock; in the past means at once.
-        delay: Run once, so long after it is scheduled.
-        cron_expression: Run when this says so: 5 fields, 6 with leading seconds, 7 with a trailing
-            year; names, `? L W LW L-3 5L 5#3`; `@hourly` and its kin, `@every 5m`; an optional
+        run_at: Run once, at this moment of the wall clock; immediately if it has passed.
+        delay: Run once, this long after it is scheduled.
+        cron_expression: Run as this says: 5 fields, 6 with leading seconds, 7 with a trailing year;
+            names, `? L W LW L-3 5L FRIL 5#3`; `@hourly` and similar, `@every 5m`; an optional
             `CRON_TZ=Zone ` before it.
         timezone: The zone of naive datetimes and calendars here: a tzinfo, an IANA name, "UTC" or
             "local". By default the scheduler's.
-        fixed_delay: Count the interval from the end of each run instead of keeping a grid.
+        fixed_delay: Count the interval from the end of each run, not from its nominal time.
         first_run: The first run of an interval: `"now"`, or at `start_after` if there is one;
             `"after_interval"`, one interval later than that; or `"aligned"` to multiples of the
             interval since 1970.
         dialect: Of the cron expression. `"vixie"`: Sunday is 0 or 7, and day-of-month OR
             day-of-week must match when neither begins with `*`. `"quartz"`: Sunday is 1, and both
             must match.
-        dst: What a fixed wall time does when the clock is set. `"debian"`: one that is skipped runs
-            right after the gap, one that comes twice runs the first time; cron expressions with `*`
-            in minute or hour follow real time. `"skip"`: one that is skipped does not run.
-            `"wall-clock"`: nor does it, and one that comes twice runs twice.
-        jitter: Put each run off by a random span up to this one, drawn from the task's id and the
-            nominal time; never to the next occurrence or past the end.
-        window: Put all runs off by one span up to this one, to where the fewest recurring tasks are
-            due; chosen when the task is scheduled, and kept.
+        dst: What a fixed wall time does when the clock is set. `"debian"`: one that does not exist
+            runs right after the gap, one that comes twice runs the first time; cron expressions
+            with `*` in minute or hour, and hourly or shorter rrules, follow real time. `"skip"`:
+            one that does not exist does not run. `"wall-clock"`: the same, and one that comes twice
+            runs twice.
+        jitter: Delay each run by a random amount of up to this much, drawn from the task's id and
+            the nominal time. It never reaches the next occurrence or passes the end.
+        window: Delay all runs by one amount of up to this much, so that they fall where the fewest
+            recurring tasks are due. It is chosen when the task is scheduled, and kept.
         calendar_interval: Run every so many days, weeks, months or years.
         rrule: Run as this RFC 5545 recurrence says: a string, or an `rrule` or `rruleset` of
-            python-dateutil, which the extra `rrule` brings.
-        any_of: Run whenever one of these schedules says so: cron expressions, calendar intervals,
+            python-dateutil, which the extra `rrule` installs. Without DTSTART it begins at
+            `start_after`, or when it is scheduled, at the next whole second. UNTIL without a zone
+            is in the schedule's zone; a date includes that day.
+        any_of: Run whenever one of these schedules does: cron expressions, calendar intervals,
             rrules, moments, and intervals with a `start_after` or `first_run="aligned"`.
         exclude: Times at which it does not run.
+
+    Warns:
+        ScheduleWarning: An option has no effect, or a step of the cron expression is longer than
+            its field.
 
     Raises:
         TypeError: An argument is of another type.
@@ -95,7 +106,8 @@ class TaskSchedule:
         UnsupportedScheduleError: An rrule without python-dateutil.
     """
 
-    WORDS: ClassVar[tuple[str, ...]] = (
+    #: The names of its options.
+    OPTIONS: ClassVar[tuple[str, ...]] = (
         "any_of",
         "calendar_interval",
         "cron_expression",
@@ -115,7 +127,7 @@ class TaskSchedule:
         "timezone",
         "window",
     )
-    __slots__ = (*WORDS, "_zone", "calendar_cache", "due_ns")
+    __slots__ = (*OPTIONS, "_zone", "calendar_cache", "due_ns")
 
     any_of: tuple[TaskSchedule, ...]
     calendar_interval: CalendarInterval | None
@@ -195,7 +207,7 @@ class TaskSchedule:
         """The first nominal time strictly after a moment; None if there is none.
 
         A delay counts from the moment, and so does an interval that has no `start_after` and is not
-        aligned: as if the task were scheduled then. What `max_runs` cuts off is not known here.
+        aligned: as if the task were scheduled then. `max_runs` is not considered.
 
         Args:
             moment: A datetime or an ISO-8601 string; naive means in the schedule's zone.
@@ -210,10 +222,10 @@ class TaskSchedule:
         return preview.next_after(self, moment)
 
     def preview(self, count: int, start: Moment | None = None) -> list[datetime]:
-        """The next nominal times, at most so many: what `next_after` says again and again.
+        """The next nominal times: what repeated calls of `next_after` return.
 
         Args:
-            count: How many at the most; `max_runs` may be fewer.
+            count: How many at most; `max_runs` limits them, too.
             start: After which moment; now if None.
 
         Raises:
@@ -229,7 +241,7 @@ class TaskSchedule:
         return describe(self)
 
     def of_task(self, zone: tzinfo | None, due_ns: int | None = None) -> TaskSchedule:
-        """The same schedule as that of a task: equal, but what it says of times is that task's.
+        """A copy for a scheduled task: equal to this one, but its times are those of the task.
 
         Args:
             zone: The scheduler's time zone, for a schedule that names none.
@@ -254,7 +266,7 @@ class TaskSchedule:
 
     @property
     def by_calendar(self) -> bool:
-        """Whether a calendar says when: it then follows the wall clock."""
+        """Whether its times are those of a calendar, which follows the wall clock."""
         return (
             self.cron_expression is not None
             or self.calendar_interval is not None
@@ -309,7 +321,7 @@ class TaskSchedule:
         zone: tzinfo | None,
         now_ns: int,
         after_ns: int | None = None,
-        reach: Reach = NO_REACH,
+        lookahead: Lookahead = NO_LOOKAHEAD,
     ) -> Calendar | None:
         """What computes its times, if it goes by a calendar; the same one for equal cron schedules.
 
@@ -318,7 +330,7 @@ class TaskSchedule:
             now_ns: The moment of scheduling.
             after_ns: After which moment times are to be known of an rrule, which is computed piece
                 by piece; by default that of scheduling.
-            reach: How far they are to be known at the least.
+            lookahead: Up to when they are to be known at least.
         """
         if not self.by_calendar:
             return None
@@ -326,17 +338,17 @@ class TaskSchedule:
 
         if after_ns is None or not self.has_rrule:
             return calendars.calendar_of(self, zone, now_ns)
-        return calendars.piece_of(self, zone, now_ns, after_ns, reach=reach).calendar
+        return calendars.piece_of(self, zone, now_ns, after_ns, lookahead=lookahead).calendar
 
     def refill_ns(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach = NO_REACH
+        self, zone: tzinfo | None, now_ns: int, after_ns: int, lookahead: Lookahead = NO_LOOKAHEAD
     ) -> int | None:
         """The last time that the calendar for these arguments knows; None if it knows all."""
         if not self.has_rrule:
             return None
         from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
 
-        piece = calendars.piece_of(self, zone, now_ns, after_ns, reach=reach)
+        piece = calendars.piece_of(self, zone, now_ns, after_ns, lookahead=lookahead)
         return piece.known_until_ns
 
     def zone_or(self, default: tzinfo | None) -> tzinfo | None:
@@ -361,7 +373,7 @@ class TaskSchedule:
     def _check(self) -> None:
         """Whether everything said makes sense, alone and together."""
         self._check_ways()
-        self._check_words()
+        self._check_values()
         zone = zone_of(self.timezone)
         for argument in ("run_at", "start_after", "end_after"):
             moment = getattr(self, argument)
@@ -406,11 +418,11 @@ class TaskSchedule:
             for message in calendars.cron_warnings(self.cron_expression, self.dialect):
                 warn(message)
 
-    def _check_words(self) -> None:
+    def _check_values(self) -> None:
         for argument, words in (
-            ("first_run", FIRST_RUN_WORDS),
-            ("dialect", DIALECT_WORDS),
-            ("dst", DST_WORDS),
+            ("first_run", FIRST_RUN_VALUES),
+            ("dialect", DIALECTS),
+            ("dst", DST_VALUES),
         ):
             value = getattr(self, argument)
             if value not in words:
@@ -471,7 +483,7 @@ class TaskSchedule:
 
     def to_dict(self) -> dict[str, Any]:
         """What was said, by name, with moments and spans as they were given."""
-        return {name: getattr(self, name) for name in self.WORDS}
+        return {name: getattr(self, name) for name in self.OPTIONS}
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a TaskSchedule cannot be changed ({name}): make another one")
@@ -498,7 +510,7 @@ class TaskSchedule:
         return f"TaskSchedule({said})"
 
 
-_DEFAULT_WORDS = {"first_run": "now", "dialect": "vixie", "dst": "debian"}
+_DEFAULTS = {"first_run": "now", "dialect": "vixie", "dst": "debian"}
 
 
 def _is_given(value: object) -> bool:
@@ -507,7 +519,7 @@ def _is_given(value: object) -> bool:
 
 
 def _is_default(name: str, value: object) -> bool:
-    return isinstance(value, str) and _DEFAULT_WORDS.get(name) == value
+    return isinstance(value, str) and _DEFAULTS.get(name) == value
 
 
 def _made_again(words: dict[str, Any]) -> TaskSchedule:

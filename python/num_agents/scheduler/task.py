@@ -285,7 +285,7 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
     return Task(name, callback, schedule, args, policy=policy, **picked(_TASK_WORDS))
 
 
-_SCHEDULE_WORDS = frozenset(TaskSchedule.WORDS) - {"delay"}
+_SCHEDULE_WORDS = frozenset(TaskSchedule.OPTIONS) - {"delay"}
 _POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
 _TASK_WORDS = frozenset(("kwargs", "tags", "metadata"))
 

@@ -15,7 +15,7 @@ from num_agents.scheduler._timing.bounds import NeverFiresError, anchor_ns, star
 from num_agents.scheduler._timing.moments import check_exists, moment_ns, to_datetime
 from num_agents.scheduler._timing.native_zones import native_zone
 from num_agents.scheduler._timing.rrule import (
-    NO_REACH,
+    NO_LOOKAHEAD,
     RRULE_AHEAD,
     Recurrence,
     next_moments,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import date, tzinfo
     from typing import Any
 
-    from num_agents.scheduler._timing.rrule import Reach
+    from num_agents.scheduler._timing.rrule import Lookahead
     from num_agents.scheduler.calendar import CalendarInterval, Exclusions
     from num_agents.scheduler.schedule import TaskSchedule
 
@@ -199,7 +199,7 @@ def piece_of(
     scheduled_ns: int,
     after_ns: int,
     *,
-    reach: Reach = NO_REACH,
+    lookahead: Lookahead = NO_LOOKAHEAD,
     ahead: int = RRULE_AHEAD,
 ) -> Piece:
     """The next piece of the calendar of a schedule that has rrules.
@@ -209,7 +209,7 @@ def piece_of(
         zone: The scheduler's time zone, for a schedule without one.
         scheduled_ns: The moment of scheduling.
         after_ns: After which moment times are to be known.
-        reach: Up to when they are to be known at least.
+        lookahead: Up to when they are to be known at least.
         ahead: How many times of an rrule are to be known beyond that.
 
     Raises:
@@ -227,7 +227,7 @@ def piece_of(
         # What comes before a start may be many, and does not count.
         after = after_ns if one.start_after is None else max(after_ns, start - 1)
         recurrence = Recurrence(one.rrule, start, inner, one.dst)
-        moments, last = next_moments(recurrence, after, reach, ahead)
+        moments, last = next_moments(recurrence, after, lookahead, ahead)
         parts.append(Part.moments(moments))
         known_until = min(known_until, last)
     calendar = combined(tuple(parts), schedule.exclude, native_zone(zone))

@@ -116,7 +116,7 @@ def _calendar_or_none(schedule: TaskSchedule, scheduled: int) -> Calendar | None
 def _some_after_ns(
     schedule: TaskSchedule, after: int, calendar: Calendar | None, count: int
 ) -> list[int]:
-    """The next nominal times after a moment, at most so many, at least one if there is any."""
+    """The next nominal times after a moment, at most `count`, at least one if there is any."""
     if calendar is None:
         found = _next_after_ns(schedule, after, None)
         return [] if found is None else [found]

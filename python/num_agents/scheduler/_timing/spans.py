@@ -160,5 +160,5 @@ def bounded_span_ns(value: object, argument: str, *, positive: bool = False) -> 
 
 
 def wait_s(span: int) -> float:
-    """A span as a timeout in seconds, as long as the system can wait at the most."""
+    """A span as a timeout in seconds, at most as long as the system can wait."""
     return min(span, int(TIMEOUT_MAX) * SECOND_NS) / SECOND_NS
