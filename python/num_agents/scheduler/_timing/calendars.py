@@ -21,6 +21,7 @@ from num_agents.scheduler._timing.rrule import (
     next_moments,
 )
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, bounded_span_ns
+from num_agents.scheduler._timing.zones import zone_hint
 from num_agents.scheduler.errors import InvalidCronError
 
 TYPE_CHECKING = False
@@ -140,8 +141,10 @@ def _cron_error(expression: str, error: ValueError) -> ValueError:
     if len(error.args) == 4:  # noqa: PLR2004 - message, field, position, reason
         _, field, position, reason = error.args
         # The core counts bytes.
-        before = expression.encode(errors="surrogatepass")[:position]
-        return InvalidCronError(expression, field, len(before.decode(errors="ignore")), reason)
+        before = expression.encode(errors="surrogatepass")[:position].decode(errors="ignore")
+        if reason.startswith("unknown time zone"):
+            reason += zone_hint(expression[len(before) :].split(maxsplit=1)[0])
+        return InvalidCronError(expression, field, len(before), reason)
     return error
 
 

@@ -85,16 +85,18 @@ def posix_ns(moment: datetime) -> int:
     return 0 if nanoseconds < 0 else FAR_FUTURE_NS
 
 
+def runs_at(value: object, argument: str, zone: tzinfo | None, dst: str) -> bool:
+    """Whether a wall time exists, or `dst` says that it runs although it does not."""
+    return dst == "debian" or after_gap(_in_zone(value, argument, zone)[0]) is None
+
+
 def check_exists(value: object, argument: str, zone: tzinfo | None, dst: str) -> None:
     """Refuses a wall time that does not exist, if `dst` says that such a time does not run.
 
     Raises:
         ValueError: It does not exist, and `dst` is not "debian".
     """
-    if dst == "debian":
-        return
-    moment, _ = _in_zone(value, argument, zone)
-    if after_gap(moment) is not None:
+    if not runs_at(value, argument, zone, dst):
         raise ValueError(
             f"{argument} does not exist, as the clock is set forward then, and with dst={dst!r} "
             f"it would never run, got {show(value)}"

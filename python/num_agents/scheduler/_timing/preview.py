@@ -8,7 +8,7 @@ from datetime import datetime
 from num_agents.scheduler._numbers import integer
 from num_agents.scheduler._timing.bounds import NeverFiresError, end_ns, start_ns
 from num_agents.scheduler._timing.first_due import first_of_interval
-from num_agents.scheduler._timing.moments import moment_ns, to_datetime, to_datetimes
+from num_agents.scheduler._timing.moments import moment_ns, runs_at, to_datetime, to_datetimes
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, after_ns, bounded_span_ns
 
 TYPE_CHECKING = False
@@ -157,6 +157,8 @@ def _next_after_ns(schedule: TaskSchedule, after: int, calendar: Calendar | None
     elif schedule.by_calendar:
         found = None
     elif schedule.run_at is not None:
+        if not runs_at(schedule.run_at, "run_at", zone, schedule.dst):
+            return None
         run_at = max(moment_ns(schedule.run_at, "run_at", zone), start or 0)
         found = run_at if run_at > after else None
     elif schedule.delay is not None:

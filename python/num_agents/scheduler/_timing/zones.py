@@ -55,12 +55,12 @@ def _named(name: str) -> tzinfo:
         return CompiledZone(name)
     except ValueError:
         raise ValueError(
-            f"timezone must be an IANA name, 'UTC' or 'local', got {show(name)}{_hint(name)}"
+            f"timezone must be an IANA name, 'UTC' or 'local', got {show(name)}{zone_hint(name)}"
         ) from None
 
 
-def _hint(name: str) -> str:
-    """What a mistyped name may have been meant to be."""
+def zone_hint(name: str) -> str:
+    """Of a mistyped name the one that may be meant, as the end of a message; empty if none is."""
     from difflib import get_close_matches  # noqa: PLC0415 - rare
     from zoneinfo import available_timezones  # noqa: PLC0415 - rare, and slow
 

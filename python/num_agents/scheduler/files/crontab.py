@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 TIME_FIELDS = 5
 
-# Of these two the first wins, in whichever order they are set: to cron, TZ is the zone of the
-# command, and of the schedule only where nothing else is said.
+# CRON_TZ wins over TZ, whichever is set first. For cron, TZ is the zone of the command; it is the
+# zone of the schedule only if CRON_TZ is not set.
 ZONE_NAMES = ("CRON_TZ", "TZ")
 
 _WORD = re.compile(r"[^ \t]+")

@@ -1,4 +1,4 @@
-"""What is read from a file of schedules, and what can be wrong with a line of it."""
+"""The entries of a file of schedules, and what can be wrong with its lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler.schedule import TaskSchedule
 
-#: What making a schedule raises if it is told something wrong, or needs an extra that is missing.
+#: What the constructor of a schedule raises: an argument is wrong, or an extra is not installed.
 REFUSALS = (TypeError, ValueError, OverflowError, ImportError)
 
 
@@ -25,7 +25,7 @@ class Entry:
         line: Where it begins in the file, from 1.
         name: What it is called; of a crontab the command, with its `%` signs as they are.
         schedule: When.
-        user: Whom a crontab in system form names.
+        user: The user that a crontab in system form names.
         environment: What the lines above it in a crontab set, by name.
     """
 
@@ -39,7 +39,7 @@ class Entry:
 class Fault(NamedTuple):
     """A wrong line, from 1, and why it is wrong.
 
-    One that is understood and has no time to come can be left out, without a loss.
+    It can be left out if the line is valid, but has no time to come.
     """
 
     line: int

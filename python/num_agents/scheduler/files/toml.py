@@ -36,7 +36,7 @@ TABLES = "schedule"
 SPANS = frozenset(("delay", "interval", "jitter", "window"))
 OBJECTS: dict[str, type] = {"calendar_interval": CalendarInterval, "exclude": Exclusions}
 
-#: Without any of these a schedule is due at once, which nobody writes into a file.
+#: A schedule of a file has one of these; without any it would run immediately.
 TIMES = (
     "cron_expression",
     "interval",
