@@ -48,7 +48,7 @@ def scheduling(scheduler: Scheduler) -> None:
     scheduler.schedule("t", add, interval=1.5, max_runs=3, misfire="skip", first_run="aligned")
     scheduler.schedule("t", add, interval=1, start_after="2030-01-01", end_after=None)
     scheduler.schedule("t", 5)  # type: ignore[arg-type]
-    scheduler.schedule("t", add, delay="1")  # type: ignore[arg-type]
+    scheduler.schedule("t", add, delay=b"1")  # type: ignore[arg-type]
     scheduler.schedule("t", add, misfire="never")  # type: ignore[arg-type]
     scheduler.schedule("t", add, dealy=1)  # type: ignore[call-arg]
     scheduler.schedule("t", add, 1)  # type: ignore[call-arg]

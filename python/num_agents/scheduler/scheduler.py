@@ -188,7 +188,7 @@ class Scheduler:
         """
         if not isinstance(task, Task):
             raise TypeError(f"task must be a Task, got {show(task)}")
-        return task._schedule(self._engine.view, self._engine.schedule)  # noqa: SLF001 - a pair
+        return task._schedule_once(self._engine.view, self._engine.schedule)  # noqa: SLF001 - a pair
 
     def schedule_many(
         self,

@@ -155,22 +155,26 @@ impl Engine {
         delays: &Bound<'_, PyAny>,
         priorities: &Bound<'_, PyAny>,
     ) -> PyResult<TaskIds> {
-        let delays: Vec<f64> = numbers(delays, "delays", SECONDS)?;
-        let nominals: Result<Vec<Nanos>, Error> = delays
-            .iter()
-            .enumerate()
-            .map(|(index, seconds)| {
-                after_seconds(now_ns, *seconds).map_err(|reason| Error::Span {
-                    argument: "delays",
-                    index: Some(index),
-                    seconds: *seconds,
-                    reason,
-                })
-            })
-            .collect();
+        let nominals = Self::nominals(now_ns, delays)?;
         let arm =
             |core: &mut Core, slot, nominal, priority| core.arm(slot, nominal, priority, None);
-        self.arm_many(py, call, arguments, &nominals?, arm, priorities)
+        self.arm_many(py, call, arguments, &nominals, arm, priorities)
+    }
+
+    /// The moments that `schedule_many` computes.
+    #[staticmethod]
+    fn nominals(now_ns: Nanos, delays: &Bound<'_, PyAny>) -> PyResult<Vec<Nanos>> {
+        let delays: Vec<f64> = numbers(delays, "delays", SECONDS)?;
+        let nominal = |(index, seconds): (usize, &f64)| {
+            after_seconds(now_ns, *seconds).map_err(|reason| Error::Span {
+                argument: "delays",
+                index: Some(index),
+                seconds: *seconds,
+                reason,
+            })
+        };
+        let nominals: Result<_, Error> = delays.iter().enumerate().map(nominal).collect();
+        Ok(nominals?)
     }
 
     /// Schedules one-shots due at moments of the wall.
