@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from threading import RLock
 from time import monotonic
 
@@ -604,14 +605,18 @@ def _no_stamp() -> tuple[None, None]:
     return None, None
 
 
+#: What worker threads may need. A child that is forked while another thread imports a module could
+#: never import that, so these are imported before there are any.
+_NEEDED_BY_WORKERS = (
+    "logging",
+    "num_agents.eventbus.eventbus",
+    "num_agents.scheduler._engine.futures",
+)
+
+
 def _preload() -> None:
-    """Imports what worker threads may need, before there are any.
-
-    A child that is forked while another thread imports a module could never import it.
-    """
-    from num_agents.scheduler._log import logger  # noqa: PLC0415
-
-    logger()
+    for module in _NEEDED_BY_WORKERS:
+        import_module(module)
 
 
 def _until_end(until: object) -> bool:

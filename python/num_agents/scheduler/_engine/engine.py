@@ -183,13 +183,29 @@ class Engine:
         """Opens, drains or closes the gate that workers sleep at."""
         self.native.set_phase(phase)
 
+    def dismiss(self, group: _native.WorkerGroup) -> None:
+        """Lets no worker of a group start another run."""
+        self.native.dismiss(group)
+
+    def remove_worker(self, group: _native.WorkerGroup) -> None:
+        """Lets one worker of a group go: the first to end its run, or one that sleeps."""
+        self.native.remove_worker(group)
+
     def next_deadline(self) -> int | None:
         """When something is due next, on the axis; None if nothing is pending."""
         return self.native.next_deadline()
 
-    def is_idle(self) -> bool:
-        """Whether no run is under way."""
-        return dict(self.native.statistics())["running"] == 0
+    # ---- for the run that the calling thread is in -------------------------------------------
+
+    def current_record(self) -> _native.TaskRecord | None:
+        """The task whose run the calling thread is in; None if it is in none of this engine's."""
+        return self.native.current_record()
+
+    def is_stopping(self, task_id: str) -> bool:
+        """Whether a task runs and has been cancelled meanwhile."""
+        return self.native.is_stopping(task_id)
+
+    # ---- lifetime ----------------------------------------------------------------------------
 
     @property
     def is_foreign(self) -> bool:
