@@ -165,8 +165,9 @@ impl History {
         (oldest..len).chain(0..oldest).filter_map(|index| self.ring.get(index))
     }
 
+    /// Memory held, in bytes. The system gives memory for the links as they are written.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.ring.chunks.len() * CHUNK * size_of::<Ended>()
-            + (self.heads.capacity() + self.links.capacity()) * size_of::<u32>()) as u64
+        let links = self.heads.capacity() + self.ring.len as usize;
+        (self.ring.chunks.len() * CHUNK * size_of::<Ended>() + links * size_of::<u32>()) as u64
     }
 }

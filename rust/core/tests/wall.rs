@@ -299,6 +299,24 @@ fn no_step_back_brings_a_task_before_its_start_nor_moves_a_time_that_was_asked_f
     }
 }
 
+/// A row of moments is replaced by the one that begins at the new time, before that is followed.
+#[test]
+fn a_large_step_back_goes_on_with_the_moments_known_by_then() {
+    let row = |from: Nanos| {
+        let moments = (0..5).map(|k| MONDAY + from + k * HOUR).collect();
+        by_calendar(vec![Part {
+            rule: Rule::Moments(moments),
+            zone: Zone::utc(),
+            dst: Dst::Debian,
+        }])
+    };
+    let (mut engine, ids) = at(365 * DAY, &[row(365 * DAY + HOUR)]);
+    assert!(engine.replace_calendar(ids[0], &row(HOUR).repeat).is_some());
+    engine.set_wall_offset(-(365 * DAY as i64));
+    while !engine.rekey(3) {}
+    assert_eq!(next(&engine, ids[0]), HOUR);
+}
+
 #[test]
 fn small_corrections_repeat_nothing() {
     let rules = [by_calendar(vec![cron("0 * * * *")]), by_calendar(vec![cron("* * * * * *")])];

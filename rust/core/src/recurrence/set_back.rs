@@ -61,7 +61,10 @@ impl Occurrences<'_> {
             }
             Repeat::Calendar(calendar) => {
                 let goes_on = is_far || calendar.follows_real_time();
-                if !goes_on || calendar.last_by(nominal) != Some(nominal) {
+                // The calendar's own, or beyond the last moment that a row of moments knows.
+                let last = calendar.last_by(nominal);
+                let is_own = last == Some(nominal) || calendar.next_after(nominal - 1).is_none();
+                if !goes_on || !is_own {
                     return nominal;
                 }
                 let previous = calendar.last_by(nominal - 1).unwrap_or(nominal);
