@@ -79,6 +79,8 @@ def contain(message: str, *details: object) -> None:
     from threading import current_thread, main_thread  # noqa: PLC0415 - only failures ask
 
     error = sys.exception()
-    if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+    # Not `isinstance`: that asks the exception, which may raise.
+    is_interrupt = issubclass(type(error), KeyboardInterrupt)
+    if error is not None and is_interrupt and current_thread() is main_thread():
         raise error
     log("error", message, *details, error=error)

@@ -379,6 +379,9 @@ class Engine:
 
         O(tasks), in slices.
         """
+    def check_process(self) -> None:
+        """Refuses to be used in a child of the process that it belongs to."""
+
     def clock_moved(self) -> None:
         """Makes whoever sleeps until a moment look at the clock again."""
     def spread(self, span_ns: int) -> int:

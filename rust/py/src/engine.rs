@@ -194,8 +194,8 @@ impl Engine {
 
     /// Cancels a task: 0 unknown, 1 it will not run, 2 it runs and will not run again.
     fn cancel(&self, py: Python<'_>, task_id: &Bound<'_, PyAny>) -> PyResult<u8> {
-        let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(0) };
         let gate = self.gate()?;
+        let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(0) };
         let mut kept = self.columns.kept(py, id.slot());
         let mut left = Leftover::default();
         let done = gate.edit(|board| board.cancel(py, id, &mut kept, &mut left));
@@ -378,6 +378,11 @@ impl Engine {
     #[getter]
     fn is_foreign(&self) -> bool {
         self.belongs_to_parent()
+    }
+
+    /// Refuses to be used in a child of the process that it belongs to.
+    fn check_process(&self) -> PyResult<()> {
+        Ok(self.gate().map(drop)?)
     }
 
     /// Keeps the engine, and all that it holds, until the process ends: in a forked child, where

@@ -15,7 +15,9 @@ type Bucket = (Nanos, Nanos, u64);
 impl Engine {
     /// What is known of a task, alive or remembered.
     fn record(&self, py: Python<'_>, task_id: &Bound<'_, PyAny>) -> PyResult<Option<TaskRecord>> {
-        self.codec.parse(id_text(task_id)?).map_or(Ok(None), |id| self.record_of(py, id))
+        let id = self.codec.parse(id_text(task_id)?);
+        self.gate()?;
+        id.map_or(Ok(None), |id| self.record_of(py, id))
     }
 
     /// The ids of live tasks (`kind` "live"), pending ones, due ones, or ended and remembered ones.

@@ -218,7 +218,7 @@ class Engine:
         Raises:
             SchedulerForkedError: It belongs to the parent of this process.
         """
-        self.native.clock_moved()
+        self.native.check_process()
 
     def leak(self) -> None:
         """Keeps all that it holds until the process ends: in a forked child."""
@@ -228,8 +228,11 @@ class Engine:
 
     def _announced(self, name: str, arm: Callable[[], tuple[str, int]]) -> str:
         announcer = self.announcer
-        if announcer is not None and announcer.wants("scheduler.task_scheduled"):
-            return announcer.schedule(name, arm)
+        if announcer is not None:
+            # First: another thread may have held the announcer's lock at the moment of a fork.
+            self.check_process()
+            if announcer.wants("scheduler.task_scheduled"):
+                return announcer.schedule(name, arm)
         return arm()[0]
 
     def _announced_many(
@@ -239,6 +242,9 @@ class Engine:
         nominals_ns: Callable[[], Iterable[int]],
     ) -> _native.TaskIds:
         announcer = self.announcer
-        if announcer is not None and announcer.wants("scheduler.task_scheduled"):
-            return announcer.schedule_many(name, arm, nominals_ns())
+        if announcer is not None:
+            # First: another thread may have held the announcer's lock at the moment of a fork.
+            self.check_process()
+            if announcer.wants("scheduler.task_scheduled"):
+                return announcer.schedule_many(name, arm, nominals_ns())
         return arm()

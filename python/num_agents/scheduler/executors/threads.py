@@ -169,6 +169,6 @@ def _run_worker(engine: Engine, group: WorkerGroup, pool: ThreadPool) -> None:
         error = raised
     if engine.is_foreign:
         # This is a child that was forked in a callback, whose only thread this is.
-        lifetime.exit_child(None if isinstance(error, SchedulerForkedError) else error)
+        lifetime.exit_child(None if type(error) is SchedulerForkedError else error)
     if error is not None:
         raise error
