@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
     from typing import Any, ClassVar, Literal, NoReturn
 
-    from num_agents.scheduler._timing.calendars import Calendar
+    from num_agents.scheduler._timing.calendars import Calendar, Piece
     from num_agents.scheduler._timing.moments import Moment
     from num_agents.scheduler._timing.rrule import Lookahead
     from num_agents.scheduler._timing.spans import Seconds
@@ -127,7 +127,7 @@ class TaskSchedule:
         "timezone",
         "window",
     )
-    __slots__ = (*OPTIONS, "_zone", "calendar_cache", "due_ns")
+    __slots__ = (*OPTIONS, "_zone", "calendar_cache", "due_ns", "last_piece")
 
     any_of: tuple[TaskSchedule, ...]
     calendar_interval: CalendarInterval | None
@@ -152,6 +152,7 @@ class TaskSchedule:
     _zone: Any
     #: Of a scheduled task: the nominal time of its next run, in nanoseconds since 1970.
     due_ns: int | None
+    last_piece: tuple[tuple[int, int, int, Lookahead], Piece] | None
 
     def __init__(
         self,
@@ -198,6 +199,7 @@ class TaskSchedule:
             object.__setattr__(self, word, value)
         object.__setattr__(self, "calendar_cache", {})
         object.__setattr__(self, "due_ns", None)
+        object.__setattr__(self, "last_piece", None)
         object.__setattr__(self, "_zone", self._zone_said())
         self._check()
 
@@ -255,6 +257,7 @@ class TaskSchedule:
             object.__setattr__(found, "_zone", zone)
         if due_ns is not None:
             object.__setattr__(found, "due_ns", due_ns)
+        object.__setattr__(found, "last_piece", None)
         return found
 
     # ---- for the engine ----------------------------------------------------------------------
@@ -336,9 +339,10 @@ class TaskSchedule:
             return None
         from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - 2 ms, rarely needed
 
-        if after_ns is None or not self.has_rrule:
+        if not self.has_rrule:
             return calendars.calendar_of(self, zone, now_ns)
-        return calendars.piece_of(self, zone, now_ns, after_ns, lookahead=lookahead).calendar
+        after_ns = now_ns - 1 if after_ns is None else after_ns
+        return self._piece(zone, now_ns, after_ns, lookahead).calendar
 
     def refill_ns(
         self, zone: tzinfo | None, now_ns: int, after_ns: int, lookahead: Lookahead = NO_LOOKAHEAD
@@ -346,10 +350,21 @@ class TaskSchedule:
         """The last time that the calendar for these arguments knows; None if it knows all."""
         if not self.has_rrule:
             return None
+        return self._piece(zone, now_ns, after_ns, lookahead).known_until_ns
+
+    def _piece(
+        self, zone: tzinfo | None, now_ns: int, after_ns: int, lookahead: Lookahead
+    ) -> Piece:
+        """A piece of its calendar. The last one is kept, as both of its facts are asked for."""
         from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
 
+        key = (id(zone), now_ns, after_ns, lookahead)
+        known = self.last_piece
+        if known is not None and known[0] == key:
+            return known[1]
         piece = calendars.piece_of(self, zone, now_ns, after_ns, lookahead=lookahead)
-        return piece.known_until_ns
+        object.__setattr__(self, "last_piece", (key, piece))
+        return piece
 
     def zone_or(self, default: tzinfo | None) -> tzinfo | None:
         """The zone of naive datetimes; None for the system's."""
@@ -404,6 +419,8 @@ class TaskSchedule:
                     self.cron_expression, self.dialect, native_zone(UTC_ZONE), self.dst
                 )
             self.calendar(UTC_ZONE, 0)
+            # What was computed for its errors only is of no use.
+            object.__setattr__(self, "last_piece", None)
         self._warn()
 
     def _warn(self) -> None:
