@@ -223,9 +223,7 @@ def test_a_handler_may_cancel_the_next_task(
     started: list[str] = []
     answers: list[object] = []
     if event_type == "task_missed":
-        scheduler.schedule(
-            "a", int, run_at="2020-01-01T00:00:00Z", misfire="skip", grace=1, priority=1
-        )
+        scheduler.schedule("a", int, run_at="2020-01-01T00:00:00Z", grace=1, priority=1)
     else:
         scheduler.schedule("a", int if event_type == "task_completed" else fail)
     victim = scheduler.schedule("b", started.append, args=("b",))
