@@ -14,6 +14,7 @@
 use std::cell::Cell;
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use scheduler_core::{ADVANCE_BUDGET, Clock as _, Missed, Nanos, Phase, State, Taken};
@@ -422,5 +423,5 @@ fn is_result(value: &Bound<'_, PyAny>) -> bool {
         || value.is_exact_instance_of::<PyDict>()
         || value.is_exact_instance_of::<PyList>()
         || value.is_exact_instance_of::<PyTuple>()
-        || !value.get_type().hasattr("__await__").unwrap_or(false)
+        || !value.get_type().hasattr(intern!(value.py(), "__await__")).unwrap_or(false)
 }
