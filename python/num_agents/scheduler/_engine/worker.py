@@ -168,17 +168,7 @@ def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None
     Each run has a context of its own. A new one is made after a run that has set a variable.
     """
     current.engine, current.group, current.room = engine, group, Room(executor)
-    native, runs, is_announced = engine.native, engine.runs, engine.announcer is not None
-    goes_on = True
-    while goes_on:
-        try:
-            context = Context()
-            goes_on = context.run(native.work, runs, is_announced, group, context)
-        except BaseException:
-            # Not a callback's: that is caught where it is called.
-            if native.is_foreign:
-                raise
-            contain("A worker of the scheduler failed, and goes on")
+    engine.native.work(engine.runs, engine.announcer is not None, group, Context)
 
 
 def run_due(engine: Engine, group: _native.WorkerGroup) -> None:
