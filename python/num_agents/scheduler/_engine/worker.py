@@ -177,15 +177,13 @@ def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None
     Each run has a context of its own. A new one is made after a run that has set a variable.
     """
     current.engine, current.group, current.room = engine, group, Room(executor)
-    native, runs, is_announced = engine.native, engine.runs, engine.announcer is not None
-    goes_on = True
-    while goes_on:
+    while True:
         try:
-            context = Context()
-            goes_on = context.run(native.work, runs, is_announced, group, context)
+            engine.native.work(engine.runs, engine.announcer is not None, group, Context)
+            break
         except BaseException:
             # Not a callback's: that is caught where it is called.
-            if native.is_foreign:
+            if engine.is_foreign:
                 raise
             contain("A worker of the scheduler failed, and goes on")
     if not engine.waiting.is_running:
