@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date, time
+from typing import Any, NoReturn
+
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._numbers import integer
 from num_agents.scheduler._timing.moments import calendar_date, time_of_day
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import date, time
-    from typing import Any, NoReturn
 
 DIALECT_WORDS = ("vixie", "quartz")
 DST_WORDS = ("debian", "skip", "wall-clock")

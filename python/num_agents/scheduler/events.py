@@ -29,17 +29,22 @@ asked first, and nothing is built for an event that nobody reads.
 
 from __future__ import annotations
 
-#: The `source` of every event.
-SOURCE = "num_agents.scheduler"
+from typing import Protocol
+
+from num_agents.scheduler._lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from num_agents.eventbus import eventbus
+else:
+    eventbus = LazyModule("num_agents.eventbus.eventbus")
 
-    from num_agents.eventbus.eventbus import Event
+#: The `source` of every event.
+SOURCE = "num_agents.scheduler"
 
-    class SupportsPublish(Protocol):
-        """What the scheduler needs of an event bus."""
 
-        def publish(self, event: Event) -> object:
-            """Carries an event to whoever wants it."""
+class SupportsPublish(Protocol):
+    """What the scheduler needs of an event bus."""
+
+    def publish(self, event: eventbus.Event) -> object:
+        """Delivers an event to its subscribers."""

@@ -5,17 +5,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._numbers import integer
-from num_agents.scheduler._timing.spans import bounded_span_ns
+from num_agents.scheduler._timing.spans import Seconds, bounded_span_ns
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Literal
-
-    from num_agents.scheduler._timing.spans import Seconds
-
-    MisfireWord = Literal["latest", "earliest", "all", "skip"]
+MisfireWord = Literal["latest", "earliest", "all", "skip"]
 
 MISFIRE_WORDS = ("latest", "earliest", "all", "skip")
 

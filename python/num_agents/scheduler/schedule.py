@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+from typing import Any, ClassVar, Literal, NoReturn
+
+from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._timing import first_due, preview
 from num_agents.scheduler._timing.bounds import end_ns
-from num_agents.scheduler._timing.moments import aware, check_exists
-from num_agents.scheduler._timing.rrule import NO_REACH
-from num_agents.scheduler._timing.spans import after_ns, span_ns
+from num_agents.scheduler._timing.moments import Moment, aware, check_exists
+from num_agents.scheduler._timing.rrule import NO_REACH, Reach
+from num_agents.scheduler._timing.spans import Seconds, after_ns, span_ns
 from num_agents.scheduler._timing.zones import UTC_ZONE, zone_of
 from num_agents.scheduler.calendar import (
     DIALECT_WORDS,
@@ -19,18 +24,13 @@ from num_agents.scheduler.policy import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime, tzinfo
-    from typing import Any, ClassVar, Literal, NoReturn
+    from num_agents.scheduler._timing import calendars as _calendars
+else:
+    _calendars = LazyModule("num_agents.scheduler._timing.calendars")
 
-    from num_agents.scheduler._timing.calendars import Calendar
-    from num_agents.scheduler._timing.moments import Moment
-    from num_agents.scheduler._timing.rrule import Reach
-    from num_agents.scheduler._timing.spans import Seconds
-
-    FirstRun = Literal["now", "after_interval", "aligned"]
-    DialectWord = Literal["vixie", "quartz"]
-    DstWord = Literal["debian", "skip", "wall-clock"]
+FirstRun = Literal["now", "after_interval", "aligned"]
+DialectWord = Literal["vixie", "quartz"]
+DstWord = Literal["debian", "skip", "wall-clock"]
 
 FIRST_RUN_WORDS = ("now", "after_interval", "aligned")
 
@@ -136,7 +136,7 @@ class TaskSchedule:
     timezone: tzinfo | str | None
     window: Seconds | None
     #: By the identity of the zone: some have no hash.
-    calendar_cache: dict[int, tuple[object, Calendar]]
+    calendar_cache: dict[int, tuple[object, _calendars.Calendar]]
     _zone: Any
 
     def __init__(
@@ -260,7 +260,7 @@ class TaskSchedule:
         return self.first_run == "aligned"
 
     def first_due_ns(
-        self, now_ns: int, zone: tzinfo | None, calendar: Calendar | None = None
+        self, now_ns: int, zone: tzinfo | None, calendar: _calendars.Calendar | None = None
     ) -> int:
         """The nominal time of the first run, in nanoseconds since 1970, if scheduled at `now_ns`.
 
@@ -285,7 +285,7 @@ class TaskSchedule:
         now_ns: int,
         after_ns: int | None = None,
         reach: Reach = NO_REACH,
-    ) -> Calendar | None:
+    ) -> _calendars.Calendar | None:
         """What computes its times, if it goes by a calendar; the same one for equal cron schedules.
 
         Args:

@@ -6,65 +6,30 @@ runs and results is looked up when asked for. A million pending tasks are not a 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from threading import RLock
+from typing import Any, Protocol
 
 from num_agents.scheduler._messages import show
+from num_agents.scheduler._options import ScheduleOptions
+from num_agents.scheduler._timing.spans import Seconds
 from num_agents.scheduler.errors import UnknownTaskError
+from num_agents.scheduler.outcomes import TaskInfo
 from num_agents.scheduler.policy import RunPolicy
 from num_agents.scheduler.schedule import TaskSchedule
 
-__all__ = ["Task", "TaskSchedule", "TaskStatus", "task_of"]
+__all__ = ["ScheduleOptions", "Task", "TaskSchedule", "TaskStatus", "task_of"]
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime, tzinfo
-    from typing import Any, Protocol, TypedDict
 
-    from num_agents.scheduler._timing.moments import Moment
-    from num_agents.scheduler._timing.spans import Seconds
-    from num_agents.scheduler.calendar import CalendarInterval, Exclusions
-    from num_agents.scheduler.outcomes import TaskInfo
-    from num_agents.scheduler.policy import MisfireWord
-    from num_agents.scheduler.schedule import DialectWord, DstWord, FirstRun
+class TaskSource(Protocol):
+    """Where a scheduled task looks itself up."""
 
-    class ScheduleOptions(TypedDict, total=False):
-        """What `Scheduler.schedule` takes beyond the common."""
-
-        run_at: Moment | None
-        interval: Seconds | None
-        cron_expression: str | None
-        max_runs: int | None
-        start_after: Moment | None
-        end_after: Moment | None
-        timezone: tzinfo | str | None
-        fixed_delay: bool
-        first_run: FirstRun
-        dialect: DialectWord
-        dst: DstWord
-        jitter: Seconds | None
-        window: Seconds | None
-        calendar_interval: CalendarInterval | None
-        rrule: Any
-        any_of: Iterable[TaskSchedule]
-        exclude: Exclusions | None
-        misfire: MisfireWord
-        grace: Seconds | None
-        catch_up_limit: int | None
-        pause_after_failures: int | None
-        kwargs: Mapping[str, Any] | None
-        tags: Iterable[str]
-        metadata: Mapping[str, Any] | None
-        context: Context | None
-
-    class TaskSource(Protocol):
-        """Where a scheduled task looks itself up."""
-
-        def info(self, task_id: str) -> TaskInfo | None:
-            """What is known of a task; None if it is unknown or forgotten."""
+    def info(self, task_id: str) -> TaskInfo | None:
+        """What is known of a task; None if it is unknown or forgotten."""
 
 
 class TaskStatus(StrEnum):

@@ -14,15 +14,12 @@ assert [(entry.line, entry.name) for entry in entries] == [(3, "report --daily")
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from num_agents.scheduler.errors import ScheduleFileError
 from num_agents.scheduler.files import crontab, toml
 from num_agents.scheduler.files.entries import Entry
-
-if TYPE_CHECKING:
-    from os import PathLike
 
 __all__ = ["Entry", "ScheduleFileError", "parse_schedules", "read_schedules"]
 

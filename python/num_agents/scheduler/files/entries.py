@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from num_agents.scheduler.errors import InvalidCronError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from num_agents.scheduler.schedule import TaskSchedule
+from num_agents.scheduler.schedule import TaskSchedule
 
 #: What making a schedule raises if it is told something wrong, or needs an extra that is missing.
 REFUSALS = (TypeError, ValueError, OverflowError, ImportError)
