@@ -72,8 +72,22 @@ class RunPolicy:
     __hash__ = None  # type: ignore[assignment]  # mutable data is no key
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in sorted(self.__slots__))
-        return f"RunPolicy({values})"
+        given = {
+            name: value
+            for name, default in _DEFAULTS.items()
+            if (value := getattr(self, name)) is not None and value != default
+        }
+        return f"RunPolicy({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+
+#: The options that a representation leaves out.
+_DEFAULTS = {
+    "priority": DEFAULT_PRIORITY,
+    "misfire": "latest",
+    "grace": None,
+    "catch_up_limit": None,
+    "pause_after_failures": None,
+}
 
 
 def count(value: object, argument: str) -> int | None:

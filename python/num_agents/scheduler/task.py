@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._options import ScheduleOptions
 from num_agents.scheduler._timing.spans import Seconds
-from num_agents.scheduler.errors import UnknownTaskError
+from num_agents.scheduler.errors import SchedulerForkedError, UnknownTaskError
 from num_agents.scheduler.outcomes import TaskInfo
 from num_agents.scheduler.policy import RunPolicy
 from num_agents.scheduler.schedule import TaskSchedule
@@ -227,7 +227,19 @@ class Task:
         return hash(self._task_id) if self._task_id is not None else id(self)
 
     def __repr__(self) -> str:
-        return f"<Task {self.name!r} {self._task_id or 'not scheduled'}>"
+        if self._task_id is None:
+            return f"<Task {self.name!r}, not scheduled>"
+        next_run = ""
+        try:
+            info = self._info()
+            state = "unknown" if info is None else info.status
+            if info is not None and info.next_run is not None:
+                next_run = f", next run {info.next_run.isoformat(' ')}"
+        except UnknownTaskError:
+            state = "forgotten"
+        except SchedulerForkedError:
+            state = "of the parent process"
+        return f"<Task {self.name!r} {state}{next_run}, {self._task_id}>"
 
 
 def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on

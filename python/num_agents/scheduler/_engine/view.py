@@ -135,7 +135,8 @@ class TasksMapping(Mapping[str, Task]):
         return len(self._view.task_ids("live")) + len(self._view.task_ids("ended"))
 
     def __repr__(self) -> str:
-        return f"<{len(self)} tasks by id>"
+        live, ended = len(self._view.task_ids("live")), len(self._view.task_ids("ended"))
+        return f"<tasks by id: {live} live, {ended} ended>"
 
 
 def _let_go(*_args: object, **_kwargs: object) -> NoReturn:
