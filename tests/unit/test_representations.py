@@ -60,10 +60,8 @@ class TestATask:
         assert repr(task) == f"<Task 't' forgotten, {task_id}>"
 
     def test_in_its_own_run(self, scheduler: Scheduler) -> None:
-        seen: list[str] = []
-        task_id = scheduler.schedule("t", lambda: seen.append(repr(scheduler.tasks[task_id])))
-        scheduler.wait_for_task(task_id)
-        assert seen == [f"<Task 't' running, {task_id}>"]
+        task_id = scheduler.schedule("t", lambda: repr(scheduler.get_all_tasks()))
+        assert scheduler.result(task_id) == f"[<Task 't' running, {task_id}>]"
 
 
 def test_tasks_say_how_many_there_are(scheduler: Scheduler) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from num_agents.scheduler._hints import hinted
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._numbers import integer
 from num_agents.scheduler._timing.spans import Seconds, bounded_span_ns
@@ -43,6 +44,7 @@ class RunPolicy:
 
     __slots__ = ("catch_up_limit", "grace", "misfire", "pause_after_failures", "priority")
 
+    @hinted("RunPolicy")
     def __init__(
         self,
         *,

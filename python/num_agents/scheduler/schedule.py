@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from typing import Any, ClassVar, Literal, NoReturn
 
+from num_agents.scheduler._hints import hinted
 from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._timing import first_due, preview
@@ -139,6 +140,7 @@ class TaskSchedule:
     calendar_cache: dict[int, tuple[object, _calendars.Calendar]]
     _zone: Any
 
+    @hinted("TaskSchedule")
     def __init__(
         self,
         *,

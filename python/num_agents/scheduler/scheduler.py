@@ -13,6 +13,7 @@ from num_agents.scheduler._engine import clock_watch, lifetime
 from num_agents.scheduler._engine.clock import Clock, default_clocks
 from num_agents.scheduler._engine.engine import Engine
 from num_agents.scheduler._engine.view import TaskIds, TasksMapping
+from num_agents.scheduler._hints import hinted
 from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._log import log
 from num_agents.scheduler._messages import each, show
@@ -77,6 +78,7 @@ class Scheduler:
         ValueError: An argument is out of its range.
     """
 
+    @hinted("Scheduler")
     def __init__(
         self,
         *,

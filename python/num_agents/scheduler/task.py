@@ -14,6 +14,7 @@ from functools import partial
 from threading import RLock
 from typing import Any, Protocol
 
+from num_agents.scheduler._hints import hinted, unknown_keyword
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._options import ScheduleOptions
 from num_agents.scheduler._timing.spans import Seconds
@@ -89,6 +90,7 @@ class Task:
         "tags",
     )
 
+    @hinted("Task")
     def __init__(
         self,
         name: str,
@@ -258,7 +260,8 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
     """
     unknown = options.keys() - _SCHEDULE_WORDS - _POLICY_WORDS - _TASK_WORDS
     if unknown:
-        raise TypeError(f"schedule() got an unexpected keyword argument {min(unknown)!r}")
+        known = _SCHEDULE_WORDS | _POLICY_WORDS | _TASK_WORDS | _COMMON_WORDS
+        raise unknown_keyword("schedule", min(unknown), known)
 
     def picked(words: frozenset[str]) -> dict[str, Any]:
         return {word: value for word, value in options.items() if word in words}
@@ -271,6 +274,7 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
 _SCHEDULE_WORDS = frozenset(TaskSchedule.WORDS) - {"delay"}
 _POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
 _TASK_WORDS = frozenset(("kwargs", "tags", "metadata", "context"))
+_COMMON_WORDS = frozenset(("name", "callback", "delay", "args", "priority"))
 
 
 def checked_name(name: object) -> str:
@@ -280,7 +284,8 @@ def checked_name(name: object) -> str:
         TypeError: It is no string.
     """
     if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {show(name)}")
+        hint = ": the name comes first, and then the callback" if callable(name) else ""
+        raise TypeError(f"name must be a string, got {show(name)}{hint}")
     return name
 
 
@@ -291,7 +296,10 @@ def checked_callback(callback: object) -> Callable[..., Any]:
         TypeError: It is not.
     """
     if not callable(callback):
-        raise TypeError(f"callback must be callable, got {show(callback)}")
+        slip = "its name" if isinstance(callback, str) else "what it returns"
+        raise TypeError(
+            f"callback must be callable, got {show(callback)}: give the function itself, not {slip}"
+        )
     function: Any = callback
     while isinstance(function, partial):
         function = function.func
@@ -319,12 +327,15 @@ def checked_args(args: object) -> tuple[Any, ...]:
     """
     if isinstance(args, tuple):
         return args
-    if isinstance(args, str | bytes | dict):
-        raise TypeError(f"args must be a tuple or a list, got {show(args)}")
+    if isinstance(args, dict):
+        raise TypeError(f"args must be a tuple or a list, got {show(args)}: write kwargs={{...}}")
     try:
-        return tuple(args)  # type: ignore[arg-type]  # raises if it is no iterable
+        if not isinstance(args, str | bytes):
+            return tuple(args)  # type: ignore[arg-type]  # raises if it is no iterable
     except TypeError:
-        raise TypeError(f"args must be a tuple or a list, got {show(args)}") from None
+        pass
+    hint = "" if args is None else f": write args=({show(args)},)"
+    raise TypeError(f"args must be a tuple or a list, got {show(args)}{hint}")
 
 
 def checked_kwargs(kwargs: object) -> dict[str, Any]:
