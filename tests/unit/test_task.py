@@ -280,8 +280,8 @@ class TestMapping:
 
 class TestPolicy:
     def test_values(self) -> None:
-        policy = RunPolicy(priority=0, misfire="skip", grace=1.5, catch_up_limit=2)
-        assert policy == RunPolicy(priority=0, misfire="skip", grace=1.5, catch_up_limit=2)
+        policy = RunPolicy(priority=0, misfire="all", grace=1.5, catch_up_limit=2)
+        assert policy == RunPolicy(priority=0, misfire="all", grace=1.5, catch_up_limit=2)
         assert policy != RunPolicy()
         assert policy != 5
         assert "priority=0" in repr(policy)

@@ -52,6 +52,24 @@ def log(
         getattr(logger(), level)(message, *values, extra=extra, exc_info=error)
 
 
+def is_heard(level: Level) -> bool:
+    """Whether any handler would be given a message: for what may be said very often.
+
+    Args:
+        level: Its level.
+    """
+    import logging  # noqa: PLC0415 - see above
+
+    found: Logger | None = logger()
+    if found is None or not found.isEnabledFor(getattr(logging, level.upper())):
+        return False
+    while found is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in found.handlers):
+            return True
+        found = found.parent if found.propagate else None
+    return False
+
+
 def contain(message: str, *details: object) -> None:
     """Logs the exception that is being handled, which must not end the thread that runs tasks.
 
@@ -61,6 +79,8 @@ def contain(message: str, *details: object) -> None:
     from threading import current_thread, main_thread  # noqa: PLC0415 - only failures ask
 
     error = sys.exception()
-    if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+    # Not `isinstance`: that asks the exception, which may raise.
+    is_interrupt = issubclass(type(error), KeyboardInterrupt)
+    if error is not None and is_interrupt and current_thread() is main_thread():
         raise error
     log("error", message, *details, error=error)

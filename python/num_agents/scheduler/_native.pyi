@@ -8,8 +8,6 @@ from contextvars import Context
 from datetime import datetime, tzinfo
 from typing import Any, SupportsIndex, final, overload
 
-from num_agents.scheduler._engine.worker import Runs
-
 __all__ = [
     "Calendar",
     "Call",
@@ -356,6 +354,9 @@ class Engine:
         `arguments` is a tuple for all, or a list of one for each; `priorities` an int for all, or
         bytes.
         """
+    @staticmethod
+    def nominals(now_ns: int, delays: object) -> list[int]:
+        """The moments of the axis that `schedule_many` computes."""
     def schedule_many_at(
         self, call: Call, arguments: object, nominals_ns: object, priorities: object
     ) -> TaskIds:
@@ -378,6 +379,9 @@ class Engine:
 
         O(tasks), in slices.
         """
+    def check_process(self) -> None:
+        """Refuses to be used in a child of the process that it belongs to."""
+
     def clock_moved(self) -> None:
         """Makes whoever sleeps until a moment look at the clock again."""
     def spread(self, span_ns: int) -> int:
@@ -389,16 +393,17 @@ class Engine:
         """Whether it belongs to the parent of this process: then it must not be used."""
     def leak(self) -> None:
         """Keeps it, and all that it holds, until the process ends."""
-    def work(self, runs: Runs, is_announced: bool, group: WorkerGroup, context: Context) -> bool:
+    def work(self, runs: object, is_announced: bool, group: WorkerGroup, context: Context) -> bool:
         """Runs what falls due, and sleeps in between. For a worker thread, inside of `context`.
 
-        `runs` is the Python layer's part in a run. If each is announced, it runs all.
+        `runs` is the Python layer's part in a run: see `_engine.worker.Runs`. If each is announced,
+        it runs all.
 
         Returns:
             True when a run has left something in the context, so that the next needs a new one;
             False when the worker must end.
         """
-    def run_next(self, runs: Runs, is_announced: bool) -> bool:
+    def run_next(self, runs: object, is_announced: bool) -> bool:
         """Runs the first in order of what is due now. Returns whether there was anything.
 
         Raises:

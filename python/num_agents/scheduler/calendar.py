@@ -1,4 +1,4 @@
-"""Words for schedules that go by the calendar: plain data, checked when made."""
+"""Calendar intervals and exclusions: plain data, checked when it is made."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from num_agents.scheduler._messages import show
 from num_agents.scheduler._numbers import integer
 from num_agents.scheduler._timing.moments import calendar_date, time_of_day
 
-DIALECT_WORDS = ("vixie", "quartz")
-DST_WORDS = ("debian", "skip", "wall-clock")
+DIALECTS = ("vixie", "quartz")
+DST_VALUES = ("debian", "skip", "wall-clock")
 
 _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _SHORTEST_NAME = 3
@@ -20,7 +20,7 @@ _HOURS = 24
 
 
 class _Fixed:
-    """What cannot be changed, because schedules that cannot be share it."""
+    """A value that cannot be changed, so that schedules can share it."""
 
     __slots__ = ()
 
@@ -35,7 +35,7 @@ class _Fixed:
         )
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        # Copying and pickling fill what is new, and change nothing.
+        # Copying and pickling fill a new object, and change none.
         for name, value in state[1].items():
             object.__setattr__(self, name, value)
 

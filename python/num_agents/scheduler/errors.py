@@ -81,8 +81,23 @@ class UnsupportedScheduleError(SchedulerError, ValueError):
     """The schedule is understood, but what it needs is not installed."""
 
 
+#: Wrong lines of a file that a message names.
+_FAULTS_SHOWN = 20
+
+
+def listed_faults(file: str, faults: Sequence[tuple[int, str]]) -> str:
+    """Wrong lines of a file, one a line; after the first twenty the rest is counted."""
+    lines = [f"{file}:{line}: {reason}" for line, reason in faults[:_FAULTS_SHOWN]]
+    more = len(faults) - len(lines)
+    if more:
+        lines.append(f"{file}: and {more:,} more wrong {'line' if more == 1 else 'lines'}")
+    return "\n".join(lines)
+
+
 class ScheduleFileError(SchedulerError, ValueError):
     """Lines of a file of schedules are wrong, so nothing of it is taken.
+
+    The message has a line for each of the first twenty, and counts the others.
 
     Attributes:
         file: The file, as it was named.
@@ -90,7 +105,7 @@ class ScheduleFileError(SchedulerError, ValueError):
     """
 
     def __init__(self, file: str, faults: Sequence[tuple[int, str]]) -> None:
-        super().__init__("\n".join(f"{file}:{line}: {reason}" for line, reason in faults))
+        super().__init__(listed_faults(file, faults))
         self.file = file
         self.faults = list(faults)
 

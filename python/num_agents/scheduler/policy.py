@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from num_agents.scheduler._hints import hinted
-from num_agents.scheduler._messages import show
+from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._numbers import integer
 from num_agents.scheduler._timing.spans import Seconds, bounded_span_ns
 
@@ -64,6 +64,8 @@ class RunPolicy:
         self.misfire = misfire
         self.grace = grace
         self.catch_up_limit = count(catch_up_limit, "catch_up_limit")
+        if self.catch_up_limit is not None and misfire != "all":
+            warn(f"catch_up_limit has no effect without misfire='all', got {catch_up_limit!r}")
         self.pause_after_failures = count(pause_after_failures, "pause_after_failures")
 
     def __eq__(self, other: object) -> bool:

@@ -47,7 +47,7 @@ class Run:
             SchedulerForkedError: In a forked child process.
         """
         asked = self._group is not None and self._group.is_cancelled
-        return asked or self._engine.native.is_stopping(self.task_id)
+        return asked or self._engine.is_stopping(self.task_id)
 
     def __repr__(self) -> str:
         return f"<Run of {self.task_name!r} {self.task_id} due {self.nominal_time}>"
@@ -60,5 +60,5 @@ def current_run() -> Run | None:
         SchedulerForkedError: In a child process that was forked in a callback.
     """
     engine = current.engine
-    record = None if engine is None else engine.native.current_record()
+    record = None if engine is None else engine.current_record()
     return None if engine is None or record is None else Run(engine, current.group, record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Set
 from datetime import datetime, tzinfo
+from importlib import import_module
 from threading import RLock
 from time import monotonic
 from types import TracebackType
@@ -234,7 +235,7 @@ class Scheduler:
         """
         if not isinstance(task, Task):
             raise TypeError(f"task must be a Task, got {show(task)}")
-        return task._schedule(self._engine.view, self._engine.schedule)  # noqa: SLF001 - a pair
+        return task._schedule_once(self._engine.view, self._engine.schedule)  # noqa: SLF001 - a pair
 
     def schedule_many(
         self,
@@ -292,7 +293,7 @@ class Scheduler:
         Raises:
             TypeError: The id is no string.
         """
-        return self._engine.control.cancel(task_id)
+        return self._engine.cancel(task_id)
 
     def cancel_many(self, task_ids: Iterable[str]) -> int:
         """Cancels many tasks at once. Returns how many of them it stopped.
@@ -347,7 +348,7 @@ class Scheduler:
         The run is not counted, and a paused task stays paused.
 
         Returns:
-            Whether it did; False for an id that is unknown, running or finished.
+            False if the id is unknown, or the task is running or will run so already.
         """
         return self._engine.control.run_now(task_id)
 
@@ -650,14 +651,18 @@ def _no_stamp() -> tuple[None, None]:
     return None, None
 
 
+#: What worker threads may need. A child that is forked while another thread imports a module could
+#: never import that, so these are imported before there are any.
+_NEEDED_BY_WORKERS = (
+    "logging",
+    "num_agents.eventbus.eventbus",
+    "num_agents.scheduler._engine.futures",
+)
+
+
 def _preload() -> None:
-    """Imports what worker threads may need, before there are any.
-
-    A child that is forked while another thread imports a module could never import it.
-    """
-    from num_agents.scheduler._log import logger  # noqa: PLC0415
-
-    logger()
+    for module in _NEEDED_BY_WORKERS:
+        import_module(module)
 
 
 def _until_end(until: object) -> bool:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context
-from datetime import datetime
+from datetime import datetime, tzinfo
 from enum import StrEnum
 from functools import partial
 from threading import RLock
 from typing import Any, Protocol
 
 from num_agents.scheduler._hints import hinted, unknown_keyword
-from num_agents.scheduler._messages import show
+from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._options import ScheduleOptions
+from num_agents.scheduler._timing.moments import moment_ns
 from num_agents.scheduler._timing.spans import Seconds
 from num_agents.scheduler.errors import SchedulerForkedError, UnknownTaskError
 from num_agents.scheduler.outcomes import TaskInfo
@@ -28,6 +29,8 @@ __all__ = ["ScheduleOptions", "Task", "TaskSchedule", "TaskStatus", "task_of"]
 
 class TaskSource(Protocol):
     """Where a scheduled task looks itself up."""
+
+    zone: tzinfo | None
 
     def info(self, task_id: str) -> TaskInfo | None:
         """What is known of a task; None if it is unknown or forgotten."""
@@ -75,8 +78,10 @@ class Task:
     """
 
     __slots__ = (
+        "_due_ns",
         "_is_taken",
         "_last_info",
+        "_schedule",
         "_source",
         "_task_id",
         "args",
@@ -86,7 +91,6 @@ class Task:
         "metadata",
         "name",
         "policy",
-        "schedule",
         "tags",
     )
 
@@ -110,10 +114,15 @@ class Task:
             raise TypeError(f"schedule must be a TaskSchedule, got {show(schedule)}")
         if policy is not None and not isinstance(policy, RunPolicy):
             raise TypeError(f"policy must be a RunPolicy, got {show(policy)}")
-        self.schedule = schedule if schedule is not None else TaskSchedule()
+        self._schedule = schedule if schedule is not None else TaskSchedule()
         self.args = checked_args(args)
         self.kwargs = checked_kwargs(kwargs)
         self.policy = policy if policy is not None else RunPolicy()
+        if self.policy.misfire != "latest" and self._schedule.is_one_shot:
+            warn(
+                "misfire has no effect on a task that runs once, however late it is, got "
+                f"{self.policy.misfire!r}; grace says how late it may be"
+            )
         self.tags = checked_tags(tags)
         self.metadata = checked_mapping(metadata, "metadata")
         if context is not None and not isinstance(context, Context):
@@ -122,12 +131,30 @@ class Task:
         self._is_taken = False
         self._source: TaskSource | None = None
         self._task_id: str | None = None
+        self._due_ns: int | None = None
         self._last_info: TaskInfo | None = None
 
     @property
     def task_id(self) -> str | None:
         """The id under which it is scheduled; None before that."""
         return self._task_id
+
+    @property
+    def schedule(self) -> TaskSchedule:
+        """When it runs.
+
+        Once it is scheduled, what this says of times is in the scheduler's zone, and of a one-shot
+        it says when it is due, whatever was said when it was scheduled.
+        """
+        if self._source is None or self._task_id is None:
+            return self._schedule
+        try:
+            info = self._info()
+        except UnknownTaskError:
+            info = None
+        due = None if info is None else info.next_run
+        due_ns = self._due_ns if due is None else moment_ns(due, "next_run", None)
+        return self._schedule.of_task(self._source.zone, due_ns)
 
     @property
     def status(self) -> TaskStatus:
@@ -185,7 +212,7 @@ class Task:
             facts |= info.to_dict()
         return facts
 
-    def _schedule(self, source: TaskSource, schedule: Callable[[Task], str]) -> str:
+    def _schedule_once(self, source: TaskSource, schedule: Callable[[Task], str]) -> str:
         """Has it scheduled, once, and makes it a view of what is scheduled.
 
         Raises:
@@ -204,8 +231,9 @@ class Task:
         self._bind(source, task_id)
         return task_id
 
-    def _bind(self, source: TaskSource, task_id: str) -> None:
-        """Makes it a view of a scheduled task."""
+    def _bind(self, source: TaskSource, task_id: str, due_ns: int | None = None) -> None:
+        """Makes it a view of a scheduled task, whose last known nominal time is `due_ns`."""
+        self._due_ns = due_ns
         self._source = source
         self._task_id = task_id
         self._last_info = None
@@ -271,7 +299,7 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
     return Task(name, callback, schedule, args, policy=policy, **picked(_TASK_WORDS))
 
 
-_SCHEDULE_WORDS = frozenset(TaskSchedule.WORDS) - {"delay"}
+_SCHEDULE_WORDS = frozenset(TaskSchedule.OPTIONS) - {"delay"}
 _POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
 _TASK_WORDS = frozenset(("kwargs", "tags", "metadata", "context"))
 _COMMON_WORDS = frozenset(("name", "callback", "delay", "args", "priority"))

@@ -7,6 +7,7 @@
 //! the interpreter is never asked for anything, and no reference to a Python object is dropped,
 //! while the lock is held; the interpreter is given up for waits and for long work only.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::PyTraverseError;
@@ -51,8 +52,11 @@ pub(crate) struct Engine {
     pub(crate) columns: Columns,
     /// The call of the task that was scheduled last without options, as long as a task uses it.
     shared_call: Mutex<Option<Py<Call>>>,
-    /// Makes the call of a task without options, from name and callback.
+    /// Checks name and callback of a task without options, and makes its call.
     new_call: Py<PyAny>,
+    /// The address of the callback that was checked last. Another object may have come there since:
+    /// it is checked again that it can be called, and whatever a run returns is checked as well.
+    checked_callback: AtomicUsize,
     /// Missed occurrences to be reported.
     pub(crate) misses: Mutex<Vec<(Missed, Kept)>>,
     /// How many forks lay before this engine when it was made.
@@ -81,6 +85,7 @@ impl Engine {
             columns: Columns::new(py),
             shared_call: Mutex::default(),
             new_call,
+            checked_callback: AtomicUsize::new(0),
             misses: Mutex::default(),
             forks: fork::count(),
         }
@@ -150,22 +155,26 @@ impl Engine {
         delays: &Bound<'_, PyAny>,
         priorities: &Bound<'_, PyAny>,
     ) -> PyResult<TaskIds> {
-        let delays: Vec<f64> = numbers(delays, "delays", SECONDS)?;
-        let nominals: Result<Vec<Nanos>, Error> = delays
-            .iter()
-            .enumerate()
-            .map(|(index, seconds)| {
-                after_seconds(now_ns, *seconds).map_err(|reason| Error::Span {
-                    argument: "delays",
-                    index: Some(index),
-                    seconds: *seconds,
-                    reason,
-                })
-            })
-            .collect();
+        let nominals = Self::nominals(now_ns, delays)?;
         let arm =
             |core: &mut Core, slot, nominal, priority| core.arm(slot, nominal, priority, None);
-        self.arm_many(py, call, arguments, &nominals?, arm, priorities)
+        self.arm_many(py, call, arguments, &nominals, arm, priorities)
+    }
+
+    /// The moments that `schedule_many` computes.
+    #[staticmethod]
+    fn nominals(now_ns: Nanos, delays: &Bound<'_, PyAny>) -> PyResult<Vec<Nanos>> {
+        let delays: Vec<f64> = numbers(delays, "delays", SECONDS)?;
+        let nominal = |(index, seconds): (usize, &f64)| {
+            after_seconds(now_ns, *seconds).map_err(|reason| Error::Span {
+                argument: "delays",
+                index: Some(index),
+                seconds: *seconds,
+                reason,
+            })
+        };
+        let nominals: Result<_, Error> = delays.iter().enumerate().map(nominal).collect();
+        Ok(nominals?)
     }
 
     /// Schedules one-shots due at moments of the wall.
@@ -185,8 +194,8 @@ impl Engine {
 
     /// Cancels a task: 0 unknown, 1 it will not run, 2 it runs and will not run again.
     fn cancel(&self, py: Python<'_>, task_id: &Bound<'_, PyAny>) -> PyResult<u8> {
-        let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(0) };
         let gate = self.gate()?;
+        let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(0) };
         let mut kept = self.columns.kept(py, id.slot());
         let mut left = Leftover::default();
         let done = gate.edit(|board| board.cancel(py, id, &mut kept, &mut left));
@@ -371,6 +380,11 @@ impl Engine {
         self.belongs_to_parent()
     }
 
+    /// Refuses to be used in a child of the process that it belongs to.
+    fn check_process(&self) -> PyResult<()> {
+        Ok(self.gate().map(drop)?)
+    }
+
     /// Keeps the engine, and all that it holds, until the process ends: in a forked child, where
     /// nothing that the parent owns may be destroyed.
     fn leak(slf: Py<Self>) {
@@ -434,7 +448,17 @@ impl Engine {
                 return Ok(call.bind(py).clone());
             }
         }
-        let call = self.new_call.bind(py).call1((name, callback))?.cast_into::<Call>()?;
+        let checked = self.checked_callback.load(Ordering::Relaxed) == callback.as_ptr().addr();
+        let call = match name.cast_exact::<PyString>() {
+            Ok(name) if checked && callback.is_callable() => {
+                Bound::new(py, Call::plain(name.clone().unbind(), callback.clone().unbind()))?
+            }
+            _ => {
+                let call = self.new_call.bind(py).call1((name, callback))?.cast_into::<Call>()?;
+                self.checked_callback.store(callback.as_ptr().addr(), Ordering::Relaxed);
+                call
+            }
+        };
         let former = lock(&self.shared_call).replace(call.clone().unbind());
         drop(former);
         Ok(call)

@@ -39,7 +39,8 @@ pub(crate) struct TaskRecord {
     priority: u8,
     /// The nominal time of its next occurrence; of a running or ended one, of that run.
     nominal_ns: Nanos,
-    /// When a live one is due next, or its run was, which jitter and a window may delay.
+    /// When a live one is due next, or its run or that of an ended one was: by jitter and a window
+    /// later than the nominal time.
     due_ns: Nanos,
     /// When its last run started.
     started_ns: Option<Nanos>,
@@ -95,7 +96,7 @@ impl Outcome {
             is_last: true,
             priority: ended.priority,
             nominal: ended.nominal,
-            due: ended.nominal,
+            due: ended.due,
             started: ended.started,
             ended: ended.ended,
             runs: ended.runs,

@@ -8,11 +8,16 @@ use crate::engine::{Engine, SLICE};
 use crate::record::{Outcome, TaskRecord};
 use crate::task_ids::TaskIds;
 
+/// A bucket of the histogram of lateness: least, greatest, count.
+type Bucket = (Nanos, Nanos, u64);
+
 #[pymethods]
 impl Engine {
     /// What is known of a task, alive or remembered.
     fn record(&self, py: Python<'_>, task_id: &Bound<'_, PyAny>) -> PyResult<Option<TaskRecord>> {
-        self.codec.parse(id_text(task_id)?).map_or(Ok(None), |id| self.record_of(py, id))
+        let id = self.codec.parse(id_text(task_id)?);
+        self.gate()?;
+        id.map_or(Ok(None), |id| self.record_of(py, id))
     }
 
     /// The ids of live tasks (`kind` "live"), pending ones, due ones, or ended and remembered ones.
@@ -80,7 +85,7 @@ impl Engine {
 
     /// The lateness of runs: count, greatest, and the buckets that hold any as (least, greatest,
     /// count), ascending, in nanoseconds.
-    fn lateness(&self) -> PyResult<(u64, Nanos, Vec<(Nanos, Nanos, u64)>)> {
+    fn lateness(&self) -> PyResult<(u64, Nanos, Vec<Bucket>)> {
         let lateness = self.gate()?.look(|board| board.core.lateness().clone());
         Ok((lateness.count(), lateness.maximum(), lateness.buckets().collect()))
     }

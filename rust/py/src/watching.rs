@@ -21,8 +21,8 @@ impl Engine {
         until_end: bool,
         waiter: Py<PyAny>,
     ) -> PyResult<Option<u64>> {
-        let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(None) };
         let gate = self.gate()?;
+        let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(None) };
         let mut waiter = Some(waiter);
         Ok(gate.edit(|board| board.enter(id, until_end, &mut waiter)))
     }

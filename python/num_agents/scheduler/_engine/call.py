@@ -74,7 +74,6 @@ def recurrence_of(
         or schedule.jitter is not None
         or schedule.window is not None
         or policy.grace is not None
-        or policy.misfire == "skip"
     ):
         return None
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from num_agents.scheduler import _native
     from num_agents.scheduler._engine.announce import Announcer
     from num_agents.scheduler._engine.call import TaskOptions
-    from num_agents.scheduler._timing.rrule import Reach
+    from num_agents.scheduler._timing.rrule import Lookahead
+    from num_agents.scheduler.schedule import TaskSchedule
 
 
 class KnownTimes:
@@ -36,6 +37,16 @@ class KnownTimes:
     def until(self, last_ns: int | None) -> KnownTimes | None:
         """The same up to another time; None if that is None: all times are known."""
         return None if last_ns is None else KnownTimes(self.scheduled_ns, last_ns)
+
+
+def first_piece(
+    schedule: TaskSchedule, zone: tzinfo | None, scheduled_ns: int
+) -> tuple[_native.Calendar, KnownTimes | None]:
+    """The first piece of the calendar of a schedule with an rrule, and up to when it is known."""
+    from num_agents.scheduler._timing.calendars import piece_of  # noqa: PLC0415 - rarely needed
+
+    piece = piece_of(schedule, zone, scheduled_ns, scheduled_ns - 1)
+    return piece.calendar, KnownTimes(scheduled_ns, 0).until(piece.known_until_ns)
 
 
 class Pieces:
@@ -64,7 +75,7 @@ class Pieces:
 
     def extend_all(self, until_ns: int) -> None:
         """Computes the times of all such tasks up to a moment of the wall clock."""
-        reach = (min(until_ns, self._clock.now_ns()), until_ns)
+        lookahead = (min(until_ns, self._clock.now_ns()), until_ns)
         for task_id in list(self.task_ids):
             record = self._record(task_id)
             if record is None:
@@ -72,7 +83,7 @@ class Pieces:
                 continue
             known = record.options.known
             if known is not None and known.last_ns <= until_ns:
-                self._extend(record, record.nominal_ns, reach)
+                self._extend(record, record.nominal_ns, lookahead)
 
     def extend_for_run(self, record: _native.TaskRecord) -> None:
         """Computes the next piece for a task that runs, if this is the last known time."""
@@ -108,14 +119,14 @@ class Pieces:
         record = self._native.record(task_id)
         return record if record is not None and record.is_live else None
 
-    def _extend(self, record: _native.TaskRecord, after_ns: int, reach: Reach) -> None:
+    def _extend(self, record: _native.TaskRecord, after_ns: int, lookahead: Lookahead) -> None:
         try:
-            self._next_piece(record, after_ns, reach)
+            self._next_piece(record, after_ns, lookahead)
         except Exception as error:
             self._give_up(record, error)
 
     def _next_piece(
-        self, record: _native.TaskRecord, after_ns: int, reach: Reach
+        self, record: _native.TaskRecord, after_ns: int, lookahead: Lookahead
     ) -> _native.Calendar | None:
         """Computes what comes after a moment; None if nothing does."""
         from num_agents.scheduler._timing.calendars import piece_of  # noqa: PLC0415 - rarely needed
@@ -126,7 +137,7 @@ class Pieces:
             return None
         try:
             piece = piece_of(
-                options.schedule, self._zone, known.scheduled_ns, after_ns, reach=reach
+                options.schedule, self._zone, known.scheduled_ns, after_ns, lookahead=lookahead
             )
         except NeverFiresError:
             options.known = None

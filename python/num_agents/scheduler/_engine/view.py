@@ -34,7 +34,7 @@ class View:
 
     def __init__(self, native: _native.Engine, zone: tzinfo | None) -> None:
         self._native = native
-        self._zone = zone
+        self.zone = zone
 
     def task(self, task_id: str) -> Task | None:
         """A view of a task, alive or remembered; None if there is none. O(1)."""
@@ -53,7 +53,7 @@ class View:
             metadata=None if options is None else options.metadata,
             context=None if options is None else options.context,
         )
-        task._bind(self, task_id)  # noqa: SLF001 - a view is made here and in `schedule_task`
+        task._bind(self, task_id, record.nominal_ns)  # noqa: SLF001 - a view is made here
         return task
 
     def tasks(self, kind: Kind) -> Iterator[Task]:
@@ -104,7 +104,7 @@ class View:
             ended_ns=record.ended_ns,
             missed=record.missed_by_run,
             run_count=record.runs,
-            zone=self._zone,
+            zone=self.zone,
         )
 
     def statistics(self) -> Statistics:
@@ -112,7 +112,7 @@ class View:
         return Statistics(dict(self._native.statistics()), self._native.lateness())
 
     def _moment(self, moment_ns: int) -> datetime:
-        return to_datetime(moment_ns, self._zone)
+        return to_datetime(moment_ns, self.zone)
 
 
 class TasksMapping(Mapping[str, Task]):

@@ -86,7 +86,10 @@ class Waiting:
         Raises:
             TimeoutError: Time ran out.
             SchedulerStoppedError: The scheduler does not run, so that the wait could not end.
+            SchedulerForkedError: This is a child process: nobody here would end the wait.
         """
+        # First: another thread may have held the future's lock at the moment of the fork.
+        self._native.check_process()
         if not future.done() and limit_ns != 0:
             self.check_running(future)
             if self._run_until is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextvars import Context
 
 from num_agents.scheduler._engine.current import Room, current
-from num_agents.scheduler._log import contain, log
+from num_agents.scheduler._log import contain, is_heard, log
 from num_agents.scheduler.outcomes import describe, without_frames
 
 TYPE_CHECKING = False
@@ -55,6 +55,8 @@ class Runs:
         if record is not None:
             if self._announcer is not None:
                 self._announcer.started(record)
+                # A handler may have forked: in the child the run is not to be gone on with.
+                self._native.check_process()
             if options is not None and options.known is not None:
                 self._pieces.extend_for_run(record)
         try:
@@ -69,7 +71,7 @@ class Runs:
         except BaseException as error:
             self.fail(call, error)
             return
-        if hasattr(type(value), "__await__"):
+        if _is_awaitable(value):
             self.refuse(call, value)
         else:
             call.note_value(value)
@@ -108,7 +110,8 @@ class Runs:
             if limit is not None and failures >= limit and task_id is not None:
                 self._control.pause(task_id, reason=f"{failures} failed runs in a row")
         self._complete(error, failed=True)
-        if isinstance(error, KeyboardInterrupt) and _in_main_thread():
+        # Not `isinstance`: that asks the exception, which may raise.
+        if issubclass(type(error), KeyboardInterrupt) and _in_main_thread():
             raise error
 
     def missed(self) -> None:
@@ -132,10 +135,10 @@ class Runs:
 
     def given_up(self, task_id: str, name: str, missed: int, skipped: int) -> None:
         """Logs occurrences that were given up for a run, or during it."""
-        if missed:
+        if missed and is_heard("warning"):
             text = "Task %r (%s) gave up %d occurrences that were overdue, and ran once"
             log("warning", text, name, task_id, missed, task_id=task_id, task_name=name)
-        if skipped:
+        if skipped and is_heard("debug"):
             text = "Task %r (%s) skipped %d occurrences that fell due while it ran"
             log("debug", text, name, task_id, skipped, task_id=task_id, task_name=name)
 
@@ -188,6 +191,14 @@ def run_due(engine: Engine, group: _native.WorkerGroup) -> None:
             pass
     finally:
         current.engine, current.group = outer
+
+
+def _is_awaitable(value: object) -> bool:
+    try:
+        return hasattr(type(value), "__await__")
+    except BaseException:
+        # A metaclass may raise, which is no fault of the run.
+        return False
 
 
 def _in_main_thread() -> bool:

@@ -106,7 +106,7 @@ class ThreadPool:
             for group in {group for _, group in self._workers}:
                 if cancel:
                     group.cancel()
-                self._engine.native.dismiss(group)
+                self._engine.dismiss(group)
 
     def join(self, timeout: float) -> bool:
         """Waits until all workers have gone; whether that took at most `timeout` seconds."""
@@ -126,7 +126,7 @@ class ThreadPool:
     def shrink(self, room: object) -> None:
         """Lets one worker fewer run."""
         if isinstance(room, WorkerGroup):
-            self._engine.native.remove_worker(room)
+            self._engine.remove_worker(room)
 
     def _add_worker(self, group: WorkerGroup) -> None:
         thread = Thread(
@@ -167,8 +167,8 @@ def _run_worker(engine: Engine, group: WorkerGroup, pool: ThreadPool) -> None:
         work(engine, group, pool)
     except BaseException as raised:
         error = raised
-    if engine.native.is_foreign:
+    if engine.is_foreign:
         # This is a child that was forked in a callback, whose only thread this is.
-        lifetime.exit_child(None if isinstance(error, SchedulerForkedError) else error)
+        lifetime.exit_child(None if type(error) is SchedulerForkedError else error)
     if error is not None:
         raise error
