@@ -37,6 +37,9 @@ class RunPolicy:
             oldest are missed. None: all.
         pause_after_failures: Pause the task after so many failed runs in a row. None: never.
 
+    Warns:
+        ScheduleWarning: `catch_up_limit` is given without `misfire="all"`.
+
     Raises:
         TypeError: An argument is of another type.
         ValueError: An argument is out of its range.

@@ -201,6 +201,9 @@ class Scheduler:
         Returns:
             The task's id: a UUID (version 8) as a string, unique to this scheduler.
 
+        Warns:
+            ScheduleWarning: An option has no effect.
+
         Raises:
             TypeError: An argument is of another type.
             ValueError: An argument is out of its range, or two contradict each other.

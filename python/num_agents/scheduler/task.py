@@ -69,6 +69,9 @@ class Task:
         context: The context variables that each run gets a copy of. By default a run begins with
             none set. No run sees what another one has set.
 
+    Warns:
+        ScheduleWarning: An option has no effect, such as `misfire` for a task that runs once.
+
     Raises:
         TypeError: An argument is of another type.
 
@@ -108,6 +111,22 @@ class Task:
         metadata: Mapping[str, Any] | None = None,
         context: Context | None = None,
     ) -> None:
+        self._describe(name, callback, schedule, args, kwargs, policy, tags, metadata, context)
+        _warn(self._schedule, self.policy)
+
+    def _describe(  # noqa: PLR0917 - the arguments of the constructor
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        schedule: TaskSchedule | None,
+        args: Iterable[Any],
+        kwargs: Mapping[str, Any] | None,
+        policy: RunPolicy | None,
+        tags: Iterable[str],
+        metadata: Mapping[str, Any] | None,
+        context: Context | None,
+    ) -> None:
+        """Checks and keeps what was given."""
         self.name = checked_name(name)
         self.callback = checked_callback(callback)
         if schedule is not None and not isinstance(schedule, TaskSchedule):
@@ -118,11 +137,6 @@ class Task:
         self.args = checked_args(args)
         self.kwargs = checked_kwargs(kwargs)
         self.policy = policy if policy is not None else RunPolicy()
-        if self.policy.misfire != "latest" and self._schedule.is_one_shot:
-            warn(
-                "misfire has no effect on a task that runs once, however late it is, got "
-                f"{self.policy.misfire!r}; grace says how late it may be"
-            )
         self.tags = checked_tags(tags)
         self.metadata = checked_mapping(metadata, "metadata")
         if context is not None and not isinstance(context, Context):
@@ -270,6 +284,30 @@ class Task:
         except SchedulerForkedError:
             state = "of the parent process"
         return f"<Task {self.name!r} {state}{next_run}, {self._task_id}>"
+
+
+def view_of(*description: Any) -> Task:
+    """A task of what a scheduler has kept, which was described, and warned of, before."""
+    # Its constructor would warn again.
+    task = object.__new__(Task)
+    task._describe(*description)
+    return task
+
+
+def _warn(schedule: TaskSchedule, policy: RunPolicy) -> None:
+    """Warns of what a policy says that has no effect on such a schedule."""
+    if not schedule.is_one_shot:
+        return
+    if policy.misfire != "latest":
+        warn(
+            "misfire has no effect on a task that runs once, however late it is, got "
+            f"{policy.misfire!r}; grace says how late it may be"
+        )
+    if policy.pause_after_failures is not None:
+        warn(
+            "pause_after_failures has no effect on a task that runs once, got "
+            f"{policy.pause_after_failures}"
+        )
 
 
 def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
