@@ -459,11 +459,6 @@ class FrozenError(Exception):
         raise TypeError("frozen")
 
 
-class EndRaisesError(Exception):
-    def __del__(self) -> None:
-        raise SystemExit("del")
-
-
 def cycle() -> Exception:
     one, other = ValueError("a"), KeyError("b")
     one.__cause__, other.__cause__ = other, one
@@ -497,7 +492,6 @@ EVIL: list[Callable[[], BaseException]] = [
     lambda: ClassRaisesError("x"),
     lambda: NoTextError("x"),
     lambda: FrozenError("x"),
-    lambda: EndRaisesError("x"),
     cycle,
     deep_chain,
     deep_group,

@@ -393,15 +393,29 @@ class Engine:
         """Whether it belongs to the parent of this process: then it must not be used."""
     def leak(self) -> None:
         """Keeps it, and all that it holds, until the process ends."""
-    def work(self, runs: object, is_announced: bool, group: WorkerGroup, context: Context) -> bool:
-        """Runs what falls due, and sleeps in between. For a worker thread, inside of `context`.
+    def work(
+        self,
+        runs: object,
+        is_announced: bool,
+        group: WorkerGroup,
+        new_context: Callable[[], Context],
+    ) -> None:
+        """Runs what falls due, and sleeps in between, until the worker must end.
 
         `runs` is the Python layer's part in a run: see `_engine.worker.Runs`. If each is announced,
-        it runs all.
+        it runs all. For a worker thread.
+
+        Raises:
+            BaseException: What came out of a run in a child that was forked in it.
+        """
+    def work_in(
+        self, runs: object, is_announced: bool, group: WorkerGroup, context: Context
+    ) -> bool:
+        """A part of `work`, inside of `context`.
 
         Returns:
-            True when a run has left something in the context, so that the next needs a new one;
-            False when the worker must end.
+            True when something was left in the context, so that the next run needs a new one; False
+            when the worker must end.
         """
     def run_next(self, runs: object, is_announced: bool) -> bool:
         """Runs the first in order of what is due now. Returns whether there was anything.

@@ -14,6 +14,7 @@
 use std::cell::Cell;
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use scheduler_core::{ADVANCE_BUDGET, Clock as _, Missed, Nanos, Phase, State, Taken};
@@ -72,17 +73,37 @@ impl Next {
 
 #[pymethods]
 impl Engine {
-    /// Runs what falls due, one after another, and sleeps in between without the interpreter. For
-    /// a worker thread, which must be inside of `context`; not for the main thread: it would hear
-    /// no signal.
+    /// Runs what falls due, one after another, and sleeps in between without the interpreter, until
+    /// the worker must end. For a worker thread; not for the main thread: it would hear no signal.
     ///
     /// `runs` is the Python layer's part in a run. It has the methods `run(call, arguments)`,
     /// `fail(call, error)`, `refuse(call, value)`, `missed()`, `given_up(task_id, name, missed,
-    /// skipped)` and `contain(error)`. If each run is announced, it runs all.
+    /// skipped)` and `contain(error)`. If each run is announced, it runs all. `new_context` makes
+    /// an empty context.
     ///
-    /// Returns True when a run has left something in the context, so that the next one needs a
-    /// new one; False when the worker must end.
+    /// There is no line of Python's between two runs, at which an asynchronous exception could end
+    /// the worker. It raises only in a child that was forked in a run.
     fn work(
+        slf: &Bound<'_, Self>,
+        runs: &Bound<'_, PyAny>,
+        is_announced: bool,
+        group: &Bound<'_, WorkerGroup>,
+        new_context: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let step = slf.getattr("work_in")?;
+        loop {
+            let context = new_context.call0()?;
+            let goes_on =
+                context.call_method1("run", (&step, runs, is_announced, group, &context))?;
+            if !goes_on.is_truthy()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A part of `work`, inside of `context`. Returns True when something was left in it, so that
+    /// the next run needs a new one; False when the worker must end.
+    fn work_in(
         &self,
         py: Python<'_>,
         runs: &Bound<'_, PyAny>,
@@ -101,7 +122,7 @@ impl Engine {
                 }
                 return Ok(false);
             }
-            match self.take(py, std::mem::take(&mut arriving))? {
+            match self.take_or_stop(std::mem::take(&mut arriving))? {
                 Next::Run(slot, missed) => {
                     if let Err(error) = self.run_taken(py, &runs, slot, missed) {
                         if self.belongs_to_parent() {
@@ -109,12 +130,11 @@ impl Engine {
                         }
                         self.contain(py, &runs, error);
                     }
-                    if context.len()? > 0 {
-                        return Ok(true);
-                    }
                 }
                 Next::Missed(missed) => self.report_missed(py, &runs, missed),
-                Next::Nothing | Next::Undecided => {
+                // Without the interpreter: meanwhile the worker may be told to leave.
+                Next::Undecided => self.advance(py, gate),
+                Next::Nothing => {
                     let clock = self.clock.get();
                     let wait = || gate.wait_unless(clock, || group.must_leave());
                     arriving = py.detach(wait);
@@ -122,6 +142,9 @@ impl Engine {
                         return Ok(false);
                     }
                 }
+            }
+            if context.len()? > 0 {
+                return Ok(true);
             }
         }
     }
@@ -135,7 +158,12 @@ impl Engine {
         is_announced: bool,
     ) -> PyResult<bool> {
         let runs = Runs { runs, is_announced };
-        let next = self.take(py, false)?;
+        let next = loop {
+            match self.take_or_stop(false)? {
+                Next::Undecided => self.advance(py, self.gate()?),
+                decided => break decided,
+            }
+        };
         let outer = OPEN_RUN.take();
         let done = match next {
             Next::Run(slot, missed) => self.run_taken(py, &runs, slot, missed).map(|()| true),
@@ -238,20 +266,12 @@ impl Engine {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Takes the first in order of what is due. Nothing else has been taken by this thread.
+    /// Takes the first in order of what is due, unless more is to be moved or counted for that than
+    /// one lock hold may. Nothing else has been taken by this thread.
     #[inline]
-    fn take(&self, py: Python<'_>, mut arriving: bool) -> Result<Next, Error> {
-        let gate = self.gate()?;
+    fn take_or_stop(&self, arriving: bool) -> Result<Next, Error> {
         let clock = self.clock.get();
-        loop {
-            let next = gate.take(std::mem::take(&mut arriving), |board, open| {
-                Next::of(board, open, clock.now())
-            });
-            match next {
-                Next::Undecided => self.advance(py, gate),
-                decided => return Ok(decided),
-            }
-        }
+        Ok(self.gate()?.take(arriving, |board, open| Next::of(board, open, clock.now())))
     }
 
     /// Runs what was taken, to its end. An error is what must be let through after it.
@@ -422,5 +442,5 @@ fn is_result(value: &Bound<'_, PyAny>) -> bool {
         || value.is_exact_instance_of::<PyDict>()
         || value.is_exact_instance_of::<PyList>()
         || value.is_exact_instance_of::<PyTuple>()
-        || !value.get_type().hasattr("__await__").unwrap_or(false)
+        || !value.get_type().hasattr(intern!(value.py(), "__await__")).unwrap_or(false)
 }

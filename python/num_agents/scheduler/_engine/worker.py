@@ -7,6 +7,8 @@ that comes back from here without having been completed is completed there, as f
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from contextlib import suppress
 from contextvars import Context
 
 from num_agents.scheduler._engine.current import Room, current
@@ -51,14 +53,9 @@ class Runs:
     def run(self, call: Call, arguments: tuple[Any, ...]) -> None:
         """Runs what needs more than a call with positional arguments, and completes the run."""
         options: TaskOptions | None = call.options
-        record = self._native.current_record()
-        if record is not None:
-            if self._announcer is not None:
-                self._announcer.started(record)
-                # A handler may have forked: in the child the run is not to be gone on with.
-                self._native.check_process()
-            if options is not None and options.known is not None:
-                self._pieces.extend_for_run(record)
+        has_pieces = options is not None and options.known is not None
+        if has_pieces or self._announcer is not None:
+            self._prepare(has_pieces=has_pieces)
         try:
             kwargs = call.kwargs or {}
             if options is not None and options.context is not None:
@@ -75,14 +72,25 @@ class Runs:
             self.refuse(call, value)
         else:
             call.note_value(value)
-            self._complete(value, failed=False)
+            self._complete(call, value, failed=False)
+
+    def _prepare(self, *, has_pieces: bool) -> None:
+        """Announces a run that is about to start, and computes the next times of its task."""
+        record = self._native.current_record()
+        if record is not None and self._announcer is not None:
+            self._announcer.started(record)
+            # A handler may have forked, and the child has no run to go on with.
+            self._native.check_process()
+        if record is not None and has_pieces:
+            self._pieces.extend_for_run(record)
 
     def refuse(self, call: Call, value: Any) -> None:
         """Fails a run whose callback returned something that nobody will await."""
         kind = type(value).__name__
-        if hasattr(value, "close"):
+        if isinstance(value, Coroutine):
             # Or Python would warn that it was never awaited, from wherever it is collected.
-            value.close()
+            with suppress(Exception):
+                value.close()
         message = f"the callback of task {call.name!r} returned a {kind} that nobody awaits"
         self.fail(call, TypeError(message))
 
@@ -109,7 +117,7 @@ class Runs:
             limit = options.policy.pause_after_failures
             if limit is not None and failures >= limit and task_id is not None:
                 self._control.pause(task_id, reason=f"{failures} failed runs in a row")
-        self._complete(error, failed=True)
+        self._complete(call, error, failed=True)
         # Not `isinstance`: that asks the exception, which may raise.
         if issubclass(type(error), KeyboardInterrupt) and _in_main_thread():
             raise error
@@ -149,15 +157,16 @@ class Runs:
         except BaseException:
             contain("A worker of the scheduler failed, and goes on")
 
-    def _complete(self, value: object, *, failed: bool) -> None:
+    def _complete(self, call: Call, value: object, *, failed: bool) -> None:
         native, announcer = self._native, self._announcer
         # Before the run is completed: a task that ends with it may be forgotten at once.
-        record = native.current_record()
+        task_id = native.current() or ""
+        record = None if announcer is None else native.current_record()
         status, ended, skipped = native.complete(value, failed)
-        if ended and record is not None:
-            self._pieces.task_ids.discard(record.task_id)
-        if skipped and record is not None:
-            self.given_up(record.task_id, record.name, 0, skipped)
+        if ended and self._pieces.task_ids:
+            self._pieces.task_ids.discard(task_id)
+        if skipped:
+            self.given_up(task_id, call.name, 0, skipped)
         if announcer is not None and record is not None:
             announcer.ended(record, status, value, skipped)
 
@@ -168,17 +177,18 @@ def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None
     Each run has a context of its own. A new one is made after a run that has set a variable.
     """
     current.engine, current.group, current.room = engine, group, Room(executor)
-    native, runs, is_announced = engine.native, engine.runs, engine.announcer is not None
-    goes_on = True
-    while goes_on:
+    while True:
         try:
-            context = Context()
-            goes_on = context.run(native.work, runs, is_announced, group, context)
+            engine.native.work(engine.runs, engine.announcer is not None, group, Context)
+            break
         except BaseException:
             # Not a callback's: that is caught where it is called.
-            if native.is_foreign:
+            if engine.is_foreign:
                 raise
             contain("A worker of the scheduler failed, and goes on")
+    if not engine.waiting.is_running:
+        # A run that outlasted the stop may have left somebody who waits for the next one.
+        engine.waiting.tell_stopped()
 
 
 def run_due(engine: Engine, group: _native.WorkerGroup) -> None:
