@@ -462,7 +462,7 @@ class Engine:
     def record(self, task_id: object) -> TaskRecord | None:
         """What is known of a task, alive or remembered. O(1)."""
     def task_ids(self, kind: str) -> TaskIds:
-        """The ids of "live", "pending", "due" or "ended" tasks. O(slots)."""
+        """The ids of "live", "pending", "due", "running" or "ended" tasks. O(slots)."""
     def next_deadline(self) -> int | None:
         """When something is due next; a moment that has passed if something is due now."""
     def statistics(self) -> list[tuple[str, int]]: ...

@@ -142,7 +142,7 @@ class Scheduler:
     def schedule(
         self,
         name: str,
-        callback: Callable[..., object],
+        callback: Callable[..., Any],
         *,
         delay: Seconds | None = None,
         priority: int = DEFAULT_PRIORITY,
@@ -152,7 +152,7 @@ class Scheduler:
     def schedule(
         self,
         name: str,
-        callback: Callable[[*Args], object],
+        callback: Callable[[*Args], Any],
         *,
         delay: Seconds | None = None,
         args: tuple[*Args] | MutableSequence[Any] | Set[Any] | Iterator[Any] | range,
@@ -163,7 +163,7 @@ class Scheduler:
     def schedule(
         self,
         name: str,
-        callback: Callable[..., object],
+        callback: Callable[..., Any],
         *,
         delay: Seconds | None = None,
         args: Iterable[Any] = (),
@@ -412,7 +412,9 @@ class Scheduler:
             mode: `"wait"`: start nothing more, wait for what runs. `"drain"`: also run what is due
                 already. `"now"`: return at once. `"cancel"`: set the cancel tokens of what runs,
                 and wait for it.
-            timeout: Seconds or a timedelta to wait at most.
+            timeout: Seconds or a timedelta to wait at most. The calling thread is blocked. In a
+                coroutine write `await asyncio.to_thread(scheduler.stop)`: callbacks that wait for
+                the event loop could not end while it is blocked.
 
         Returns:
             What was left. Stopping a stopped scheduler does nothing and says so.
@@ -432,13 +434,14 @@ class Scheduler:
         with self._lifecycle:
             was_running, self._running = self._running, False
         # Without the lock: a callback that this waits for may stop the scheduler, too.
-        try:
-            if mode == "drain" and was_running:
-                self._executor.drain(limit)
-        finally:
-            # In any case, or an interrupt would leave a stopped scheduler that runs on.
-            self._dismiss(cancel=mode == "cancel")
-        ended = self._executor.join(max(deadline - monotonic(), 0.0))
+        with lifetime.loop_watched(lambda: self.statistics().running):
+            try:
+                if mode == "drain" and was_running:
+                    self._executor.drain(limit)
+            finally:
+                # In any case, or an interrupt would leave a stopped scheduler that runs on.
+                self._dismiss(cancel=mode == "cancel")
+            ended = self._executor.join(max(deadline - monotonic(), 0.0))
         report = StopReport.of(self.statistics(), was_running=was_running, ended=ended)
         if was_running:
             log(
@@ -475,7 +478,9 @@ class Scheduler:
     ) -> None:
         report = self.stop()
         if report.running:
-            log("warning", "%d runs went on when the scheduler was stopped", report.running)
+            lifetime.log_running(
+                self._engine, "still ran when the with block of its scheduler ended"
+            )
 
     # ---- waiting -----------------------------------------------------------------------------
 

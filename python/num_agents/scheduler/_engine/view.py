@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
     from typing import Any, Literal, NoReturn
 
-    Kind = Literal["live", "pending", "due", "ended"]
+    Kind = Literal["live", "pending", "due", "running", "ended"]
 
 TaskIds = _native.TaskIds
 Sequence.register(TaskIds)
