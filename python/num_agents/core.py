@@ -19,13 +19,9 @@ needs them holds a flow and executes it, on `shared` or on a copy of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-
-# `typing` and `collections.abc` are slow to import, and only checkers need them.
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from typing import Any
+from typing import Any
 
 __all__ = ["Flow", "FlowError", "Node", "SharedStore"]
 

@@ -49,7 +49,7 @@ def test_everything_is_counted(scheduler: Scheduler, clock: VirtualClock) -> Non
         "paused": 1,
     }
     assert running == [1]
-    assert "completed=1" in repr(scheduler.statistics())
+    assert "1 completed" in repr(scheduler.statistics())
 
 
 def test_memory_is_given_back(scheduler: Scheduler, clock: VirtualClock) -> None:

@@ -120,7 +120,7 @@ class TestTask:
         assert (task.result, task.error) == (None, None)
         assert task.schedule == TaskSchedule()
         assert task.policy == RunPolicy()
-        assert repr(task) == "<Task 't' not scheduled>"
+        assert repr(task) == "<Task 't', not scheduled>"
         assert task == task  # noqa: PLR0124 - that is the question
         assert task != Task("t", print)
 

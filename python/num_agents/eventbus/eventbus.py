@@ -15,14 +15,14 @@ after the other, and returns.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any, NoReturn
 
-# `typing`, `collections.abc` and `re` are slow to import, and only checkers need them here.
+# `re` is slow to import, and only private annotations name it.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Mapping
-    from typing import Any, NoReturn
 
 __all__ = ["Event", "EventBus", "EventTypes"]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date, time
+from typing import Any, NoReturn
+
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._numbers import integer
 from num_agents.scheduler._timing.moments import calendar_date, time_of_day
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import date, time
-    from typing import Any, NoReturn
 
 DIALECTS = ("vixie", "quartz")
 DST_VALUES = ("debian", "skip", "wall-clock")
@@ -107,8 +105,9 @@ class CalendarInterval(_Fixed):
         return hash((self.every, self.unit, self.at, self.anchor))
 
     def __repr__(self) -> str:
+        at = "" if self.second_of_day == 0 else f", at={self.at.isoformat()!r}"
         anchor = "" if self.anchor is None else f", anchor={self.anchor.isoformat()!r}"
-        return f"CalendarInterval({self.unit}={self.every}, at={self.at.isoformat()!r}{anchor})"
+        return f"CalendarInterval({self.unit}={self.every}{at}{anchor})"
 
 
 class Exclusions(_Fixed):
@@ -159,7 +158,9 @@ class Exclusions(_Fixed):
     def __repr__(self) -> str:
         days = [_WEEKDAYS[day] for day in sorted(self.weekdays)]
         dates = [day.isoformat() for day in sorted(self.dates)]
-        return f"Exclusions(weekdays={days}, dates={dates}, hours={sorted(self.hours)})"
+        values = {"weekdays": days, "dates": dates, "hours": sorted(self.hours)}
+        given = ", ".join(f"{name}={value}" for name, value in values.items() if value)
+        return f"Exclusions({given})"
 
 
 def _listed(values: Any, argument: str) -> list[Any]:

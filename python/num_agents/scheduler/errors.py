@@ -25,9 +25,7 @@ raised again by `Scheduler.result`, as it is.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Sequence
 
 
 class SchedulerError(Exception):

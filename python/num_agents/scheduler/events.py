@@ -17,8 +17,10 @@ The payload of an event about a task holds `task_id`, `task_name` and `nominal_t
 | `scheduler.task_resumed` | a task was resumed | `reason` |
 
 `scheduler.clock_changed` says that the wall clock was set, or the machine suspended: `offset` (s,
-by how much or how long), `reason` ("set" or "suspend"), `rekeyed` (tasks that got another
-deadline).
+by how much or how long), `reason` ("set" or "suspend"), `step`, `rekeyed` (tasks that got another
+deadline), `rearmed` (tasks whose next time was computed anew because the clock was set back).
+`step` is "back" if the clock was set back by less than three hours; "reset" if it was set back by
+more, so that all calendars begin again from the new time; "forward" otherwise.
 
 An event is published after the change, never under a lock, in the thread that made the change. The
 events of one task are published in order, and `task_scheduled` comes first: what another thread has
@@ -29,17 +31,22 @@ asked first, and nothing is built for an event that nobody reads.
 
 from __future__ import annotations
 
-#: The `source` of every event.
-SOURCE = "num_agents.scheduler"
+from typing import Protocol
+
+from num_agents.scheduler._lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from num_agents.eventbus import eventbus
+else:
+    eventbus = LazyModule("num_agents.eventbus.eventbus")
 
-    from num_agents.eventbus.eventbus import Event
+#: The `source` of every event.
+SOURCE = "num_agents.scheduler"
 
-    class SupportsPublish(Protocol):
-        """What the scheduler needs of an event bus."""
 
-        def publish(self, event: Event) -> object:
-            """Carries an event to whoever wants it."""
+class SupportsPublish(Protocol):
+    """What the scheduler needs of an event bus."""
+
+    def publish(self, event: eventbus.Event) -> object:
+        """Delivers an event to its subscribers."""

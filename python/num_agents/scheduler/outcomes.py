@@ -6,14 +6,12 @@ the engine's records.
 
 from __future__ import annotations
 
+from datetime import datetime, tzinfo
+from typing import Any
+
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._timing.moments import to_datetime
 from num_agents.scheduler.errors import TaskCancelledError, TaskMissedError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from datetime import datetime, tzinfo
-    from typing import Any
 
 
 class Outcome:

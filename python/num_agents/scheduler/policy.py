@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from num_agents.scheduler._hints import hinted
 from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._numbers import integer
-from num_agents.scheduler._timing.spans import bounded_span_ns
+from num_agents.scheduler._timing.spans import Seconds, bounded_span_ns
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Literal
-
-    from num_agents.scheduler._timing.spans import Seconds
-
-    MisfireWord = Literal["latest", "earliest", "all", "skip"]
+MisfireWord = Literal["latest", "earliest", "all", "skip"]
 
 MISFIRE_WORDS = ("latest", "earliest", "all", "skip")
 
@@ -40,6 +37,9 @@ class RunPolicy:
             oldest are missed. None: all.
         pause_after_failures: Pause the task after so many failed runs in a row. None: never.
 
+    Warns:
+        ScheduleWarning: `catch_up_limit` is given without `misfire="all"`.
+
     Raises:
         TypeError: An argument is of another type.
         ValueError: An argument is out of its range.
@@ -47,6 +47,7 @@ class RunPolicy:
 
     __slots__ = ("catch_up_limit", "grace", "misfire", "pause_after_failures", "priority")
 
+    @hinted("RunPolicy")
     def __init__(
         self,
         *,
@@ -78,8 +79,22 @@ class RunPolicy:
     __hash__ = None  # type: ignore[assignment]  # mutable data is no key
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in sorted(self.__slots__))
-        return f"RunPolicy({values})"
+        given = {
+            name: value
+            for name, default in _DEFAULTS.items()
+            if (value := getattr(self, name)) is not None and value != default
+        }
+        return f"RunPolicy({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+
+#: The options that a representation leaves out.
+_DEFAULTS = {
+    "priority": DEFAULT_PRIORITY,
+    "misfire": "latest",
+    "grace": None,
+    "catch_up_limit": None,
+    "pause_after_failures": None,
+}
 
 
 def count(value: object, argument: str) -> int | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from num_agents.scheduler._engine.current import current
+from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._timing.moments import to_datetime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from num_agents.scheduler._engine.engine import Engine
-    from num_agents.scheduler._native import TaskRecord, WorkerGroup
+    from num_agents.scheduler import _native
+    from num_agents.scheduler._engine import engine as _engine
+else:
+    _native = LazyModule("num_agents.scheduler._native")
+    _engine = LazyModule("num_agents.scheduler._engine.engine")
 
 
 class Run:
@@ -23,7 +27,9 @@ class Run:
 
     __slots__ = ("_engine", "_group", "missed", "nominal_time", "task_id", "task_name")
 
-    def __init__(self, engine: Engine, group: WorkerGroup | None, record: TaskRecord) -> None:
+    def __init__(
+        self, engine: _engine.Engine, group: _native.WorkerGroup | None, record: _native.TaskRecord
+    ) -> None:
         self._engine = engine
         self._group = group
         self.task_id = record.task_id

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+from typing import Any, ClassVar, Literal, NoReturn
+
+from num_agents.scheduler._hints import hinted
+from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._timing import preview
 from num_agents.scheduler._timing.bounds import end_ns
-from num_agents.scheduler._timing.moments import aware, check_exists
-from num_agents.scheduler._timing.spans import after_ns, span_ns
+from num_agents.scheduler._timing.moments import Moment, aware, check_exists
+from num_agents.scheduler._timing.spans import Seconds, after_ns, span_ns
 from num_agents.scheduler._timing.zones import UTC_ZONE, zone_of
 from num_agents.scheduler.calendar import (
     DIALECTS,
@@ -18,17 +24,13 @@ from num_agents.scheduler.policy import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime, tzinfo
-    from typing import Any, ClassVar, Literal, NoReturn
+    from num_agents.scheduler._timing import calendars as _calendars
+else:
+    _calendars = LazyModule("num_agents.scheduler._timing.calendars")
 
-    from num_agents.scheduler._timing.calendars import Calendar
-    from num_agents.scheduler._timing.moments import Moment
-    from num_agents.scheduler._timing.spans import Seconds
-
-    FirstRun = Literal["now", "after_interval", "aligned"]
-    DialectWord = Literal["vixie", "quartz"]
-    DstWord = Literal["debian", "skip", "wall-clock"]
+FirstRun = Literal["now", "after_interval", "aligned"]
+DialectWord = Literal["vixie", "quartz"]
+DstWord = Literal["debian", "skip", "wall-clock"]
 
 FIRST_RUN_VALUES = ("now", "after_interval", "aligned")
 
@@ -146,11 +148,12 @@ class TaskSchedule:
     timezone: tzinfo | str | None
     window: Seconds | None
     #: By the identity of the zone: some have no hash.
-    calendar_cache: dict[int, tuple[object, Calendar]]
+    calendar_cache: dict[int, tuple[object, _calendars.Calendar]]
     _zone: Any
     #: Of a scheduled task: the nominal time of its next run, in nanoseconds since 1970.
     due_ns: int | None
 
+    @hinted("TaskSchedule")
     def __init__(
         self,
         *,
@@ -298,7 +301,7 @@ class TaskSchedule:
         """The last nominal time of a run, in nanoseconds since 1970."""
         return end_ns(self, zone)
 
-    def calendar(self, zone: tzinfo | None, now_ns: int) -> Calendar | None:
+    def calendar(self, zone: tzinfo | None, now_ns: int) -> _calendars.Calendar | None:
         """What computes its times, if it goes by a calendar; the same one for equal cron schedules.
 
         Args:

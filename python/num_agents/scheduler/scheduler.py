@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Set
+from datetime import datetime, tzinfo
 from importlib import import_module
 from threading import RLock
 from time import monotonic
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVarTuple, Unpack, overload
 
 from num_agents.scheduler._engine import clock_watch, lifetime
 from num_agents.scheduler._engine.clock import Clock, default_clocks
 from num_agents.scheduler._engine.engine import Engine
 from num_agents.scheduler._engine.view import TaskIds, TasksMapping
+from num_agents.scheduler._hints import hinted
+from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._log import log
 from num_agents.scheduler._messages import each, show
 from num_agents.scheduler._numbers import integer
+from num_agents.scheduler._options import (
+    OptionsWithoutKwargs,
+    ScheduleOptions,
+    schedule_signature,
+)
 from num_agents.scheduler._timing.bulk import many_moments, many_seconds
-from num_agents.scheduler._timing.moments import moment_ns, to_datetime
-from num_agents.scheduler._timing.spans import after_ns, bounded_span_ns, span_ns, wait_s
+from num_agents.scheduler._timing.moments import Moment, moment_ns, to_datetime
+from num_agents.scheduler._timing.spans import Seconds, after_ns, bounded_span_ns, span_ns, wait_s
 from num_agents.scheduler._timing.zones import zone_of
+from num_agents.scheduler.events import SupportsPublish
+from num_agents.scheduler.executors.base import Executor
+from num_agents.scheduler.forecast import Forecast
+from num_agents.scheduler.outcomes import Outcome
 from num_agents.scheduler.policy import DEFAULT_PRIORITY
-from num_agents.scheduler.statistics import StopReport
+from num_agents.scheduler.statistics import Statistics, StopReport
 from num_agents.scheduler.task import Task, checked_args, task_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from concurrent.futures import Future
-    from datetime import datetime, tzinfo
-    from types import TracebackType
-    from typing import Any, Literal, Self, Unpack
+    from concurrent import futures
 
+    from num_agents.scheduler import testing
     from num_agents.scheduler._engine.announce import Announcer
-    from num_agents.scheduler._timing.moments import Moment
-    from num_agents.scheduler._timing.spans import Seconds
-    from num_agents.scheduler.events import SupportsPublish
-    from num_agents.scheduler.executors.base import Executor
-    from num_agents.scheduler.forecast import Forecast
-    from num_agents.scheduler.outcomes import Outcome
-    from num_agents.scheduler.statistics import Statistics
-    from num_agents.scheduler.task import ScheduleOptions
-    from num_agents.scheduler.testing import VirtualClock
+else:
+    futures = LazyModule("concurrent.futures")
+    testing = LazyModule("num_agents.scheduler.testing")
 
-    StopMode = Literal["wait", "drain", "now", "cancel"]
-    Until = Literal["run", "end"]
+StopMode = Literal["wait", "drain", "now", "cancel"]
+Until = Literal["run", "end"]
+Args = TypeVarTuple("Args")
 
 STOP_MODES = ("wait", "drain", "now", "cancel")
 
@@ -72,6 +79,7 @@ class Scheduler:
         ValueError: An argument is out of its range.
     """
 
+    @hinted("Scheduler")
     def __init__(
         self,
         *,
@@ -79,7 +87,7 @@ class Scheduler:
         max_workers: int | None = None,
         history: int = 10_000,
         timezone: tzinfo | str | None = None,
-        clock: VirtualClock | None = None,
+        clock: testing.VirtualClock | None = None,
         catch_up_spread: Seconds | None = None,
     ) -> None:
         if isinstance(history, bool) or not isinstance(history, int):
@@ -88,7 +96,7 @@ class Scheduler:
             raise ValueError(f"history must be at least 0 and below 2**31, got {show(history)}")
         if clock is not None and not isinstance(getattr(clock, "native", None), Clock):
             raise TypeError(f"clock must be a VirtualClock or None, got {show(clock)}")
-        virtual: VirtualClock | None = clock
+        virtual: testing.VirtualClock | None = clock
         if virtual is None and default_clocks:
             virtual = default_clocks[-1]
         zone = zone_of(timezone)
@@ -127,6 +135,42 @@ class Scheduler:
 
     # ---- scheduling --------------------------------------------------------------------------
 
+    # For type checkers, which compare a tuple of `args` with the callback. (A ParamSpec could say
+    # more, but only of `*args` and `**kwargs`. Without `args` any callback is accepted, since mypy
+    # refuses `lambda item=item: ...` where a function without parameters is expected.)
+    @overload
+    def schedule(
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        *,
+        delay: Seconds | None = None,
+        priority: int = DEFAULT_PRIORITY,
+        **options: Unpack[ScheduleOptions],
+    ) -> str: ...
+    @overload
+    def schedule(
+        self,
+        name: str,
+        callback: Callable[[*Args], Any],
+        *,
+        delay: Seconds | None = None,
+        args: tuple[*Args] | MutableSequence[Any] | Set[Any] | Iterator[Any] | range,
+        priority: int = DEFAULT_PRIORITY,
+        **options: Unpack[OptionsWithoutKwargs],
+    ) -> str: ...
+    @overload
+    def schedule(
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        *,
+        delay: Seconds | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None,
+        priority: int = DEFAULT_PRIORITY,
+        **options: Unpack[OptionsWithoutKwargs],
+    ) -> str: ...
     def schedule(
         self,
         name: str,
@@ -157,6 +201,9 @@ class Scheduler:
         Returns:
             The task's id: a UUID (version 8) as a string, unique to this scheduler.
 
+        Warns:
+            ScheduleWarning: An option has no effect.
+
         Raises:
             TypeError: An argument is of another type.
             ValueError: An argument is out of its range, or two contradict each other.
@@ -177,6 +224,8 @@ class Scheduler:
         after_ns(engine.clock.now_ns(), delay, "delay")  # raises if it ends too late
         span = span_ns(delay, "delay")
         return engine.schedule_after(name, callback, args, span, priority)
+
+    schedule.__wrapped__ = schedule_signature  # type: ignore[attr-defined]  # for `inspect`
 
     def schedule_task(self, task: Task) -> str:
         """Schedules a task that was made before; it becomes a view of itself. O(1).
@@ -363,7 +412,9 @@ class Scheduler:
             mode: `"wait"`: start nothing more, wait for what runs. `"drain"`: also run what is due
                 already. `"now"`: return at once. `"cancel"`: set the cancel tokens of what runs,
                 and wait for it.
-            timeout: Seconds or a timedelta to wait at most.
+            timeout: Seconds or a timedelta to wait at most. The calling thread is blocked. In a
+                coroutine write `await asyncio.to_thread(scheduler.stop)`: callbacks that wait for
+                the event loop could not end while it is blocked.
 
         Returns:
             What was left. Stopping a stopped scheduler does nothing and says so.
@@ -383,13 +434,14 @@ class Scheduler:
         with self._lifecycle:
             was_running, self._running = self._running, False
         # Without the lock: a callback that this waits for may stop the scheduler, too.
-        try:
-            if mode == "drain" and was_running:
-                self._executor.drain(limit)
-        finally:
-            # In any case, or an interrupt would leave a stopped scheduler that runs on.
-            self._dismiss(cancel=mode == "cancel")
-        ended = self._executor.join(max(deadline - monotonic(), 0.0))
+        with lifetime.loop_watched(lambda: self.statistics().running):
+            try:
+                if mode == "drain" and was_running:
+                    self._executor.drain(limit)
+            finally:
+                # In any case, or an interrupt would leave a stopped scheduler that runs on.
+                self._dismiss(cancel=mode == "cancel")
+            ended = self._executor.join(max(deadline - monotonic(), 0.0))
         report = StopReport.of(self.statistics(), was_running=was_running, ended=ended)
         if was_running:
             log(
@@ -426,7 +478,9 @@ class Scheduler:
     ) -> None:
         report = self.stop()
         if report.running:
-            log("warning", "%d runs went on when the scheduler was stopped", report.running)
+            lifetime.log_running(
+                self._engine, "still ran when the with block of its scheduler ended"
+            )
 
     # ---- waiting -----------------------------------------------------------------------------
 
@@ -474,7 +528,7 @@ class Scheduler:
         """
         return self.wait_for_task(task_id, timeout, until=until).unwrap()
 
-    def future(self, task_id: str, *, until: Until = "run") -> Future[Any]:
+    def future(self, task_id: str, *, until: Until = "run") -> futures.Future[Any]:
         """A future for what the task's next run returns, or with `until="end"` its last.
 
         It is cancelled if the task is; cancelling it does not cancel the task. When the scheduler
@@ -573,7 +627,7 @@ class Scheduler:
             TypeError: An argument has the wrong type.
             ValueError: An argument is out of its range, or no whole number of seconds.
         """
-        from num_agents.scheduler.forecast import Forecast, whole_s  # noqa: PLC0415 - rare
+        from num_agents.scheduler.forecast import whole_s  # noqa: PLC0415 - rare
 
         seconds, width = whole_s(horizon, "horizon"), whole_s(bucket, "bucket")
         engine = self._engine
@@ -593,7 +647,7 @@ class Scheduler:
 
 
 def _announcer_of(
-    bus: SupportsPublish | None, zone: tzinfo | None, virtual: VirtualClock | None
+    bus: SupportsPublish | None, zone: tzinfo | None, virtual: testing.VirtualClock | None
 ) -> Announcer | None:
     if bus is None:
         return None

@@ -7,36 +7,37 @@ returns says what happened, under the keys `task_id`, `task_name`, `scheduled` /
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from copy import copy
+from typing import Any, Literal, Protocol, Unpack
 
 from num_agents.core import Flow, Node, SharedStore
 from num_agents.scheduler._messages import show
-from num_agents.scheduler._timing.spans import span_ns
+from num_agents.scheduler._timing.spans import Seconds, span_ns
 from num_agents.scheduler.errors import UnknownTaskError
-from num_agents.scheduler.outcomes import describe
+from num_agents.scheduler.outcomes import Outcome, describe
 from num_agents.scheduler.policy import DEFAULT_PRIORITY
-from num_agents.scheduler.task import checked_args, checked_kwargs, checked_name, task_of
+from num_agents.scheduler.scheduler import Scheduler
+from num_agents.scheduler.task import (
+    ScheduleOptions,
+    Task,
+    checked_args,
+    checked_kwargs,
+    checked_name,
+    task_of,
+)
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any, Literal, Protocol, Unpack
+OnFailure = Literal["raise", "continue"]
 
-    from num_agents.scheduler._timing.spans import Seconds
-    from num_agents.scheduler.outcomes import Outcome
-    from num_agents.scheduler.scheduler import Scheduler
-    from num_agents.scheduler.task import ScheduleOptions, Task
 
-    OnFailure = Literal["raise", "continue"]
+class Store(Protocol):
+    """What these nodes need of a flow's shared data. `delete(key)` is used if it is there."""
 
-    class Store(Protocol):
-        """What these nodes need of a flow's shared data. `delete(key)` is used if it is there."""
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value under a key."""
 
-        def get(self, key: str, default: Any = None) -> Any:
-            """The value under a key."""
-
-        def set(self, key: str, value: Any) -> None:
-            """Puts a value under a key."""
+    def set(self, key: str, value: Any) -> None:
+        """Puts a value under a key."""
 
 
 ON_FAILURE_WORDS = ("raise", "continue")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from typing import Any
 
 
 class LatenessHistogram:
@@ -118,8 +116,27 @@ class Statistics:
         return {name: getattr(self, name) for name in names}
 
     def __repr__(self) -> str:
-        figures = ", ".join(f"{name}={value}" for name, value in self.to_dict().items())
-        return f"Statistics({figures})"
+        shown = (
+            f"{value} {name}"
+            for name in _SHOWN
+            if (value := getattr(self, name)) or name in _SHOWN_ALWAYS
+        )
+        return f"<Statistics: {', '.join(shown)}>"
+
+
+#: What a representation has, in this order; zeros are left out of all but a few.
+_SHOWN = (
+    "pending",
+    "due",
+    "paused",
+    "running",
+    "completed",
+    "failed",
+    "cancelled",
+    "missed",
+    "skipped",
+)
+_SHOWN_ALWAYS = ("pending", "running", "completed")
 
 
 class StopReport:

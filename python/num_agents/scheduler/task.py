@@ -6,68 +6,34 @@ runs and results is looked up when asked for. A million pending tasks are not a 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context
+from datetime import datetime, tzinfo
 from enum import StrEnum
 from functools import partial
 from threading import RLock
+from typing import Any, Protocol
 
+from num_agents.scheduler._hints import hinted, unknown_keyword
 from num_agents.scheduler._messages import show, warn
+from num_agents.scheduler._options import ScheduleOptions
 from num_agents.scheduler._timing.moments import moment_ns
-from num_agents.scheduler.errors import UnknownTaskError
+from num_agents.scheduler._timing.spans import Seconds
+from num_agents.scheduler.errors import SchedulerForkedError, UnknownTaskError
+from num_agents.scheduler.outcomes import TaskInfo
 from num_agents.scheduler.policy import RunPolicy
 from num_agents.scheduler.schedule import TaskSchedule
 
-__all__ = ["Task", "TaskSchedule", "TaskStatus", "task_of"]
+__all__ = ["ScheduleOptions", "Task", "TaskSchedule", "TaskStatus", "task_of"]
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime, tzinfo
-    from typing import Any, Protocol, TypedDict
 
-    from num_agents.scheduler._timing.moments import Moment
-    from num_agents.scheduler._timing.spans import Seconds
-    from num_agents.scheduler.calendar import CalendarInterval, Exclusions
-    from num_agents.scheduler.outcomes import TaskInfo
-    from num_agents.scheduler.policy import MisfireWord
-    from num_agents.scheduler.schedule import DialectWord, DstWord, FirstRun
+class TaskSource(Protocol):
+    """Where a scheduled task looks itself up."""
 
-    class ScheduleOptions(TypedDict, total=False):
-        """What `Scheduler.schedule` takes beyond the common."""
+    zone: tzinfo | None
 
-        run_at: Moment | None
-        interval: Seconds | None
-        cron_expression: str | None
-        max_runs: int | None
-        start_after: Moment | None
-        end_after: Moment | None
-        timezone: tzinfo | str | None
-        fixed_delay: bool
-        first_run: FirstRun
-        dialect: DialectWord
-        dst: DstWord
-        jitter: Seconds | None
-        window: Seconds | None
-        calendar_interval: CalendarInterval | None
-        rrule: Any
-        any_of: Iterable[TaskSchedule]
-        exclude: Exclusions | None
-        misfire: MisfireWord
-        grace: Seconds | None
-        catch_up_limit: int | None
-        pause_after_failures: int | None
-        kwargs: Mapping[str, Any] | None
-        tags: Iterable[str]
-        metadata: Mapping[str, Any] | None
-        context: Context | None
-
-    class TaskSource(Protocol):
-        """Where a scheduled task looks itself up."""
-
-        zone: tzinfo | None
-
-        def info(self, task_id: str) -> TaskInfo | None:
-            """What is known of a task; None if it is unknown or forgotten."""
+    def info(self, task_id: str) -> TaskInfo | None:
+        """What is known of a task; None if it is unknown or forgotten."""
 
 
 class TaskStatus(StrEnum):
@@ -103,6 +69,9 @@ class Task:
         context: The context variables that each run gets a copy of. By default a run begins with
             none set. No run sees what another one has set.
 
+    Warns:
+        ScheduleWarning: An option has no effect, such as `misfire` for a task that runs once.
+
     Raises:
         TypeError: An argument is of another type.
 
@@ -128,6 +97,7 @@ class Task:
         "tags",
     )
 
+    @hinted("Task")
     def __init__(
         self,
         name: str,
@@ -141,6 +111,22 @@ class Task:
         metadata: Mapping[str, Any] | None = None,
         context: Context | None = None,
     ) -> None:
+        self._describe(name, callback, schedule, args, kwargs, policy, tags, metadata, context)
+        _warn(self._schedule, self.policy)
+
+    def _describe(  # noqa: PLR0917 - the arguments of the constructor
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        schedule: TaskSchedule | None,
+        args: Iterable[Any],
+        kwargs: Mapping[str, Any] | None,
+        policy: RunPolicy | None,
+        tags: Iterable[str],
+        metadata: Mapping[str, Any] | None,
+        context: Context | None,
+    ) -> None:
+        """Checks and keeps what was given."""
         self.name = checked_name(name)
         self.callback = checked_callback(callback)
         if schedule is not None and not isinstance(schedule, TaskSchedule):
@@ -151,11 +137,6 @@ class Task:
         self.args = checked_args(args)
         self.kwargs = checked_kwargs(kwargs)
         self.policy = policy if policy is not None else RunPolicy()
-        if self.policy.misfire != "latest" and self._schedule.is_one_shot:
-            warn(
-                "misfire has no effect on a task that runs once, however late it is, got "
-                f"{self.policy.misfire!r}; grace says how late it may be"
-            )
         self.tags = checked_tags(tags)
         self.metadata = checked_mapping(metadata, "metadata")
         if context is not None and not isinstance(context, Context):
@@ -290,7 +271,43 @@ class Task:
         return hash(self._task_id) if self._task_id is not None else id(self)
 
     def __repr__(self) -> str:
-        return f"<Task {self.name!r} {self._task_id or 'not scheduled'}>"
+        if self._task_id is None:
+            return f"<Task {self.name!r}, not scheduled>"
+        next_run = ""
+        try:
+            info = self._info()
+            state = "unknown" if info is None else info.status
+            if info is not None and info.next_run is not None:
+                next_run = f", next run {info.next_run.isoformat(' ')}"
+        except UnknownTaskError:
+            state = "forgotten"
+        except SchedulerForkedError:
+            state = "of the parent process"
+        return f"<Task {self.name!r} {state}{next_run}, {self._task_id}>"
+
+
+def view_of(*description: Any) -> Task:
+    """A task of what a scheduler has kept, which was described, and warned of, before."""
+    # Its constructor would warn again.
+    task = object.__new__(Task)
+    task._describe(*description)
+    return task
+
+
+def _warn(schedule: TaskSchedule, policy: RunPolicy) -> None:
+    """Warns of what a policy says that has no effect on such a schedule."""
+    if not schedule.is_one_shot:
+        return
+    if policy.misfire != "latest":
+        warn(
+            "misfire has no effect on a task that runs once, however late it is, got "
+            f"{policy.misfire!r}; grace says how late it may be"
+        )
+    if policy.pause_after_failures is not None:
+        warn(
+            "pause_after_failures has no effect on a task that runs once, got "
+            f"{policy.pause_after_failures}"
+        )
 
 
 def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
@@ -309,7 +326,8 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
     """
     unknown = options.keys() - _SCHEDULE_WORDS - _POLICY_WORDS - _TASK_WORDS
     if unknown:
-        raise TypeError(f"schedule() got an unexpected keyword argument {min(unknown)!r}")
+        known = _SCHEDULE_WORDS | _POLICY_WORDS | _TASK_WORDS | _COMMON_WORDS
+        raise unknown_keyword("schedule", min(unknown), known)
 
     def picked(words: frozenset[str]) -> dict[str, Any]:
         return {word: value for word, value in options.items() if word in words}
@@ -322,6 +340,7 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
 _SCHEDULE_WORDS = frozenset(TaskSchedule.OPTIONS) - {"delay"}
 _POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
 _TASK_WORDS = frozenset(("kwargs", "tags", "metadata", "context"))
+_COMMON_WORDS = frozenset(("name", "callback", "delay", "args", "priority"))
 
 
 def checked_name(name: object) -> str:
@@ -331,7 +350,8 @@ def checked_name(name: object) -> str:
         TypeError: It is no string.
     """
     if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {show(name)}")
+        hint = ": the name comes first, and then the callback" if callable(name) else ""
+        raise TypeError(f"name must be a string, got {show(name)}{hint}")
     return name
 
 
@@ -342,7 +362,10 @@ def checked_callback(callback: object) -> Callable[..., Any]:
         TypeError: It is not.
     """
     if not callable(callback):
-        raise TypeError(f"callback must be callable, got {show(callback)}")
+        slip = "its name" if isinstance(callback, str) else "what it returns"
+        raise TypeError(
+            f"callback must be callable, got {show(callback)}: give the function itself, not {slip}"
+        )
     function: Any = callback
     while isinstance(function, partial):
         function = function.func
@@ -370,12 +393,15 @@ def checked_args(args: object) -> tuple[Any, ...]:
     """
     if isinstance(args, tuple):
         return args
-    if isinstance(args, str | bytes | dict):
-        raise TypeError(f"args must be a tuple or a list, got {show(args)}")
+    if isinstance(args, dict):
+        raise TypeError(f"args must be a tuple or a list, got {show(args)}: write kwargs={{...}}")
     try:
-        return tuple(args)  # type: ignore[arg-type]  # raises if it is no iterable
+        if not isinstance(args, str | bytes):
+            return tuple(args)  # type: ignore[arg-type]  # raises if it is no iterable
     except TypeError:
-        raise TypeError(f"args must be a tuple or a list, got {show(args)}") from None
+        pass
+    hint = "" if args is None else f": write args=({show(args)},)"
+    raise TypeError(f"args must be a tuple or a list, got {show(args)}{hint}")
 
 
 def checked_kwargs(kwargs: object) -> dict[str, Any]:

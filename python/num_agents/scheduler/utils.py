@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 from num_agents.scheduler._messages import show
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any
-
-    from num_agents.scheduler._timing.moments import Moment
-    from num_agents.scheduler._timing.spans import Seconds
-    from num_agents.scheduler.scheduler import Scheduler
-    from num_agents.scheduler.task import Task
+from num_agents.scheduler._timing.moments import Moment
+from num_agents.scheduler._timing.spans import Seconds
+from num_agents.scheduler.scheduler import Scheduler
+from num_agents.scheduler.task import Task
 
 #: Options of `Scheduler.schedule` that make a task run more than once.
 _REPEATING = ("interval", "cron_expression", "calendar_interval", "rrule", "any_of")

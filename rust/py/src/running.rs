@@ -16,7 +16,8 @@ use std::cell::Cell;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 use scheduler_core::{ADVANCE_BUDGET, Clock as _, Missed, Nanos, Phase, State, Taken};
 
 use crate::board::{Board, Kept, Leftover};
@@ -431,7 +432,15 @@ impl Engine {
     }
 }
 
-/// Whether what a callback returned is a result, and not something that somebody has to await.
+/// Whether a callback was the function of an asynchronous generator, which has not begun.
+fn is_async_generator(value: &Bound<'_, PyAny>) -> bool {
+    static ASYNC_GENERATOR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let found = ASYNC_GENERATOR.import(value.py(), "types", "AsyncGeneratorType");
+    found.is_ok_and(|kind| value.get_type().is(kind))
+}
+
+/// Whether what a callback returned is a result, and not something that somebody has to await or to
+/// iterate over asynchronously.
 #[inline]
 fn is_result(value: &Bound<'_, PyAny>) -> bool {
     value.is_none()
@@ -442,5 +451,6 @@ fn is_result(value: &Bound<'_, PyAny>) -> bool {
         || value.is_exact_instance_of::<PyDict>()
         || value.is_exact_instance_of::<PyList>()
         || value.is_exact_instance_of::<PyTuple>()
-        || !value.get_type().hasattr(intern!(value.py(), "__await__")).unwrap_or(false)
+        || !(is_async_generator(value)
+            || value.get_type().hasattr(intern!(value.py(), "__await__")).unwrap_or(false))
 }

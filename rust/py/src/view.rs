@@ -20,7 +20,8 @@ impl Engine {
         id.map_or(Ok(None), |id| self.record_of(py, id))
     }
 
-    /// The ids of live tasks (`kind` "live"), pending ones, due ones, or ended and remembered ones.
+    /// The ids of live tasks (`kind` "live"), pending ones, due ones, running ones, or ended and
+    /// remembered ones.
     fn task_ids(&self, py: Python<'_>, kind: &str) -> PyResult<TaskIds> {
         let gate = self.gate()?;
         let now = scheduler_core::Clock::now(self.clock.get());
@@ -37,6 +38,7 @@ impl Engine {
                     let wanted = match kind {
                         "pending" => matches!(state, State::Pending | State::Ready),
                         "due" => board.core.is_due(id, now),
+                        "running" => state.is_running(),
                         _ => true,
                     };
                     wanted.then_some(id)

@@ -9,7 +9,7 @@ from num_agents.scheduler._timing.moments import to_datetime
 from num_agents.scheduler.outcomes import Outcome, TaskInfo
 from num_agents.scheduler.policy import RunPolicy
 from num_agents.scheduler.statistics import Statistics
-from num_agents.scheduler.task import Task
+from num_agents.scheduler.task import Task, view_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
     from typing import Any, Literal, NoReturn
 
-    Kind = Literal["live", "pending", "due", "ended"]
+    Kind = Literal["live", "pending", "due", "running", "ended"]
 
 TaskIds = _native.TaskIds
 Sequence.register(TaskIds)
@@ -42,16 +42,16 @@ class View:
         if record is None:
             return None
         call, options = record.call, record.options
-        task = Task(
+        task = view_of(
             record.name,
             _let_go if call is None else call.callback,
             None if options is None else options.schedule,
             record.arguments or (),
             None if call is None else call.kwargs,
-            policy=RunPolicy(priority=record.priority) if options is None else options.policy,
-            tags=() if options is None else options.tags,
-            metadata=None if options is None else options.metadata,
-            context=None if options is None else options.context,
+            RunPolicy(priority=record.priority) if options is None else options.policy,
+            () if options is None else options.tags,
+            None if options is None else options.metadata,
+            None if options is None else options.context,
         )
         task._bind(self, task_id, record.nominal_ns)  # noqa: SLF001 - a view is made here
         return task
@@ -135,7 +135,8 @@ class TasksMapping(Mapping[str, Task]):
         return len(self._view.task_ids("live")) + len(self._view.task_ids("ended"))
 
     def __repr__(self) -> str:
-        return f"<{len(self)} tasks by id>"
+        live, ended = len(self._view.task_ids("live")), len(self._view.task_ids("ended"))
+        return f"<tasks by id: {live} live, {ended} ended>"
 
 
 def _let_go(*_args: object, **_kwargs: object) -> NoReturn:

@@ -97,7 +97,8 @@ class Waiting:
             else:
                 future.block(None if limit_ns is None else wait_s(limit_ns))
         if not future.done():
-            raise TimeoutError
+            span = wait_s(limit_ns or 0)
+            raise TimeoutError(f"task {future.task_id} did not end within {span:g} s")
 
     def check_running(self, future: TaskFuture) -> None:
         """Refuses a wait that cannot end.

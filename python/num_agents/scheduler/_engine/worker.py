@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import Context
+from types import AsyncGeneratorType
 
 from num_agents.scheduler._engine.current import Room, current
 from num_agents.scheduler._log import contain, is_heard, log
@@ -205,7 +206,7 @@ def run_due(engine: Engine, group: _native.WorkerGroup) -> None:
 
 def _is_awaitable(value: object) -> bool:
     try:
-        return hasattr(type(value), "__await__")
+        return hasattr(type(value), "__await__") or type(value) is AsyncGeneratorType
     except BaseException:
         # A metaclass may raise, which is no fault of the run.
         return False

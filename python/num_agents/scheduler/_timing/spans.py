@@ -9,9 +9,8 @@ from threading import TIMEOUT_MAX
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._numbers import scalar_kind
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    Seconds = float | timedelta | str
+#: A span: a number of seconds, a timedelta, or text with units such as "5m".
+Seconds = float | timedelta | str
 
 SECOND_NS = 1_000_000_000
 

@@ -17,19 +17,15 @@ is left out with a `ScheduleWarning`. A line that is wrong refuses the file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from num_agents.scheduler import _messages, errors
 from num_agents.scheduler.errors import ScheduleFileError
 from num_agents.scheduler.files import crontab, toml
+from num_agents.scheduler.files import entries as _entries
 from num_agents.scheduler.files.entries import Entry
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from os import PathLike
-
-    from num_agents.scheduler.files.entries import Fault
 
 __all__ = ["Entry", "ScheduleFileError", "Schedules", "parse_schedules", "read_schedules"]
 
@@ -44,7 +40,9 @@ class Schedules(list[Entry]):
         left_out: (line, reason) of each line that has no time to come.
     """
 
-    def __init__(self, entries: Iterable[Entry] = (), left_out: Iterable[Fault] = ()) -> None:
+    def __init__(
+        self, entries: Iterable[Entry] = (), left_out: Iterable[_entries.Fault] = ()
+    ) -> None:
         super().__init__(entries)
         self.left_out = [(fault.line, fault.reason) for fault in left_out]
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from num_agents.scheduler._timing.bounds import NeverFiresError
 from num_agents.scheduler.errors import InvalidCronError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from num_agents.scheduler.schedule import TaskSchedule
+from num_agents.scheduler.schedule import TaskSchedule
 
 #: What the constructor of a schedule raises: an argument is wrong, or an extra is not installed.
 REFUSALS = (TypeError, ValueError, OverflowError, ImportError)

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime, tzinfo
 from threading import RLock
+from types import TracebackType
+from typing import Self
 from weakref import ref
 
 from num_agents.scheduler._engine.clock import Clock, default_clocks
+from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._messages import show
-from num_agents.scheduler._timing.moments import moment_ns, to_datetime
-from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, after_ns, signed_span_ns
+from num_agents.scheduler._timing.moments import Moment, moment_ns, to_datetime
+from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, Seconds, after_ns, signed_span_ns
 from num_agents.scheduler._timing.zones import zone_of
 from num_agents.scheduler.errors import SchedulerForkedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-    from datetime import datetime, tzinfo
-    from types import TracebackType
-    from typing import Self
-
-    from num_agents.scheduler._timing.moments import Moment
-    from num_agents.scheduler._timing.spans import Seconds
-    from num_agents.scheduler.executors.inline import InlineExecutor
+    from num_agents.scheduler.executors import inline
+else:
+    inline = LazyModule("num_agents.scheduler.executors.inline")
 
 #: Where a virtual clock starts unless told otherwise: any fixed moment makes tests repeatable.
 DEFAULT_START = "2025-01-01T00:00:00Z"
@@ -69,7 +69,7 @@ class VirtualClock:
             raise ValueError(f"start must lie between 1970 and 2500, got {show(start)}")
         self.native = Clock(start_ns)
         #: What runs on it, in the order in which the schedulers were made.
-        self._executors: list[ref[InlineExecutor]] = []
+        self._executors: list[ref[inline.InlineExecutor]] = []
         self._process = os.getpid()
         self._instances = 0
         self._events = 0
@@ -201,7 +201,7 @@ class VirtualClock:
 
     # ---- for schedulers ----------------------------------------------------------------------
 
-    def attach(self, executor: InlineExecutor) -> None:
+    def attach(self, executor: inline.InlineExecutor) -> None:
         """Makes a scheduler run on this clock; schedulers do so themselves."""
         self._executors = [other for other in self._executors if other() is not None]
         self._executors.append(ref(executor))
@@ -264,10 +264,10 @@ class VirtualClock:
     def _started(self) -> int:
         return sum(executor.engine.view.statistics().started for executor in self._living())
 
-    def _running(self) -> list[InlineExecutor]:
+    def _running(self) -> list[inline.InlineExecutor]:
         return [one for one in self._living() if one.engine.waiting.is_running]
 
-    def _living(self) -> list[InlineExecutor]:
+    def _living(self) -> list[inline.InlineExecutor]:
         executors = (reference() for reference in self._executors)
         return [executor for executor in executors if executor is not None]
 
