@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import subprocess
 import sys
@@ -121,12 +120,6 @@ class TestErrors:
             scheduler.result(scheduler.schedule("t", fails))
         assert caught.value is error
 
-    def test_what_is_not_awaited_is_one(self, scheduler: Scheduler) -> None:
-        async def nothing() -> None: ...
-
-        with pytest.raises(TypeError, match="returned a coroutine that nobody awaits"):
-            scheduler.result(scheduler.schedule("t", lambda: [nothing()][0]))
-
 
 def test_an_ended_task_keeps_its_outcome_only(scheduler: Scheduler) -> None:
     class Owner:
@@ -210,74 +203,6 @@ class TestStopping:
         scheduler = reference()
         assert scheduler is not None
         scheduler.stop()
-
-
-class TestLogging:
-    @pytest.fixture(autouse=True)
-    def _heard(self, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.DEBUG, "num_agents.scheduler")
-
-    def test_start_and_stop(self, clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
-        with Scheduler(clock=clock) as scheduler:
-            scheduler.schedule("t", print, delay=5)
-        assert [(one.levelname, one.getMessage()) for one in caplog.records] == [
-            ("INFO", "The scheduler has been started"),
-            ("INFO", "The scheduler has been stopped: 0 tasks still run, 1 are pending"),
-        ]
-
-    @pytest.mark.parametrize(
-        "options",
-        [
-            {"interval": 1},
-            {"interval": 1, "misfire": "skip"},
-            {"run_at": "2025-01-01T00:00:00Z", "grace": 1},
-        ],
-    )
-    def test_of_missed_ones(
-        self, options: dict[str, Any], clock: VirtualClock, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        scheduler = Scheduler(clock=clock)
-        task_id = scheduler.schedule("t", int, **options)
-        clock.advance(3600)
-        scheduler.start()
-        scheduler.stop("drain")
-        (record,) = (one for one in caplog.records if hasattr(one, "task_id"))
-        facts = (record.levelname, record.task_id, getattr(record, "task_name", None))
-        assert facts == ("WARNING", task_id, "t")
-
-    def test_of_skipped_ones(
-        self, scheduler: Scheduler, clock: VirtualClock, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        task_id = scheduler.schedule("t", lambda: clock.advance(10), interval=3)
-        clock.advance(0)
-        scheduler.cancel_task(task_id)
-        (record,) = (one for one in caplog.records if hasattr(one, "task_id"))
-        facts = (record.levelname, record.task_id, getattr(record, "task_name", None))
-        assert facts == ("DEBUG", task_id, "t")
-
-    def test_runs_that_a_with_block_leaves(
-        self,
-        threaded: Callable[..., Scheduler],
-        caplog: pytest.LogCaptureFixture,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        scheduler = threaded(max_workers=1)
-        started, hung = Event(), Event()
-
-        def hangs() -> None:
-            started.set()
-            hung.wait(30)
-
-        scheduler.schedule("t", hangs)
-        assert started.wait(5)
-        stop = Scheduler.stop
-        monkeypatch.setattr(Scheduler, "stop", lambda scheduler: stop(scheduler, timeout=0))
-        with scheduler:
-            pass
-        hung.set()
-        assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [
-            "1 runs went on when the scheduler was stopped"
-        ]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
