@@ -205,42 +205,56 @@ class TestStopping:
         scheduler.stop()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_child_of_a_callback_ends_with_it_and_destroys_nothing() -> None:
-    program = """
-        import os, tempfile
+PROGRAMS = {
+    "a callback forks": """
+        import os
         from num_agents.scheduler import Scheduler, SchedulerForkedError
 
-        kept = tempfile.TemporaryDirectory()
-        ran = []
+        def forks():
+            child = os.fork()
+            if child == 0:
+                try:
+                    scheduler.schedule("child", print)
+                except SchedulerForkedError:
+                    return None
+                os._exit(1)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
         with Scheduler(max_workers=1) as scheduler:
-            scheduler.schedule("far", ran.append, delay=3600, args=(kept,))
-            path = kept.name
-            del kept
+            print(scheduler.result(scheduler.schedule("forks", forks), 10))
+        """,
+    "the child lets go": """
+        import gc, os
+        from num_agents.scheduler import Scheduler
 
-            def forks():
-                child = os.fork()
-                if child == 0:
-                    try:
-                        scheduler.schedule("child", print)
-                    except SchedulerForkedError:
-                        return 7
-                    os._exit(1)
-                _, status = os.waitpid(child, 0)
-                return os.waitstatus_to_exitcode(status)
+        class Argument:
+            def __del__(self):
+                print("destroyed in the", "parent" if os.getpid() == parent else "child")
 
-            code = scheduler.result(scheduler.schedule("forks", forks), 10)
-            assert code == 0, code
-            assert os.path.isdir(path)
-            assert not ran
-        print("ended")
-    """
+        parent = os.getpid()
+        scheduler = Scheduler(max_workers=1)
+        scheduler.schedule("far", print, delay=3600, args=(Argument(),))
+        child = os.fork()
+        if child == 0:
+            del scheduler
+            gc.collect()
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """,
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_a_child_ends_and_destroys_nothing(program: str) -> None:
     done = subprocess.run(
         # Newer Pythons warn of a fork beside threads, which is what is tested.
-        [sys.executable, "-W", "ignore", "-c", dedent(program)],
+        [sys.executable, "-u", "-W", "ignore", "-c", dedent(program)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
+    # The parent's own goes at its end.
+    said = done.stdout.removesuffix("destroyed in the parent\n")
+    assert (done.returncode, said, done.stderr) == (0, "0\n", "")
