@@ -277,7 +277,7 @@ class Flow:
         names = self._names.copy()
         order = [self._start]
         reached = {id(self._start)}
-        # The list is its own queue: the loop goes on to what it appends.
+        # The list is the queue: the loop continues with what it appends.
         for node in order:
             for successor in (*self._transitions.get(id(node), ()), *node.get_next_nodes()):
                 if id(successor) in reached:

@@ -1,12 +1,13 @@
 """Exit and fork: what happens to schedulers when the process ends, or splits.
 
-A scheduler that runs is kept alive until it is stopped, whoever drops it. At exit every one is
-stopped while the interpreter is still whole: a thread that sleeps in native code when that is torn
-down would crash (before Python 3.14) or hang (since).
+A running scheduler is kept alive until it is stopped, even if nothing else refers to it. At exit
+all are stopped while the interpreter is still complete: a thread that sleeps in native code during
+finalization would crash (before Python 3.14) or hang (since).
 
-A forked child has none of its parent's threads, and the engine's lock may be held by one of them
-for ever. So every use of an engine in the child raises `SchedulerForkedError`, and what the parent
-owns is never destroyed there: destructors of pending arguments would delete what the parent uses.
+A forked child has none of its parent's threads, and one of them may have held the engine's lock,
+which is then never released. So every use of an engine in the child raises `SchedulerForkedError`.
+What the parent owns is never destroyed there: destructors of pending arguments could delete what
+the parent uses.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ EXIT_TIMEOUT_S = 5.0
 #: After how many seconds a stop that blocks an event loop is warned of.
 LOOP_BLOCKED_S = 0.2
 
-#: Those that run on the system's clock. A virtual clock runs nothing by itself.
+#: Those that run on the system's clock. On a virtual clock nothing runs unless it is moved.
 _running: set[Scheduler] = set()
 _engines: WeakSet[Engine] = WeakSet()
 

@@ -108,7 +108,7 @@ class View:
         )
 
     def statistics(self) -> Statistics:
-        """What was done so far, and what is to be done."""
+        """Counts of what was done, and of what is pending."""
         return Statistics(dict(self._native.statistics()), self._native.lateness())
 
     def _moment(self, moment_ns: int) -> datetime:

@@ -1,8 +1,8 @@
-"""Who waits for outcomes.
+"""Waits for outcomes.
 
-A future is made on the first wait. The engine keeps who waits for which task, behind its own lock;
-so one who entered before a run ended is told of that run, and whoever has stopped waiting is gone
-at once.
+A future is made on the first wait, and entered behind the engine's lock. So a future that was
+entered before a run ended gets the outcome of that run, and one that is cancelled or dropped is
+taken out at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from num_agents.scheduler._engine.futures import TaskFuture
     from num_agents.scheduler._engine.view import View
 
-    #: Moves a virtual clock until a condition holds, at most so many nanoseconds.
+    #: Moves a virtual clock until a condition holds, at most this many nanoseconds.
     RunUntil = Callable[[Callable[[], bool], int | None], None]
 
 
@@ -73,7 +73,7 @@ class Waiting:
         return future
 
     def withdraw(self, future: TaskFuture) -> None:
-        """Takes out a future whose owner has stopped waiting."""
+        """Takes out a future that waits no longer."""
         number, future.number = future.number, None
         if number is not None and not self._native.is_foreign:
             self._native.unwatch(future.task_id, number)
@@ -88,7 +88,7 @@ class Waiting:
         Raises:
             TimeoutError: Time ran out.
             SchedulerStoppedError: The scheduler does not run, so that the wait could not end.
-            SchedulerForkedError: This is a child process: nobody here would end the wait.
+            SchedulerForkedError: This is a child process, where nothing would end the wait.
         """
         # First: another thread may have held the future's lock at the moment of the fork.
         self._native.check_process()

@@ -86,7 +86,7 @@ class Runs:
             self._pieces.extend_for_run(record)
 
     def refuse(self, call: Call, value: Any) -> None:
-        """Fails a run whose callback returned something that nobody will await."""
+        """Fails a run whose callback returned something that would have to be awaited."""
         kind = type(value).__name__
         if isinstance(value, Coroutine):
             # Or Python would warn that it was never awaited, from wherever it is collected.
