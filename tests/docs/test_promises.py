@@ -11,13 +11,16 @@ import time
 import weakref
 from textwrap import dedent
 from threading import Event, Thread
+from threading import enumerate as enumerate_threads
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from num_agents.scheduler import (
+    Exclusions,
     Scheduler,
     SchedulerStoppedError,
+    TaskSchedule,
     current_run,
 )
 from num_agents.scheduler._engine import lifetime
@@ -258,3 +261,38 @@ def test_a_child_ends_and_destroys_nothing(program: str) -> None:
     # The parent's own goes at its end.
     said = done.stdout.removesuffix("destroyed in the parent\n")
     assert (done.returncode, said, done.stderr) == (0, "0\n", "")
+
+
+def test_default_workers_are_daemons_and_few(
+    threaded: Callable[..., Scheduler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for processors, expected in ((2, 6), (64, 32)):
+        monkeypatch.setattr(os, "cpu_count", lambda processors=processors: processors)
+        before = set(enumerate_threads())
+        scheduler = threaded(max_workers=None)
+        workers = [
+            thread
+            for thread in set(enumerate_threads()) - before
+            if thread.name.startswith("num-agents-scheduler-")
+        ]
+        assert len(workers) == expected
+        assert all(thread.daemon for thread in workers)
+        scheduler.stop()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "missed"),
+    [
+        ({"cron_expression": "* * * * *"}, 28_799),
+        ({"cron_expression": "* * * * *", "exclude": Exclusions(hours=[3])}, 10_000),
+        ({"any_of": [TaskSchedule(cron_expression="* * * * *")] * 2}, 10_000),
+    ],
+)
+def test_what_is_missed_is_counted_up_to_a_limit_where_that_takes_time(
+    schedule: dict[str, Any], missed: int, clock: VirtualClock
+) -> None:
+    scheduler = Scheduler(clock=clock)
+    task_id = scheduler.schedule("t", int, **schedule)
+    clock.advance(20 * 86_400)
+    scheduler.start()
+    assert scheduler.wait_for_task(task_id, 1).missed == missed
