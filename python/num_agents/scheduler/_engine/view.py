@@ -1,4 +1,4 @@
-"""What can be looked up: tasks, outcomes, figures."""
+"""Queries: tasks, outcomes, figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ transitions = _native.transitions
 
 
 class View:
-    """Looks up what the engine knows, in the words of users.
+    """Makes tasks, outcomes and statistics from the engine's records.
 
     Args:
         native: The engine.

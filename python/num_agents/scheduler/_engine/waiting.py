@@ -40,7 +40,7 @@ class Waiting:
         self._native = native
         self._view = view
         self._run_until = run_until
-        #: Whether what is due is run; kept by the scheduler.
+        #: Whether due tasks are run; set by the scheduler.
         self.is_running = False
 
     def future(
@@ -103,10 +103,10 @@ class Waiting:
             raise TimeoutError(f"task {future.task_id} did not end within {span:g} s")
 
     def check_running(self, future: TaskFuture) -> None:
-        """Refuses a wait that cannot end.
+        """Raises an error if a wait cannot end.
 
         Raises:
-            SchedulerStoppedError: The scheduler does not run, and nor does the task.
+            SchedulerStoppedError: The scheduler is not running, and nor is the task.
         """
         if self.is_running or future.done():
             return
@@ -117,7 +117,7 @@ class Waiting:
             )
 
     def tell_stopped(self) -> None:
-        """Tells all who wait for tasks that nobody runs that the scheduler has been stopped."""
+        """Ends the waits for tasks that no worker runs: the scheduler has been stopped."""
         for task_id, waiter in self._native.unwatch_idle():
             future = waiter.future
             if future is not None:
@@ -128,7 +128,7 @@ class Waiting:
                 settle_future(future, error)
 
     def settle(self, future: TaskFuture, record: _native.TaskRecord) -> None:
-        """Tells a future of an outcome; does nothing the second time."""
+        """Gives a future an outcome; does nothing the second time."""
         if future.done():
             return
         future.number = None
@@ -136,7 +136,7 @@ class Waiting:
 
 
 def settle_future(future: TaskFuture, outcome: Outcome | SchedulerStoppedError) -> None:
-    """Gives a future what became of its task; what that sets off must not harm the thread.
+    """Gives a future the outcome of its task. Done-callbacks must not harm the thread.
 
     Raises:
         KeyboardInterrupt: In the main thread, when all callbacks of the future have been called.
@@ -144,7 +144,7 @@ def settle_future(future: TaskFuture, outcome: Outcome | SchedulerStoppedError) 
     try:
         _settle(future, outcome)
     except BaseException:
-        # What was raised may have come before anything was done, or half-way.
+        # The exception may have come before anything was done, or half-way.
         with suppress(BaseException):
             _settle(future, outcome)
         contain("A future of task %s could not be settled at once", future.task_id)
