@@ -226,7 +226,9 @@ class VirtualClock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        default_clocks.remove(self)
+        # The innermost of its own: others may have been entered or left in other threads meanwhile.
+        places = [place for place, clock in enumerate(default_clocks) if clock is self]
+        del default_clocks[places[-1]]
 
     # ---- inside ------------------------------------------------------------------------------
 
