@@ -85,9 +85,7 @@ def schedule_one(name: str, scheduler: Scheduler) -> str:  # noqa: PLR0911 - one
         case "late":
             return schedule(name, nothing, run_at="2020-01-01T00:00:00Z", kwargs={"a": 1})
         case "missed":
-            return schedule(
-                name, nothing, run_at="2020-01-01T00:00:00Z", misfire="skip", grace=1
-            )
+            return schedule(name, nothing, run_at="2020-01-01T00:00:00Z", misfire="skip", grace=1)
         case _:
             return schedule(name, nothing)
 

@@ -226,7 +226,9 @@ class VirtualClock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        default_clocks.remove(self)
+        # The innermost of its own: others may have been entered or left in other threads meanwhile.
+        places = [place for place, clock in enumerate(default_clocks) if clock is self]
+        del default_clocks[places[-1]]
 
     # ---- inside ------------------------------------------------------------------------------
 
@@ -240,7 +242,8 @@ class VirtualClock:
             self._step_to(target)
 
     def _step_to(self, moment: int) -> None:
-        self.native.set_ns(moment)
+        # What is due at the end of time is never due.
+        self.native.set_ns(min(moment, FAR_FUTURE_NS - 1))
         for executor in self._running():
             executor.run_due()
 
