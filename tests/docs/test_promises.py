@@ -18,6 +18,7 @@ import pytest
 
 from num_agents.scheduler import (
     Exclusions,
+    InvalidCronError,
     Scheduler,
     SchedulerStoppedError,
     TaskSchedule,
@@ -296,3 +297,17 @@ def test_what_is_missed_is_counted_up_to_a_limit_where_that_takes_time(
     clock.advance(20 * 86_400)
     scheduler.start()
     assert scheduler.wait_for_task(task_id, 1).missed == missed
+
+
+def test_only_in_quartz_a_range_of_numbers_wraps() -> None:
+    schedule = TaskSchedule(cron_expression="0 0 0 ? * 6-2", dialect="quartz", timezone="UTC")
+    assert schedule.describe() == "at 00:00 on Monday and Friday to Sunday, UTC"
+    with pytest.raises(InvalidCronError, match="runs backwards"):
+        TaskSchedule(cron_expression="0 0 * * 5-1")
+
+
+def test_a_step_from_a_number_is_at_fixed_times() -> None:
+    for expression, repeats in (("*/30 1 * * *", True), ("5/30 1 * * *", False)):
+        schedule = TaskSchedule(cron_expression=expression, timezone="America/New_York")
+        times = schedule.preview(4, start="2025-11-02T00:00")
+        assert all(one.day == 2 for one in times) == repeats
