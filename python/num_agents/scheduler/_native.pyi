@@ -407,9 +407,7 @@ class Engine:
         Raises:
             BaseException: What came out of a run in a child that was forked in it.
         """
-    def work_in(
-        self, runs: Runs, is_announced: bool, group: WorkerGroup, context: Context
-    ) -> bool:
+    def work_in(self, runs: Runs, is_announced: bool, group: WorkerGroup, context: Context) -> bool:
         """A part of `work`, inside of `context`.
 
         Returns:

@@ -609,6 +609,7 @@ def _preload() -> None:
 
     A child that is forked while another thread imports a module could never import it.
     """
+    from num_agents.scheduler._engine import futures  # noqa: F401, PLC0415
     from num_agents.scheduler._log import logger  # noqa: PLC0415
 
     logger()
