@@ -125,9 +125,9 @@ def test_who_waits_is_not_finalised_either() -> None:
     called: list[int] = []
     with Scheduler(clock=clock) as scheduler:
         for number in range(COUNT):
-            task_id = scheduler.schedule("t", int, delay=1e5)
+            task_id = scheduler.schedule("t", int, args=(number,), delay=1e5)
             future = scheduler.future(task_id)
-            future.add_done_callback(lambda _, number=number: called.append(number))
+            future.add_done_callback(lambda future: called.append(future.result()))
             del future
         scheduler.schedule_many("t", int, delays=[1e6 + number for number in range(20_000)])
         deadline = monotonic() + 1

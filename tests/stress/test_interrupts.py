@@ -283,7 +283,7 @@ def test_from_another_thread_at_any_moment(seed: int, *, with_bus: bool) -> None
         let_end(scheduler)
         assert scheduler.statistics().running == 0
         # Not by `done`: an exception inside of `Condition.__enter__` leaves the lock taken.
-        states = {future._state for one in told for future in one.futures}  # type: ignore[attr-defined]
+        states = {future._state for one in told for future in one.futures}
         assert states <= {"FINISHED", "CANCELLED_AND_NOTIFIED"}
         assert all(thread.is_alive() for thread in workers)
         assert scheduler.result(scheduler.schedule("after", lambda: 7), SECONDS) == 7

@@ -247,30 +247,28 @@ class TestASchedulerThatDoesNotRun:
         # What has ended can be asked for.
         assert STOPPED[way](scheduler, ended) == 7
 
-    def test_is_stopped_while_somebody_waits(
-        self, request: pytest.FixtureRequest, way: str, *, on_virtual_clock: bool
-    ) -> None:
-        if on_virtual_clock:
-            pytest.skip("who waits on a virtual clock moves it")
-        scheduler = self.make(request, on_virtual_clock=False)
-        scheduler.start()
-        task_id = scheduler.schedule("t", int, delay=1000)
-        raised: list[BaseException] = []
 
-        def wait() -> None:
-            try:
-                STOPPED[way](scheduler, task_id)
-            except BaseException as error:
-                raised.append(error)
+@pytest.mark.parametrize("way", STOPPED)
+def test_is_stopped_while_somebody_waits(threaded: Callable[..., Scheduler], way: str) -> None:
+    scheduler = threaded(1)
+    task_id = scheduler.schedule("t", int, delay=1000)
+    raised: list[BaseException] = []
 
-        thread = threading.Thread(target=wait)
-        thread.start()
-        threading.Event().wait(0.1)
-        scheduler.stop()
-        thread.join(1.5)
-        assert not thread.is_alive()
-        assert [type(error) for error in raised] == [SchedulerStoppedError]
-        assert scheduler.get_task(task_id).status == "pending"  # type: ignore[union-attr]
+    def wait() -> None:
+        try:
+            STOPPED[way](scheduler, task_id)
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not scheduler._engine.native.watchers:
+        threading.Event().wait(0.001)
+    scheduler.stop()
+    thread.join(1.5)
+    assert not thread.is_alive()
+    assert [type(error) for error in raised] == [SchedulerStoppedError]
+    assert scheduler.get_task(task_id).status == "pending"  # type: ignore[union-attr]
 
 
 def test_a_look_at_a_stopped_scheduler_is_a_look(clock: VirtualClock) -> None:
@@ -326,11 +324,12 @@ class TestAnInterruptInADoneCallback:
     @pytest.fixture
     def futures(self, scheduler: Scheduler) -> list[tuple[str, Future[Any]]]:
         ids = [scheduler.schedule("t", int, delay=1) for _ in range(3)]
+        called: list[Future[Any]] = []
         futures = [(task_id, scheduler.future(task_id)) for task_id in ids for _ in range(3)]
         for _, future in futures[::2]:
             future.add_done_callback(interrupt)
-            future.add_done_callback(lambda future: self.called.append(future))
-        self.called: list[Future[Any]] = []
+            future.add_done_callback(called.append)
+        self.called = called
         return futures
 
     def test_of_a_bulk_cancellation(
@@ -436,19 +435,21 @@ def test_a_future_taken_in_a_destructor_of_another(
 # ---- what is kept --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", ["result", "future", "result_async"])
+ASKED: dict[str, Callable[[Scheduler, str], Any]] = {
+    "result": lambda scheduler, task_id: scheduler.result(task_id),
+    "future": lambda scheduler, task_id: scheduler.future(task_id).result(),
+    "result_async": lambda scheduler, task_id: asyncio.run(scheduler.result_async(task_id)),
+}
+
+
+@pytest.mark.parametrize("way", ASKED)
 def test_the_caller_s_frames_are_not_pinned(scheduler: Scheduler, way: str) -> None:
     task_id = scheduler.schedule("t", fail)
 
     def ask() -> ref[Thing]:
         thing = Thing()
         with pytest.raises(ValueError, match="no"):
-            if way == "result":
-                scheduler.result(task_id)
-            elif way == "future":
-                scheduler.future(task_id).result()
-            else:
-                asyncio.run(scheduler.result_async(task_id))
+            ASKED[way](scheduler, task_id)
         return ref(thing)
 
     references = [ask() for _ in range(3)]
@@ -558,7 +559,7 @@ def test_the_last_callback_and_the_last_result_are_not_kept(
 
         owner = Owner()
         made.append(ref(owner))
-        callback = owner.make
+        callback: Callable[[], Thing] = owner.make
         if many:
             scheduler.schedule_many("t", callback, delays=[1.0] * 3)
         else:
