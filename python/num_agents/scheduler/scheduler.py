@@ -557,8 +557,10 @@ class Scheduler:
         try:
             # Wrapped, it would be done a turn of the loop later, too late for a timeout of 0.
             if not future.done():
-                if limit_ns != 0:
-                    waiting.check_running(future)
+                if limit_ns == 0:
+                    # A look is no wait, and makes no room.
+                    raise TimeoutError
+                waiting.check_running(future)
                 # The loop may be one of a worker's own, which then is busy with it.
                 future.make_room()
                 await wait_for(wrap_future(future), None if limit_ns is None else wait_s(limit_ns))

@@ -29,37 +29,46 @@ _JOIN_S = 1.0
 
 def enter(engine: Engine) -> None:
     """Notifies an engine of changes from now on."""
-    global _watch, _thread
     with _lock:
         _watching.add(engine)
-        if _watch is not None:
-            return
+        _adapt()
+
+
+def leave(engine: Engine) -> Thread | None:
+    """Stops telling an engine of changes. Returns the thread to `join` if it was the last one."""
+    with _lock:
+        _watching.discard(engine)
+        return _adapt()
+
+
+def _adapt() -> Thread | None:
+    """Starts the thread if it is needed, ends it if it is not. Returns one that ends.
+
+    A signal handler may do the same in the midst of it, in this very thread. So what it finds is
+    checked and changed without a call in between, and looked at again afterwards.
+    """
+    global _watch, _thread
+    ending = None
+    while bool(_watching) != (_watch is not None):
+        if not _watching:
+            watch, ending, _watch, _thread = _watch, _thread, None, None
+            if watch is not None:
+                watch.close()
+            continue
         try:
-            watch = _native.ClockWatch()
+            fresh = _native.ClockWatch()
             thread = Thread(
-                target=_look_out, args=(watch,), name="num-agents-clock-watch", daemon=True
+                target=_look_out, args=(fresh,), name="num-agents-clock-watch", daemon=True
             )
             thread.start()
         except (OSError, RuntimeError):
             # Without a descriptor or a thread, changes are noticed at the next start only.
             contain("The wall clock is not watched")
-            return
-        if _watch is None and _watching:
-            _watch, _thread = watch, thread
+            return None
+        if _watch is None:
+            _watch, _thread = fresh, thread
         else:
-            # A signal handler has started another one, or stopped the last scheduler.
-            watch.close()
-
-
-def leave(engine: Engine) -> Thread | None:
-    """Stops notifying an engine. Returns the thread to `join` if it was the last one."""
-    global _watch, _thread
-    ending = None
-    with _lock:
-        _watching.discard(engine)
-        if not _watching and _watch is not None:
-            _watch.close()
-            ending, _watch, _thread = _thread, None, None
+            fresh.close()
     return ending
 
 

@@ -131,9 +131,8 @@ class TaskFuture(Future["Any"]):
 
     def tell_again(self) -> None:
         """Wakes all who wait, and calls what has not been called: after an interrupt of that."""
-        condition = self._condition  # type: ignore[attr-defined]  # of the base class
-        with condition:
-            condition.notify_all()
+        with self._condition:
+            self._condition.notify_all()
         self._invoke_callbacks()
 
     def _invoke_callbacks(self) -> None:

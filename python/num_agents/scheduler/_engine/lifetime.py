@@ -22,6 +22,7 @@ from weakref import WeakSet
 
 from num_agents.scheduler import _native
 from num_agents.scheduler._engine import clock_watch
+from num_agents.scheduler._engine.current import current
 from num_agents.scheduler._log import log
 
 TYPE_CHECKING = False
@@ -154,6 +155,9 @@ def _after_fork_in_child() -> None:
     _native.note_fork()
     clock_watch.forget_all()
     _running.clear()
+    # The only thread is no worker any more. Which engine it worked for is kept, so that
+    # `current_run` says so.
+    current.group = current.room = None
     for engine in list(_engines):
         engine.leak()
 

@@ -117,15 +117,24 @@ class Waiting:
             )
 
     def tell_stopped(self) -> None:
-        """Ends the waits for tasks that no worker runs: the scheduler has been stopped."""
+        """Ends the waits for tasks that no worker runs: the scheduler has been stopped.
+
+        Raises:
+            KeyboardInterrupt: In the main thread, when all have been told.
+        """
+        interrupt: BaseException | None = None
         for task_id, waiter in self._native.unwatch_idle():
             future = waiter.future
-            if future is not None:
-                future.number = None
-                error = SchedulerStoppedError(
-                    f"the scheduler was stopped before task {task_id} ran"
-                )
+            if future is None:
+                continue
+            future.number = None
+            error = SchedulerStoppedError(f"the scheduler was stopped before task {task_id} ran")
+            try:
                 settle_future(future, error)
+            except KeyboardInterrupt as raised:
+                interrupt = raised
+        if interrupt is not None:
+            raise interrupt
 
     def settle(self, future: TaskFuture, record: _native.TaskRecord) -> None:
         """Gives a future an outcome; does nothing the second time."""
