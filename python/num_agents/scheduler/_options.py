@@ -1,4 +1,4 @@
-"""The options of `Scheduler.schedule`: for type checkers, and for whoever inspects it."""
+"""The options of `Scheduler.schedule`, for type checkers, `inspect` and editors."""
 
 from __future__ import annotations
 

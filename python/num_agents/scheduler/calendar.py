@@ -41,24 +41,24 @@ class _Fixed:
 
 
 class CalendarInterval(_Fixed):
-    """Every so many days, weeks, months or years, at a time of day.
+    """Every few days, weeks, months or years, at a time of day.
 
-    Counted from the anchor, so nothing drifts: every month from 31 January on is the last day of
-    February, then 31 March again.
+    Each date is counted from the anchor. So every month from 31 January gives the last day of
+    February, and then 31 March.
 
     Args:
-        days: So many days apart; exactly one of the four is given.
-        weeks: So many weeks apart.
-        months: So many months apart; in a month too short for the anchor's day, on its last day.
-        years: So many years apart; 29 February is the 28th in a common year.
+        days: The number of days between two runs. Give exactly one of the four.
+        weeks: The number of weeks.
+        months: The number of months. In a month without the anchor's day, its last day is used.
+        years: The number of years. For 29 February, the 28th is used in common years.
         at: The time of day: a `datetime.time` without a zone, or `"HH:MM[:SS]"`. Midnight if None.
         anchor: The first day: a date, or an ISO-8601 string. If None, the day of `start_after`, or
             that of scheduling.
 
     Raises:
-        TypeError: An argument is of another type.
-        ValueError: None or several of the four are given, or one is not in 1 to 1,000,000; `at` or
-            `anchor` is no time or date.
+        TypeError: An argument has the wrong type.
+        ValueError: Not exactly one of the four is given, or it is not in 1 to 1,000,000; `at` is
+            not a time, or `anchor` not a date.
     """
 
     __slots__ = ("anchor", "at", "every", "unit")
@@ -119,9 +119,8 @@ class Exclusions(_Fixed):
         hours: Hours of the day, 0 to 23.
 
     Raises:
-        TypeError: An argument is of another type.
-        ValueError: A name, a date or an hour is none; or nothing at all is left of the week or of
-            the day.
+        TypeError: An argument has the wrong type.
+        ValueError: A name, a date or an hour is not valid; or all days, or all hours, are excluded.
     """
 
     __slots__ = ("dates", "hours", "weekdays")
