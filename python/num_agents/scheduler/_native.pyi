@@ -374,10 +374,17 @@ class Engine:
     def extend(self, task_id: object, recurrence: Recurrence) -> bool:
         """Replaces the calendar of a live task by that of a recurrence; whether it had one."""
     def run_now(self, task_id: object) -> bool: ...
-    def follow_wall(self) -> int:
-        """Gives tasks on the wall clock deadlines by what the wall shows now; how many changed.
+    def next_wall_step(self) -> tuple[str, int]:
+        """What `follow_wall` would follow now: the step, and by how many ns the wall was set back.
 
-        O(tasks), in slices.
+        "forward" is any step that is not back; "back" one by less than three hours; "reset" one by
+        more, after which all calendars begin again from the new time.
+        """
+    def follow_wall(self) -> tuple[str, int, int]:
+        """Gives tasks on the wall clock deadlines by what the wall shows now.
+
+        Returns the step, how many tasks got another deadline, and of how many the next time was
+        computed anew because the clock was set back. O(tasks), in slices.
         """
     def check_process(self) -> None:
         """Refuses to be used in a child of the process that it belongs to."""

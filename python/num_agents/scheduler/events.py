@@ -17,8 +17,10 @@ The payload of an event about a task holds `task_id`, `task_name` and `nominal_t
 | `scheduler.task_resumed` | a task was resumed | `reason` |
 
 `scheduler.clock_changed` says that the wall clock was set, or the machine suspended: `offset` (s,
-by how much or how long), `reason` ("set" or "suspend"), `rekeyed` (tasks that got another
-deadline).
+by how much or how long), `reason` ("set" or "suspend"), `step`, `rekeyed` (tasks that got another
+deadline), `rearmed` (tasks whose next time was computed anew because the clock was set back).
+`step` is "back" if the clock was set back by less than three hours; "reset" if it was set back by
+more, so that all calendars begin again from the new time; "forward" otherwise.
 
 An event is published after the change, never under a lock, in the thread that made the change. The
 events of one task are published in order, and `task_scheduled` comes first: what another thread has

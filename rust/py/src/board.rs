@@ -5,6 +5,7 @@
 //! the caller and outlives the lock.
 
 use std::collections::BTreeMap;
+use std::ops::{Bound, RangeInclusive};
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -22,7 +23,7 @@ pub(crate) struct Board {
     /// Whether any ended task is remembered.
     remembers: bool,
     /// Who waits for the outcome of the task in a slot, in the order of coming.
-    waiters: BTreeMap<(u32, u64), Waiter>,
+    waiters: BTreeMap<Place, Waiter>,
     next_waiter: u64,
 }
 
@@ -33,6 +34,9 @@ pub(crate) struct Kept {
     /// What it returned or raised.
     pub(crate) value: Option<Py<PyAny>>,
 }
+
+/// Where the board keeps one who waits: the slot of the task, and a number of its own.
+pub(crate) type Place = (u32, u64);
 
 /// One who waits for an outcome of a task.
 pub(crate) struct Waiter {
@@ -184,20 +188,29 @@ impl Board {
         self.waiters.remove(&(id.slot(), number)).map(|waiter| waiter.waiter)
     }
 
-    /// Takes out all who wait for tasks that no worker runs. O(n).
-    pub(crate) fn withdraw_idle(&mut self) -> Vec<(TaskId, Py<PyAny>)> {
-        let idle: Vec<_> = self
+    /// Of the next so many who wait after a place, takes out those who wait for tasks that no worker
+    /// runs. Answers the place to go on from; None when all have been looked at. O(budget × log n).
+    pub(crate) fn withdraw_idle(
+        &mut self,
+        after: Option<Place>,
+        budget: usize,
+        found: &mut Vec<(TaskId, Py<PyAny>)>,
+    ) -> Option<Place> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let looked_at: Vec<Place> = self
             .waiters
-            .keys()
-            .filter_map(|key| {
-                let id = self.core.id_of(key.0)?;
-                let running = self.core.view(id)?.state.is_running();
-                (!running).then_some((id, *key))
-            })
+            .range((from, Bound::Unbounded))
+            .map(|(place, _)| *place)
+            .take(budget)
             .collect();
-        idle.into_iter()
-            .filter_map(|(id, key)| Some((id, self.waiters.remove(&key)?.waiter)))
-            .collect()
+        for place in &looked_at {
+            let Some(id) = self.core.id_of(place.0) else { continue };
+            let is_idle = self.core.view(id).is_some_and(|view| !view.state.is_running());
+            if is_idle && let Some(waiter) = self.waiters.remove(place) {
+                found.push((id, waiter.waiter));
+            }
+        }
+        (looked_at.len() == budget).then(|| looked_at.last().copied()).flatten()
     }
 
     /// All who wait.
@@ -206,7 +219,7 @@ impl Board {
     }
 
     /// Takes all out who wait.
-    pub(crate) fn take_waiters(&mut self) -> BTreeMap<(u32, u64), Waiter> {
+    pub(crate) fn take_waiters(&mut self) -> BTreeMap<Place, Waiter> {
         std::mem::take(&mut self.waiters)
     }
 
@@ -228,7 +241,7 @@ impl Board {
     }
 }
 
-fn of(slot: u32) -> std::ops::RangeInclusive<(u32, u64)> {
+fn of(slot: u32) -> RangeInclusive<Place> {
     (slot, 0)..=(slot, u64::MAX)
 }
 

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 use scheduler_core::{
     ADVANCE_BUDGET, Cancelled, Clock as _, Engine as Core, Gate, Missed, Nanos, Repeat, TaskId,
-    after_seconds,
+    WallStep, after_seconds,
 };
 
 use crate::board::{Board, Kept, Leftover};
@@ -307,20 +307,32 @@ impl Engine {
 
     // ---- the wall clock ------------------------------------------------------------------
 
-    /// Gives tasks on the wall clock deadlines by what the clock's wall shows now; how many got
-    /// another one.
-    fn follow_wall(&self, py: Python<'_>) -> PyResult<u64> {
+    /// What `follow_wall` would follow now: the step, and by how much the wall was set back.
+    fn next_wall_step(&self) -> PyResult<(&'static str, u64)> {
+        let (from, to) =
+            (self.gate()?.look(|board| board.core.wall_offset()), self.clock.get().offset());
+        let by = if to < from { from.abs_diff(to) } else { 0 };
+        Ok((WallStep::between(from, to).word(), by))
+    }
+
+    /// Gives tasks on the wall clock deadlines by what the clock's wall shows now. Returns what
+    /// step that follows, how many tasks got another deadline, and of how many the next time was
+    /// computed anew.
+    fn follow_wall(&self, py: Python<'_>) -> PyResult<(&'static str, u64, u64)> {
         let (gate, clock) = (self.gate()?, self.clock.get());
-        let before = gate.look(|board| board.core.counters().rekeyed);
+        let count =
+            || gate.look(|board| (board.core.counters().rekeyed, board.core.counters().rearmed));
+        let (rekeyed, rearmed) = count();
+        let mut followed = WallStep::Forward;
         // Another thread may have begun a sweep: that is ended first, or setting the offset would
         // end it in one lock hold. The offset is read under the lock: the last thread to set it has
         // read the latest.
-        let set = || {
+        let mut set = || {
             gate.with(|board| {
                 let settled = board.core.rekey(SLICE as u32);
                 if settled {
                     board.core.tell(clock.now());
-                    board.core.set_wall_offset(clock.offset());
+                    followed = board.core.set_wall_offset(clock.offset());
                 }
                 settled
             })
@@ -330,7 +342,8 @@ impl Engine {
             while !set() {}
             while !step() {}
         });
-        Ok(gate.look(|board| board.core.counters().rekeyed) - before)
+        let now = count();
+        Ok((followed.word(), now.0 - rekeyed, now.1 - rearmed))
     }
 
     /// Makes whoever sleeps until a moment look at the clock again.

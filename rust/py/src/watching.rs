@@ -9,7 +9,7 @@ use pyo3::types::PyString;
 
 use crate::board::{Delivery, Leftover};
 use crate::convert::id_text;
-use crate::engine::Engine;
+use crate::engine::{Engine, SLICE};
 
 #[pymethods]
 impl Engine {
@@ -41,8 +41,17 @@ impl Engine {
         &self,
         py: Python<'py>,
     ) -> PyResult<Vec<(Bound<'py, PyString>, Py<PyAny>)>> {
-        let idle = self.gate()?.edit(|board| board.withdraw_idle());
-        Ok(idle.into_iter().map(|(id, waiter)| (self.codec.text(py, id), waiter)).collect())
+        let gate = self.gate()?;
+        let (mut found, mut place) = (Vec::new(), None);
+        loop {
+            // Room for those found: none must be dropped under the lock.
+            found.reserve(SLICE);
+            place = gate.edit(|board| board.withdraw_idle(place, SLICE, &mut found));
+            if place.is_none() {
+                break;
+            }
+        }
+        Ok(found.into_iter().map(|(id, waiter)| (self.codec.text(py, id), waiter)).collect())
     }
 
     /// How many wait.

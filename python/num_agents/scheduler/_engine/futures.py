@@ -129,10 +129,21 @@ class TaskFuture(Future["Any"]):
             limit_ns = None if timeout is None else span_ns(max(timeout, 0), "timeout")
             self.waiting.wait(self, limit_ns)
 
+    def tell_again(self) -> None:
+        """Wakes all who wait, and calls what has not been called: after an interrupt of that."""
+        condition = self._condition  # type: ignore[attr-defined]  # of the base class
+        with condition:
+            condition.notify_all()
+        self._invoke_callbacks()
+
     def _invoke_callbacks(self) -> None:
         """As inherited, but an interrupt in one callback does not take the others their call."""
         interrupt: BaseException | None = None
-        for callback in self._done_callbacks:  # type: ignore[attr-defined]  # of the base class
+        callbacks: list[Callable[[Future[Any]], object]]
+        callbacks = self._done_callbacks  # type: ignore[attr-defined]  # of the base class
+        while callbacks:
+            # Taken out, so that none is called twice.
+            callback = callbacks.pop(0)
             try:
                 callback(self)
             except BaseException as error:

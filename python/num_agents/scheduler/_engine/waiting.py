@@ -7,6 +7,8 @@ at once.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from num_agents.scheduler._log import contain
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._timing.spans import wait_s
@@ -139,23 +141,33 @@ def settle_future(future: TaskFuture, outcome: Outcome | SchedulerStoppedError) 
     Raises:
         KeyboardInterrupt: In the main thread, when all callbacks of the future have been called.
     """
+    try:
+        _settle(future, outcome)
+    except BaseException:
+        # What was raised may have come before anything was done, or half-way.
+        with suppress(BaseException):
+            _settle(future, outcome)
+        contain("A future of task %s could not be settled at once", future.task_id)
+
+
+def _settle(future: TaskFuture, outcome: Outcome | SchedulerStoppedError) -> None:
     # First: a worker that waits for it goes on, and its replacement must leave.
     future.give_back_room()
     future.waiter.let_go()
-    try:
-        if future.of_value and isinstance(outcome, Outcome) and outcome.status == "cancelled":
-            future.cancel()
-        # It may have been cancelled: then its owner has stopped waiting.
-        if not future.running() and not future.set_running_or_notify_cancel():
-            return
-        if isinstance(outcome, SchedulerStoppedError):
-            future.set_exception(outcome)
-        elif not future.of_value:
-            future.set_result(outcome)
-        else:
-            _settle_with_value(future, outcome)
-    except BaseException:
-        contain("A future of task %s could not be settled", future.task_id)
+    if future.done():
+        future.tell_again()
+        return
+    if future.of_value and isinstance(outcome, Outcome) and outcome.status == "cancelled":
+        future.cancel()
+    # It may have been cancelled: then its owner has stopped waiting.
+    if not future.running() and not future.set_running_or_notify_cancel():
+        return
+    if isinstance(outcome, SchedulerStoppedError):
+        future.set_exception(outcome)
+    elif not future.of_value:
+        future.set_result(outcome)
+    else:
+        _settle_with_value(future, outcome)
 
 
 def _settle_with_value(future: TaskFuture, outcome: Outcome) -> None:

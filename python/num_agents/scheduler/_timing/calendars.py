@@ -204,6 +204,7 @@ def piece_of(
     *,
     lookahead: Lookahead = NO_LOOKAHEAD,
     ahead: int = RRULE_AHEAD,
+    also_from_ns: int | None = None,
 ) -> Piece:
     """The next piece of the calendar of a schedule that has rrules.
 
@@ -214,6 +215,8 @@ def piece_of(
         after_ns: After which moment times are to be known.
         lookahead: Up to when they are to be known at least.
         ahead: How many times of an rrule are to be known beyond that.
+        also_from_ns: A later moment: the first time from there on and the one after it are in the
+            piece as well, though not all times in between are.
 
     Raises:
         NeverFiresError: There is no time after that moment.
@@ -231,6 +234,9 @@ def piece_of(
         after = after_ns if one.start_after is None else max(after_ns, start - 1)
         recurrence = Recurrence(one.rrule, start, inner, one.dst)
         moments, last = next_moments(recurrence, after, lookahead, ahead)
+        if also_from_ns is not None:
+            later, _ = next_moments(recurrence, max(after, also_from_ns - 1), NO_LOOKAHEAD, 2)
+            moments = sorted({*moments, *later})
         parts.append(Part.moments(moments))
         known_until = min(known_until, last)
     calendar = combined(tuple(parts), schedule.exclude, native_zone(zone))

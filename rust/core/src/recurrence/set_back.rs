@@ -22,6 +22,15 @@ pub enum WallStep {
 }
 
 impl WallStep {
+    /// The word that users see.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Back => "back",
+            Self::FarBack => "reset",
+        }
+    }
+
     const fn back(by: Nanos) -> Self {
         if by >= FAR_BACK_NS { Self::FarBack } else { Self::Back }
     }
