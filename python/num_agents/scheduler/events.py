@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from num_agents.scheduler._lazy import LazyModule
+from num_agents._lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from num_agents._lazy import LazyModule
 from num_agents.scheduler._engine.current import current
-from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._timing.moments import to_datetime
 
 TYPE_CHECKING = False

@@ -93,7 +93,9 @@ def loop_watched(count_running: Callable[[], int]) -> Iterator[None]:
 
     timer = Timer(LOOP_BLOCKED_S, look)
     timer.daemon = True
-    timer.start()
+    with suppress(RuntimeError):
+        # Without a thread for it there is no warning, but the scheduler must be stopped.
+        timer.start()
     try:
         yield
     finally:

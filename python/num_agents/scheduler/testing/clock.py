@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 from weakref import ref
 
+from num_agents._lazy import LazyModule
 from num_agents.scheduler._engine.clock import Clock, default_clocks
-from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._timing.moments import Moment, moment_ns, to_datetime
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, Seconds, after_ns, signed_span_ns
