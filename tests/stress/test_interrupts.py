@@ -9,7 +9,7 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator  # noqa: TC003 - of a constant
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from functools import partial
 from time import monotonic
@@ -86,7 +86,7 @@ SCENARIOS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "cancelled": (cancel_oneself, {"interval": 0.001}),
     "waiting": (wait_for_another, {}),
     "late": (nothing, {"run_at": PAST, "kwargs": {"a": 1}}),
-    "missed": (nothing, {"run_at": PAST, "misfire": "skip", "grace": 1}),
+    "missed": (nothing, {"run_at": PAST, "grace": 1}),
 }
 
 
