@@ -106,9 +106,9 @@ def test_what_is_remembered_is_not_finalised(
         ids = [scheduler.schedule("t", Remembered, args=(finalised,)) for _ in range(COUNT)]
         failed = [scheduler.schedule("t", fail, args=(finalised,)) for _ in range(COUNT)]
         clock.advance(1)
-        scheduler.schedule_many("t", int, delays=[1e6 + number for number in range(20_000)])
-        for number in range(2000):
-            scheduler.schedule("t", int, run_at=f"2027-01-01T00:{number % 60:02}:00Z")
+        scheduler.schedule_many("t", int, delays=[1e6 + number for number in range(100_000)])
+        moments = [clock.now().timestamp() + 1e6 + number for number in range(100_000)]
+        scheduler.schedule_many("t", int, run_ats=moments)
         deadline = monotonic() + 1.5
         with collecting():
             while monotonic() < deadline:
