@@ -218,7 +218,7 @@ def test_an_end_and_a_number_of_runs_cut_off(
     assume(schedule.interval is None or schedule.start_after is None)
     whole = [moment.astimezone(UTC) for moment in schedule.preview(runs + 3, start=start)]
     assume(len(whole) > runs and schedule.run_at is None and schedule.end_after is None)
-    said = {name: getattr(schedule, name) for name in TaskSchedule.WORDS}
+    said = {name: getattr(schedule, name) for name in TaskSchedule.OPTIONS}
     limited = TaskSchedule(**(said | {"max_runs": runs}))
     assert [moment.astimezone(UTC) for moment in limited.preview(100, start=start)] == whole[:runs]
     # The end itself is allowed.
@@ -322,7 +322,7 @@ def runs_of(
 
     with Scheduler(clock=clock) as scheduler:
         for number in range(3):
-            said = {name: getattr(schedule, name) for name in TaskSchedule.WORDS}
+            said = {name: getattr(schedule, name) for name in TaskSchedule.OPTIONS}
             scheduler.schedule(f"task {number}", note, **said)
         clock.advance(span)
     return ran

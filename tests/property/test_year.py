@@ -9,6 +9,8 @@ from random import Random
 from time import process_time
 from typing import Any
 
+import pytest
+
 from num_agents.scheduler import (
     CalendarInterval,
     Exclusions,
@@ -107,6 +109,7 @@ class Year:
         self.digest.update(f"{run.task_id} {run.nominal_time} {now}\n".encode())
 
 
+@pytest.mark.filterwarnings("ignore:max_runs has no effect")
 def test_each_run_is_one_that_was_foretold() -> None:
     random = Random(2025)
     schedules: list[dict[str, Any]] = []

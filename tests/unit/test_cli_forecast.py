@@ -234,7 +234,7 @@ def test_one_that_never_runs_any_more_is_named(
         '[[schedule]]\nname = "a"\ninterval = 1\nend_after = 2020-01-01T00:00:00Z\n'
         '[[schedule]]\nname = "b"\ninterval = 1\n'
     )
-    (line,) = refusal(capsys, path, *DAY).splitlines()
+    (line,) = refusal(capsys, path, *DAY, "--strict").splitlines()
     assert line.startswith(f"{path}:1: ")
 
 

@@ -453,6 +453,48 @@ class TestBackward:
         assert world.next_run(daily) == due + 1.5 * HOUR + (DAY if due else 0)
         assert world.next_run(moment) == DAY
 
+    @pytest.mark.parametrize("state", ["waits", "runs", "paused", "moved"])
+    @pytest.mark.parametrize(
+        "rrule",
+        [
+            "DTSTART:20200101T000000\nRRULE:FREQ=DAILY;BYHOUR=9;BYMINUTE=30",
+            "DTSTART:20200101T093000\nRRULE:FREQ=DAILY;UNTIL=20271231T000000",
+            "FREQ=DAILY;BYHOUR=9;BYMINUTE=30;BYSECOND=0",
+        ],
+        ids=["for ever", "until", "without a start"],
+    )
+    def test_an_rrule_goes_on_after_a_year_ahead_is_put_right(
+        self, world: World, rrule: str, state: str
+    ) -> None:
+        world.clock.shift_wall(365 * DAY)
+
+        def callback() -> None:
+            world.note()
+            if state == "runs" and len(world.runs) == 3:
+                # In a run what comes next is found when it ends.
+                world.clock.shift_wall(-365 * DAY)
+
+        task_id = world.scheduler.schedule("t", callback, rrule=rrule)
+        world.clock.advance(2.5 * DAY)
+        if state == "runs":
+            world.clock.advance(DAY / 2)
+        else:
+            if state == "paused":
+                world.scheduler.pause_task(task_id)
+            if state == "moved":
+                moment = START + timedelta(days=380)
+                assert world.scheduler.reschedule_task(task_id, run_at=moment)
+            world.clock.shift_wall(-365 * DAY)
+        if state == "paused":
+            world.scheduler.resume_task(task_id)
+        if state == "moved":
+            assert world.next_run(task_id) == 380 * DAY
+            return
+        before = len(world.runs)
+        world.clock.advance(600 * DAY)
+        due = [due / DAY for _, due, _, _ in world.runs[before:]]
+        assert [round(24 * one, 6) for one in due] == [24 * k + 9.5 for k in range(3, 603)]
+
     def test_none_comes_before_its_start(self, world: World) -> None:
         start = START + timedelta(hours=1)
         world.schedule(cron_expression="* * * * *", start_after=start)
@@ -731,15 +773,35 @@ class TestWhatIsSaid:
         world.clock.suspend(30)
         payloads = [event.payload for event in world.events]
         assert payloads == [
-            {"offset": 90.0, "reason": "set", "rekeyed": 2},
-            {"offset": -7200.0, "reason": "set", "rekeyed": 2},
-            {"offset": 30.0, "reason": "suspend", "rekeyed": 0},
+            {"offset": 90.0, "reason": "set", "step": "forward", "rekeyed": 2, "rearmed": 0},
+            {"offset": -7200.0, "reason": "set", "step": "back", "rekeyed": 2, "rearmed": 0},
+            {"offset": 30.0, "reason": "suspend", "step": "forward", "rekeyed": 0, "rearmed": 0},
         ]
         assert [event.timestamp for event in world.events] == [
             START + timedelta(seconds=90),
             START - timedelta(seconds=7110),
             START - timedelta(seconds=7080),
         ]
+
+    @pytest.mark.parametrize(
+        ("back", "step", "rearmed"),
+        [
+            (0.5, "back", 0),
+            (3 * HOUR - 1, "back", 0),
+            (3 * HOUR, "reset", 0),
+            (400 * DAY, "reset", 2),
+        ],
+    )
+    def test_the_event_says_which_step_and_how_many_begin_again(
+        self, world: World, back: float, step: str, rearmed: int
+    ) -> None:
+        world.schedule(cron_expression="0 0 1 * *")
+        world.schedule(rrule="FREQ=DAILY", start_after=START - timedelta(days=1000))
+        world.schedule(cron_expression="0 0 1 2 *", start_after=START)
+        world.clock.advance(12 * HOUR)
+        world.clock.shift_wall(-back)
+        payload = world.events[-1].payload
+        assert (payload["step"], payload["rearmed"]) == (step, rearmed)
 
     def test_the_event_comes_before_the_runs_that_it_brings(self, world: World) -> None:
         seen: list[str] = []
@@ -780,7 +842,7 @@ class TestAtTheStart:
     def test_is_told_under_no_lock(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bus = EventBus()
         scheduler = Scheduler(event_bus=bus)
-        looks = iter([[(3600.0, "set", 0)]])
+        looks = iter([[{"offset": 3600.0, "reason": "set"}]])
         monkeypatch.setattr(scheduler._engine.wall, "look", lambda: next(looks, []))
         told: list[bool] = []
 
@@ -804,7 +866,7 @@ class TestAtTheStart:
             "scheduler.clock_changed", lambda event: offsets.append(event.payload["offset"])
         )
         scheduler = Scheduler(event_bus=bus)
-        looks = iter([[], [(60.0, "set", 0)]])
+        looks = iter([[], [{"offset": 60.0, "reason": "set"}]])
         monkeypatch.setattr(scheduler._engine.wall, "look", lambda: next(looks, []))
         scheduler.start()
         scheduler.stop()

@@ -149,9 +149,7 @@ def test_what_is_told_of_a_miss_sets(
     """A missed occurrence is no run, but it can set off as much."""
     scheduler = any_scheduler()
     scheduler.stop()
-    missed = scheduler.schedule(
-        "m", int, run_at="2020-01-01T00:00:00Z", misfire="skip", grace=1, priority=1
-    )
+    missed = scheduler.schedule("m", int, run_at="2020-01-01T00:00:00Z", grace=1, priority=1)
     scheduler.future(missed).add_done_callback(set_it)
     seen = scheduler.future(scheduler.schedule("look", look, priority=2))
     scheduler.start()

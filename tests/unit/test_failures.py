@@ -133,7 +133,7 @@ class TestOnWorkers:
 
     def test_wrong_arguments_are_a_failure(self, threaded: Callable[..., Scheduler]) -> None:
         scheduler = threaded(1)
-        task_id = scheduler.schedule("t", lambda: None, args=(1, 2))
+        task_id = scheduler.schedule("t", lambda: None, args=[1, 2])
         assert isinstance(scheduler.wait_for_task(task_id, 5).error, TypeError)
 
     def test_a_recurring_task_goes_on(self, threaded: Callable[..., Scheduler]) -> None:

@@ -172,7 +172,7 @@ class TestSchedule:
     }
 
     def test_these_are_all_the_options(self) -> None:
-        assert self.OPTIONS.keys() >= set(TaskSchedule.WORDS) - {"delay"}
+        assert self.OPTIONS.keys() >= set(TaskSchedule.OPTIONS) - {"delay"}
         assert self.OPTIONS.keys() >= set(RunPolicy.__slots__) - {"priority"}
 
     @pytest.mark.parametrize("word", OPTIONS)

@@ -265,7 +265,28 @@ class TestRunNow:
         clock.advance(0)
         assert times.seconds == [0, 0]
 
-    def test_of_a_task_that_is_not_pending_is_false(
+    def test_of_a_paused_task_runs_once_and_leaves_it_paused(
+        self, scheduler: Scheduler, clock: VirtualClock, times: Times
+    ) -> None:
+        every: dict[str, Any] = {"interval": 10, "first_run": "after_interval"}
+        for options in (every, {"delay": 3}, {"cron_expression": "* * * * *"}):
+            times.seconds.clear()
+            task_id = scheduler.schedule("t", times, **options)
+            scheduler.pause_task(task_id)
+            next_run = scheduler.tasks[task_id].next_run
+            assert scheduler.run_now(task_id)
+            clock.advance(0)
+            assert len(times.seconds) == 1
+            task = scheduler.tasks[task_id]
+            assert (task.status, task.next_run, task.run_count) == ("paused", next_run, 0)
+            clock.advance(100)
+            assert len(times.seconds) == 1
+            scheduler.resume_task(task_id)
+            clock.advance(0)
+            assert len(times.seconds) == 2
+            scheduler.cancel_task(task_id)
+
+    def test_of_a_task_that_runs_or_has_ended_is_false(
         self, scheduler: Scheduler, clock: VirtualClock, times: Times
     ) -> None:
         answers: list[bool] = []
@@ -279,9 +300,6 @@ class TestRunNow:
         clock.advance(0)
         assert answers == [False]
         assert not scheduler.run_now(ended)
-        paused = scheduler.schedule("t", times, delay=1)
-        scheduler.pause_task(paused)
-        assert not scheduler.run_now(paused)
 
     def test_before_the_next_time_passes_that_is_late_work(
         self, scheduler: Scheduler, clock: VirtualClock, times: Times

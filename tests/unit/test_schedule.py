@@ -430,13 +430,13 @@ class TestAsData:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ({}, "once, at once"),
+        ({}, "once, immediately"),
         ({"delay": 90}, "once, 90 seconds after it is scheduled"),
         ({"delay": 0.25}, "once, 0.25 seconds after it is scheduled"),
         ({"delay": 3600}, "once, 1 hour after it is scheduled"),
         ({"run_at": "2025-01-01T09:00"}, "once, at 2025-01-01 09:00:00+01:00"),
         ({"interval": 60}, "every 1 minute"),
-        ({"interval": timedelta(days=2), "max_runs": 1}, "every 2 days, once at the most"),
+        ({"interval": timedelta(days=2), "max_runs": 1}, "every 2 days, at most once"),
         ({"interval": 60, "max_runs": 5}, "every 1 minute, 5 times"),
         ({"interval": 60, "first_run": "aligned"}, "every 1 minute since 1970"),
         ({"interval": 5, "fixed_delay": True}, "every 5 seconds after the last run has ended"),

@@ -341,6 +341,7 @@ class TestRecurring:
         clock.advance(1)
         assert (task.error, task.result) == (None, "well")
 
+    @pytest.mark.filterwarnings("ignore:max_runs has no effect")
     def test_max_runs_of_a_one_shot(
         self, scheduler: Scheduler, clock: VirtualClock, log: Log
     ) -> None:

@@ -117,6 +117,15 @@ class TestInAGap:
             scheduler.schedule("t", print, run_at=GAP, dst=dst)
         assert list(scheduler.tasks) == []
 
+    def test_a_moment_that_is_left_out_is_not_previewed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from num_agents.scheduler._timing import moments
+
+        monkeypatch.setattr(moments, "local_zone", lambda: NEW_YORK)
+        assert TaskSchedule(run_at=GAP).preview(1, self.START) == [AFTER_GAP]
+        assert TaskSchedule(run_at=GAP, dst="skip").preview(1, self.START) == []
+
     def test_of_the_scheduler_too(self) -> None:
         clock = VirtualClock(start=self.START, timezone="America/New_York")
         with Scheduler(clock=clock) as scheduler:
@@ -236,6 +245,9 @@ class TestWithoutZoneFiles:
     def test_a_mistyped_name_gets_a_hint(self, name: str, meant: str) -> None:
         with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
             zone_of(name)
+        if " " not in name:
+            with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
+                TaskSchedule(cron_expression=f"CRON_TZ={name} 0 9 * * *")
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ from contextvars import Context
 from datetime import datetime, tzinfo
 from typing import Any, SupportsIndex, final, overload
 
-from num_agents.scheduler._engine.worker import Runs
-
 __all__ = [
     "Calendar",
     "Call",
@@ -69,7 +67,7 @@ class ClockWatch:
 
 @final
 class Zone:
-    """What wall clocks show in a place, from 1970 to 2554."""
+    """A time zone, from 1970 to 2554."""
 
     @staticmethod
     def named(name: str) -> Zone:
@@ -105,7 +103,7 @@ class Part:
         """The span of an `@every` expression; None of any other. Raises as `cron` does."""
     @staticmethod
     def cron_warnings(expression: str, dialect: str) -> list[tuple[str | None, int, str]]:
-        """What is accepted, but hardly meant: field, position and reason. Raises as `cron`."""
+        """What is accepted but probably not meant: field, position, reason. Raises as `cron`."""
     @staticmethod
     def interval(
         every: int,
@@ -115,10 +113,10 @@ class Part:
         zone: Zone,
         dst: str,
     ) -> Part:
-        """Every so many days, weeks, months or years from a day on, at a second of the day."""
+        """Every n days, weeks, months or years from a day on, at a second of the day."""
     @staticmethod
     def grid(anchor_ns: int, interval_ns: int) -> Part:
-        """A moment, and every so many nanoseconds after it; 0 for none."""
+        """A moment, and every n nanoseconds after it; 0 for the moment alone."""
     @staticmethod
     def moments(moments_ns: Sequence[int]) -> Part: ...
 
@@ -223,7 +221,7 @@ class Call:
     def note_error(self, error: BaseException) -> int:
         """Notes that a run failed. Returns how many failed one after another."""
     def forget_failures(self) -> None:
-        """Begins to count failed runs anew."""
+        """Begins to count failed runs again."""
 
 @final
 class WorkerGroup:
@@ -239,7 +237,7 @@ class WorkerGroup:
     def cancel(self) -> None:
         """Asks the runs of the group to end."""
     def add(self) -> bool:
-        """Lets one more worker go on. Returns whether a thread must be started for that."""
+        """Allows one more worker. Returns whether a thread must be started for it."""
 
 @final
 class TaskRecord:
@@ -356,6 +354,9 @@ class Engine:
         `arguments` is a tuple for all, or a list of one for each; `priorities` an int for all, or
         bytes.
         """
+    @staticmethod
+    def nominals(now_ns: int, delays: object) -> list[int]:
+        """The moments of the axis that `schedule_many` computes."""
     def schedule_many_at(
         self, call: Call, arguments: object, nominals_ns: object, priorities: object
     ) -> TaskIds:
@@ -373,20 +374,27 @@ class Engine:
     def extend(self, task_id: object, recurrence: Recurrence) -> bool:
         """Replaces the calendar of a live task by that of a recurrence; whether it had one."""
     def run_now(self, task_id: object) -> bool: ...
-    def follow_wall(self) -> int:
-        """Gives tasks on the wall clock deadlines by what the wall shows now; how many changed.
+    def next_wall_step(self) -> tuple[str, int]:
+        """What `follow_wall` would follow now: the step, and by how many ns the wall was set back.
 
-        O(tasks), in slices.
+        "forward" is any step that is not back; "back" one by less than three hours; "reset" one by
+        more, after which all calendars begin again from the new time.
+        """
+    def follow_wall(self) -> tuple[str, int, int]:
+        """Gives tasks on the wall clock deadlines by what the wall shows now.
+
+        Returns the step, how many tasks got another deadline, and of how many the next time was
+        computed again because the clock was set back. O(tasks), in slices.
         """
     def check_process(self) -> None:
         """Refuses to be used in a child of the process that it belongs to."""
 
     def clock_moved(self) -> None:
-        """Makes whoever sleeps until a moment look at the clock again."""
+        """Makes the thread that sleeps until a moment look at the clock again."""
     def spread(self, span_ns: int) -> int:
         """Spreads what is overdue now over a span, in order; how many tasks that were."""
     def forecast(self, start_ns: int, seconds: int) -> Forecast:
-        """Counts the runs to come in each of so many seconds from a moment of the wall on."""
+        """Counts future runs in each of n seconds from a moment of the wall clock on."""
     @property
     def is_foreign(self) -> bool:
         """Whether it belongs to the parent of this process: then it must not be used."""
@@ -394,27 +402,29 @@ class Engine:
         """Keeps it, and all that it holds, until the process ends."""
     def work(
         self,
-        runs: Runs,
+        runs: object,
         is_announced: bool,
         group: WorkerGroup,
         new_context: Callable[[], Context],
     ) -> None:
         """Runs what falls due, and sleeps in between, until the worker must end.
 
-        `runs` is the Python layer's part in a run. If each is announced, it runs all. For a worker
-        thread.
+        `runs` is the Python layer's part in a run: see `_engine.worker.Runs`. If each is announced,
+        it runs all. For a worker thread.
 
         Raises:
             BaseException: What came out of a run in a child that was forked in it.
         """
-    def work_in(self, runs: Runs, is_announced: bool, group: WorkerGroup, context: Context) -> bool:
+    def work_in(
+        self, runs: object, is_announced: bool, group: WorkerGroup, context: Context
+    ) -> bool:
         """A part of `work`, inside of `context`.
 
         Returns:
             True when something was left in the context, so that the next run needs a new one; False
             when the worker must end.
         """
-    def run_next(self, runs: Runs, is_announced: bool) -> bool:
+    def run_next(self, runs: object, is_announced: bool) -> bool:
         """Runs the first in order of what is due now. Returns whether there was anything.
 
         Raises:
@@ -444,22 +454,22 @@ class Engine:
     def remove_worker(self, group: WorkerGroup) -> None:
         """Lets one worker of a group go: the first to end its run, or one that sleeps."""
     def watch(self, task_id: object, until_end: bool, waiter: object) -> int | None:
-        """Enters one who waits for the next outcome of a live task, or for its last.
+        """Enters a waiter for the next outcome of a live task, or for its last.
 
         Returns:
             Under which number; None if there is no such task.
         """
     def unwatch(self, task_id: object, number: int) -> None:
-        """Takes out one who waits no longer."""
+        """Takes out a waiter."""
     def unwatch_idle(self) -> list[tuple[str, Any]]:
-        """Takes out all who wait for tasks that no worker runs: id and waiter."""
+        """Takes out the waiters for tasks that no worker runs: id and waiter."""
     @property
     def watchers(self) -> int:
-        """How many wait."""
+        """The number of waiters."""
     def record(self, task_id: object) -> TaskRecord | None:
         """What is known of a task, alive or remembered. O(1)."""
     def task_ids(self, kind: str) -> TaskIds:
-        """The ids of "live", "pending", "due" or "ended" tasks. O(slots)."""
+        """The ids of "live", "pending", "due", "running" or "ended" tasks. O(slots)."""
     def next_deadline(self) -> int | None:
         """When something is due next; a moment that has passed if something is due now."""
     def statistics(self) -> list[tuple[str, int]]: ...
@@ -469,7 +479,7 @@ def note_fork() -> None:
     """Notes that this process is a child that has just been forked."""
 
 def transitions() -> list[tuple[str, str, str]]:
-    """Every lawful step in a task's life: from, by, to."""
+    """Every transition of a task: from, by, to."""
 
 def sharpen_timers() -> None:
     """Makes timed waits of the calling thread as exact as the system allows."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from typing import Any, SupportsIndex
+
+from num_agents._lazy import LazyModule
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._timing.moments import to_datetime
 from num_agents.scheduler._timing.spans import SECOND_NS, span_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime, tzinfo
-    from typing import Any, SupportsIndex, overload
+    from typing import overload
 
     from num_agents.scheduler import _native
+else:
+    _native = LazyModule("num_agents.scheduler._native")
 
 #: The longest horizon and the longest bucket, in days and in seconds.
 LONGEST_DAYS = 366

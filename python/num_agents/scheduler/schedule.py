@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+from typing import Any, ClassVar, Literal, NoReturn
+
+from num_agents._lazy import LazyModule
+from num_agents.scheduler._hints import hinted
 from num_agents.scheduler._messages import show, warn
-from num_agents.scheduler._timing import first_due, preview
+from num_agents.scheduler._timing import preview
 from num_agents.scheduler._timing.bounds import end_ns
-from num_agents.scheduler._timing.moments import aware, check_exists
-from num_agents.scheduler._timing.rrule import NO_REACH
-from num_agents.scheduler._timing.spans import after_ns, span_ns
+from num_agents.scheduler._timing.moments import Moment, aware, check_exists
+from num_agents.scheduler._timing.spans import Seconds, after_ns, span_ns
 from num_agents.scheduler._timing.zones import UTC_ZONE, zone_of
 from num_agents.scheduler.calendar import (
-    DIALECT_WORDS,
-    DST_WORDS,
+    DIALECTS,
+    DST_VALUES,
     CalendarInterval,
     Exclusions,
 )
@@ -19,20 +24,15 @@ from num_agents.scheduler.policy import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime, tzinfo
-    from typing import Any, ClassVar, Literal, NoReturn
+    from num_agents.scheduler._timing import calendars as _calendars
+else:
+    _calendars = LazyModule("num_agents.scheduler._timing.calendars")
 
-    from num_agents.scheduler._timing.calendars import Calendar
-    from num_agents.scheduler._timing.moments import Moment
-    from num_agents.scheduler._timing.rrule import Reach
-    from num_agents.scheduler._timing.spans import Seconds
+FirstRun = Literal["now", "after_interval", "aligned"]
+DialectWord = Literal["vixie", "quartz"]
+DstWord = Literal["debian", "skip", "wall-clock"]
 
-    FirstRun = Literal["now", "after_interval", "aligned"]
-    DialectWord = Literal["vixie", "quartz"]
-    DstWord = Literal["debian", "skip", "wall-clock"]
-
-FIRST_RUN_WORDS = ("now", "after_interval", "aligned")
+FIRST_RUN_VALUES = ("now", "after_interval", "aligned")
 
 #: The ways to say when, of which a schedule has one.
 _WAYS = ("run_at", "delay", "interval", "cron_expression", "calendar_interval", "rrule", "any_of")
@@ -47,45 +47,56 @@ _OF_THE_WHOLE = ("max_runs", "end_after", "jitter", "window", "exclude")
 class TaskSchedule:
     """When a task runs. It cannot be changed, so tasks can share it.
 
-    Numbers are seconds; a timedelta does wherever a span is meant, an ISO-8601 string wherever a
-    datetime is. Without any time the task is due at once.
+    Numbers are seconds. A span may also be a timedelta or text such as "1h30m", and a moment an
+    ISO-8601 string. With no `run_at`, `delay`, `interval` or calendar, the task runs immediately.
+
+    A wall time that does not exist, because the clock is set forward over it, is the moment right
+    after the gap. One that comes twice is the first, or with `fold=1` the second. `dst` changes
+    that for times that run.
 
     Args:
-        interval: Run again and again, this long apart, at a fixed rate: run k is due at exactly
-            first + k * interval, and a late run does not move the grid. Elapsed time: setting the
-            wall clock does not matter.
-        max_runs: Start at most so many runs; failed ones count.
+        interval: Run repeatedly, this long apart, at a fixed rate: run k is due at exactly
+            first + k * interval, and a late run does not move the later ones. It is elapsed time:
+            setting the wall clock changes nothing.
+        max_runs: Start at most this many runs, failed ones included.
         start_after: Not before this moment. It anchors the grid of an interval, also if it has
             passed: the first run is the first of start_after + k * interval that is not before now.
         end_after: Not after this moment, which is itself allowed; judged by the nominal time.
-        run_at: Run once, at this moment of the wall clock; in the past means at once.
-        delay: Run once, so long after it is scheduled.
-        cron_expression: Run when this says so: 5 fields, 6 with leading seconds, 7 with a trailing
-            year; names, `? L W LW L-3 5L 5#3`; `@hourly` and its kin, `@every 5m`; an optional
+        run_at: Run once, at this moment of the wall clock; immediately if it has passed.
+        delay: Run once, this long after it is scheduled.
+        cron_expression: Run as this says: 5 fields, 6 with leading seconds, 7 with a trailing year;
+            names, `? L W LW L-3 5L FRIL 5#3`; `@hourly` and similar, `@every 5m`; an optional
             `CRON_TZ=Zone ` before it.
         timezone: The zone of naive datetimes and calendars here: a tzinfo, an IANA name, "UTC" or
             "local". By default the scheduler's.
-        fixed_delay: Count the interval from the end of each run instead of keeping a grid.
+        fixed_delay: Count the interval from the end of each run, not from its nominal time.
         first_run: The first run of an interval: `"now"`, or at `start_after` if there is one;
             `"after_interval"`, one interval later than that; or `"aligned"` to multiples of the
             interval since 1970.
         dialect: Of the cron expression. `"vixie"`: Sunday is 0 or 7, and day-of-month OR
             day-of-week must match when neither begins with `*`. `"quartz"`: Sunday is 1, and both
             must match.
-        dst: What a fixed wall time does when the clock is set. `"debian"`: one that is skipped runs
-            right after the gap, one that comes twice runs the first time; cron expressions with `*`
-            in minute or hour follow real time. `"skip"`: one that is skipped does not run.
-            `"wall-clock"`: nor does it, and one that comes twice runs twice.
-        jitter: Put each run off by a random span up to this one, drawn from the task's id and the
-            nominal time; never to the next occurrence or past the end.
-        window: Put all runs off by one span up to this one, to where the fewest recurring tasks are
-            due; chosen when the task is scheduled, and kept.
+        dst: What a fixed wall time does when the clock is set. `"debian"`: one that does not exist
+            runs right after the gap, one that comes twice runs the first time; cron expressions
+            with `*` in minute or hour, and hourly or shorter rrules, follow real time. `"skip"`:
+            one that does not exist does not run. `"wall-clock"`: the same, and one that comes twice
+            runs twice.
+        jitter: Delay each run by a random amount of up to this much, drawn from the task's id and
+            the nominal time. It never reaches the next occurrence or passes the end.
+        window: Delay all runs by one amount of up to this much, so that they fall where the fewest
+            recurring tasks are due. It is chosen when the task is scheduled, and kept.
         calendar_interval: Run every so many days, weeks, months or years.
         rrule: Run as this RFC 5545 recurrence says: a string, or an `rrule` or `rruleset` of
-            python-dateutil, which the extra `rrule` brings.
-        any_of: Run whenever one of these schedules says so: cron expressions, calendar intervals,
+            python-dateutil, which the extra `rrule` installs. Without DTSTART it begins at
+            `start_after`, or when it is scheduled, at the next whole second. UNTIL without a zone
+            is in the schedule's zone; a date includes that day.
+        any_of: Run whenever one of these schedules does: cron expressions, calendar intervals,
             rrules, moments, and intervals with a `start_after` or `first_run="aligned"`.
         exclude: Times at which it does not run.
+
+    Warns:
+        ScheduleWarning: An option has no effect, or a step of the cron expression is longer than
+            its field.
 
     Raises:
         TypeError: An argument is of another type.
@@ -95,7 +106,8 @@ class TaskSchedule:
         UnsupportedScheduleError: An rrule without python-dateutil.
     """
 
-    WORDS: ClassVar[tuple[str, ...]] = (
+    #: The names of its options.
+    OPTIONS: ClassVar[tuple[str, ...]] = (
         "any_of",
         "calendar_interval",
         "cron_expression",
@@ -115,7 +127,7 @@ class TaskSchedule:
         "timezone",
         "window",
     )
-    __slots__ = (*WORDS, "_zone", "calendar_cache")
+    __slots__ = (*OPTIONS, "_zone", "calendar_cache", "due_ns")
 
     any_of: tuple[TaskSchedule, ...]
     calendar_interval: CalendarInterval | None
@@ -136,9 +148,12 @@ class TaskSchedule:
     timezone: tzinfo | str | None
     window: Seconds | None
     #: By the identity of the zone: some have no hash.
-    calendar_cache: dict[int, tuple[object, Calendar]]
+    calendar_cache: dict[int, tuple[object, _calendars.Calendar]]
     _zone: Any
+    #: Of a scheduled task: the nominal time of its next run, in nanoseconds since 1970.
+    due_ns: int | None
 
+    @hinted("TaskSchedule")
     def __init__(
         self,
         *,
@@ -183,6 +198,7 @@ class TaskSchedule:
         ):
             object.__setattr__(self, word, value)
         object.__setattr__(self, "calendar_cache", {})
+        object.__setattr__(self, "due_ns", None)
         object.__setattr__(self, "_zone", self._zone_said())
         self._check()
 
@@ -192,7 +208,7 @@ class TaskSchedule:
         """The first nominal time strictly after a moment; None if there is none.
 
         A delay counts from the moment, and so does an interval that has no `start_after` and is not
-        aligned: as if the task were scheduled then. What `max_runs` cuts off is not known here.
+        aligned: as if the task were scheduled then. `max_runs` is not considered.
 
         Args:
             moment: A datetime or an ISO-8601 string; naive means in the schedule's zone.
@@ -207,10 +223,10 @@ class TaskSchedule:
         return preview.next_after(self, moment)
 
     def preview(self, count: int, start: Moment | None = None) -> list[datetime]:
-        """The next nominal times, at most so many: what `next_after` says again and again.
+        """The next nominal times: what repeated calls of `next_after` return.
 
         Args:
-            count: How many at the most; `max_runs` may be fewer.
+            count: How many at most; `max_runs` limits them, too.
             start: After which moment; now if None.
 
         Raises:
@@ -225,11 +241,33 @@ class TaskSchedule:
 
         return describe(self)
 
+    def of_task(self, zone: tzinfo | None, due_ns: int | None = None) -> TaskSchedule:
+        """A copy for a scheduled task: equal to this one, but its times are those of the task.
+
+        Args:
+            zone: The scheduler's time zone, for a schedule that names none.
+            due_ns: The nominal time of its next run, if that is known. A one-shot is due then,
+                whatever was said when it was scheduled, and an interval counts from there.
+        """
+        found = object.__new__(type(self))
+        for word in self.__slots__:
+            object.__setattr__(found, word, getattr(self, word))
+        if self._zone is _UNSAID_ZONE:
+            object.__setattr__(found, "_zone", zone)
+        if due_ns is not None:
+            object.__setattr__(found, "due_ns", due_ns)
+        return found
+
     # ---- for the engine ----------------------------------------------------------------------
 
     @property
+    def is_one_shot(self) -> bool:
+        """Whether it runs once."""
+        return self.interval is None and not self.by_calendar
+
+    @property
     def by_calendar(self) -> bool:
-        """Whether a calendar says when: it then follows the wall clock."""
+        """Whether its times are those of a calendar, which follows the wall clock."""
         return (
             self.cron_expression is not None
             or self.calendar_interval is not None
@@ -259,60 +297,22 @@ class TaskSchedule:
             return not self.cron_expression.lstrip().startswith("@every")
         return self.first_run == "aligned"
 
-    def first_due_ns(
-        self, now_ns: int, zone: tzinfo | None, calendar: Calendar | None = None
-    ) -> int:
-        """The nominal time of the first run, in nanoseconds since 1970, if scheduled at `now_ns`.
-
-        Args:
-            now_ns: The moment of scheduling, as the wall shows it.
-            zone: The scheduler's time zone, for naive datetimes of a schedule without one.
-            calendar: What `calendar` answered for these, if that is known.
-
-        Raises:
-            ValueError: It lies after `end_after`, or never: the task would never run.
-            OverflowError: It lies beyond the year 9999.
-        """
-        return first_due.first_due_ns(self, now_ns, zone, calendar)
-
     def end_ns(self, zone: tzinfo | None) -> int | None:
         """The last nominal time of a run, in nanoseconds since 1970."""
         return end_ns(self, zone)
 
-    def calendar(
-        self,
-        zone: tzinfo | None,
-        now_ns: int,
-        after_ns: int | None = None,
-        reach: Reach = NO_REACH,
-    ) -> Calendar | None:
+    def calendar(self, zone: tzinfo | None, now_ns: int) -> _calendars.Calendar | None:
         """What computes its times, if it goes by a calendar; the same one for equal cron schedules.
 
         Args:
             zone: The scheduler's time zone, for a schedule without one.
             now_ns: The moment of scheduling.
-            after_ns: After which moment times are to be known of an rrule, which is computed piece
-                by piece; by default that of scheduling.
-            reach: How far they are to be known at the least.
         """
         if not self.by_calendar:
             return None
         from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - 2 ms, rarely needed
 
-        if after_ns is None or not self.has_rrule:
-            return calendars.calendar_of(self, zone, now_ns)
-        return calendars.piece_of(self, zone, now_ns, after_ns, reach=reach).calendar
-
-    def refill_ns(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach = NO_REACH
-    ) -> int | None:
-        """The last time that the calendar for these arguments knows; None if it knows all."""
-        if not self.has_rrule:
-            return None
-        from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
-
-        piece = calendars.piece_of(self, zone, now_ns, after_ns, reach=reach)
-        return piece.known_until_ns
+        return calendars.calendar_of(self, zone, now_ns)
 
     def zone_or(self, default: tzinfo | None) -> tzinfo | None:
         """The zone of naive datetimes; None for the system's."""
@@ -336,7 +336,7 @@ class TaskSchedule:
     def _check(self) -> None:
         """Whether everything said makes sense, alone and together."""
         self._check_ways()
-        self._check_words()
+        self._check_values()
         zone = zone_of(self.timezone)
         for argument in ("run_at", "start_after", "end_after"):
             moment = getattr(self, argument)
@@ -367,17 +367,25 @@ class TaskSchedule:
                     self.cron_expression, self.dialect, native_zone(UTC_ZONE), self.dst
                 )
             self.calendar(UTC_ZONE, 0)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Warns of what was said and has no effect."""
+        if self.is_one_shot and self.max_runs not in (None, 1):
+            warn(f"max_runs has no effect without a schedule that repeats, got {self.max_runs}")
+        if self.first_run != "now" and self.interval is None:
+            warn(f"first_run has no effect without an interval, got {self.first_run!r}")
         if self.cron_expression is not None:
             from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
 
             for message in calendars.cron_warnings(self.cron_expression, self.dialect):
                 warn(message)
 
-    def _check_words(self) -> None:
+    def _check_values(self) -> None:
         for argument, words in (
-            ("first_run", FIRST_RUN_WORDS),
-            ("dialect", DIALECT_WORDS),
-            ("dst", DST_WORDS),
+            ("first_run", FIRST_RUN_VALUES),
+            ("dialect", DIALECTS),
+            ("dst", DST_VALUES),
         ):
             value = getattr(self, argument)
             if value not in words:
@@ -438,7 +446,7 @@ class TaskSchedule:
 
     def to_dict(self) -> dict[str, Any]:
         """What was said, by name, with moments and spans as they were given."""
-        return {name: getattr(self, name) for name in self.WORDS}
+        return {name: getattr(self, name) for name in self.OPTIONS}
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a TaskSchedule cannot be changed ({name}): make another one")
@@ -465,7 +473,7 @@ class TaskSchedule:
         return f"TaskSchedule({said})"
 
 
-_DEFAULT_WORDS = {"first_run": "now", "dialect": "vixie", "dst": "debian"}
+_DEFAULTS = {"first_run": "now", "dialect": "vixie", "dst": "debian"}
 
 
 def _is_given(value: object) -> bool:
@@ -474,7 +482,7 @@ def _is_given(value: object) -> bool:
 
 
 def _is_default(name: str, value: object) -> bool:
-    return isinstance(value, str) and _DEFAULT_WORDS.get(name) == value
+    return isinstance(value, str) and _DEFAULTS.get(name) == value
 
 
 def _made_again(words: dict[str, Any]) -> TaskSchedule:

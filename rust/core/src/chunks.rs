@@ -54,10 +54,10 @@ impl Entry {
 
 const ENTRIES_PER_CHUNK: usize = 31;
 
-/// Chunks that one removal compacts at the most.
+/// The most chunks that one removal compacts.
 const CHUNKS_PER_CALL: u32 = 2;
 
-/// Chunks that the removal of the last living entry clears away at the most.
+/// The most chunks that the removal of the last living entry clears away.
 const LAST_CHUNKS: u32 = 32;
 
 /// Below this many dead entries compaction is not worth its cost.
@@ -267,7 +267,7 @@ impl ChunkList {
         self.compacting = true;
         let mut chunks = CHUNKS_PER_CALL;
         if self.dead >= self.entries {
-            // When nothing lives here any more nobody will call again, and little is left.
+            // All are dead: there will be no further removal to go on with the pass, and little is left.
             self.compacted = NIL;
             chunks = LAST_CHUNKS;
         }

@@ -216,16 +216,6 @@ impl Front {
         }
     }
 
-    /// Whether the tombstones are within their bound: half of all, and what dies while each run is
-    /// compacted once.
-    #[cfg(any(test, feature = "check-invariants"))]
-    pub(crate) fn check(&self) {
-        let live = self.entries - self.dead;
-        let runs = self.runs.len() as u64;
-        let slack = runs * (REMOVALS_PER_RUN + 1);
-        assert!(self.dead <= 64.max(live) + slack, "{} of {}", self.dead, self.entries);
-    }
-
     /// Whether the tombstones are counted, and each run has its head in the heap.
     #[cfg(any(test, feature = "check-invariants"))]
     pub(crate) fn check_entries(&self, slab: &Slab) {

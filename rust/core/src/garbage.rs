@@ -3,7 +3,7 @@
 //! To give a segment of two megabytes back to the system takes a tenth of a millisecond, and to drop
 //! the last reference to a calendar as long as the calendar is large. The engine is used under a
 //! lock, so it hands such things out. [`crate::Gate`] drops them when it has released the lock;
-//! whoever uses an engine without a gate calls [`crate::Engine::take_garbage`] now and then.
+//! code that uses an engine without a gate must call [`crate::Engine::take_garbage`] now and then.
 
 use std::fmt;
 

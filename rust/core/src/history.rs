@@ -1,4 +1,4 @@
-//! What became of the tasks that ended last: a ring of fixed size and its index.
+//! The history: how the last tasks ended, in a ring of fixed size with an index.
 
 use crate::id::TaskId;
 use crate::time::Nanos;
@@ -38,11 +38,13 @@ pub struct Ended {
     pub ending: Ending,
     /// Its priority.
     pub priority: u8,
-    /// When its last occurrence was due.
+    /// The nominal time of its last run, or of the occurrence that did not come.
     pub nominal: Nanos,
+    /// When that was due, by jitter and its offset in the window.
+    pub due: Nanos,
     /// When its last run started, if it ever did.
     pub started: Option<Nanos>,
-    /// When its last run ended, if it ended with one: nobody asks a clock to cancel a task.
+    /// When its last run ended. A task that was cancelled or missed may have none.
     pub ended: Option<Nanos>,
     /// Runs started.
     pub runs: u64,
@@ -50,12 +52,44 @@ pub struct Ended {
     pub missed: u64,
 }
 
+/// Ends in one chunk of the ring.
+const CHUNK: usize = 1 << 10;
+
+/// A list that grows by chunks: one that doubled would be copied in one lock hold.
+#[derive(Default)]
+struct Ring {
+    chunks: Vec<Vec<Ended>>,
+    len: u32,
+}
+
+impl Ring {
+    #[inline]
+    fn get(&self, index: u32) -> Option<&Ended> {
+        self.chunks.get(index as usize / CHUNK)?.get(index as usize % CHUNK)
+    }
+
+    /// Replaces an end, or appends one at the index beyond the last.
+    #[inline]
+    fn set(&mut self, index: u32, ended: Ended) {
+        let (chunk, offset) = (index as usize / CHUNK, index as usize % CHUNK);
+        if index < self.len {
+            self.chunks[chunk][offset] = ended;
+            return;
+        }
+        if offset == 0 {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        self.chunks[chunk].push(ended);
+        self.len += 1;
+    }
+}
+
 /// The last so many ended tasks, in a ring, and an index of chains through it.
 ///
-/// A hash map would do, but for its rehashing: a lock hold of 0.1 ms now and then at ten thousand
-/// ends, and more with more.
+/// Not a hash map, because rehashing one of ten thousand ends takes a lock hold of 0.1 ms, and a
+/// larger one takes longer.
 pub(crate) struct History {
-    ring: Vec<Ended>,
+    ring: Ring,
     /// For each hash the newest index with it, plus one; 0 for none.
     heads: Vec<u32>,
     /// For each index the next older one with its hash, plus one; 0 for none.
@@ -67,7 +101,8 @@ pub(crate) struct History {
 impl History {
     pub(crate) fn new(capacity: u32) -> Self {
         let heads = vec![0; (capacity as usize).next_power_of_two()];
-        Self { ring: Vec::new(), heads, links: Vec::new(), capacity, next: 0 }
+        let links = vec![0; capacity.max(1) as usize];
+        Self { ring: Ring::default(), heads, links, capacity, next: 0 }
     }
 
     #[inline]
@@ -82,14 +117,11 @@ impl History {
     pub(crate) fn record(&mut self, ended: Ended) -> u32 {
         let index = self.next;
         self.next = if index + 1 >= self.capacity { 0 } else { index + 1 };
-        if let Some(oldest) = self.ring.get(index as usize) {
+        if let Some(oldest) = self.ring.get(index) {
             let hash = self.hash(oldest.id);
             self.unlink(hash, index);
-            self.ring[index as usize] = ended;
-        } else {
-            self.ring.push(ended);
-            self.links.push(0);
         }
+        self.ring.set(index, ended);
         if self.capacity > 0 {
             let hash = self.hash(ended.id);
             self.links[index as usize] = std::mem::replace(&mut self.heads[hash], index + 1);
@@ -110,14 +142,14 @@ impl History {
 
     /// The end that was recorded last at an index, even if it is not to be remembered.
     pub(crate) fn at(&self, index: u32) -> Option<&Ended> {
-        self.ring.get(index as usize)
+        self.ring.get(index)
     }
 
     /// The end of a task and its index, if it is remembered. O(1).
     pub(crate) fn find(&self, id: TaskId) -> Option<(u32, &Ended)> {
         let mut link = self.heads[self.hash(id)];
         while link != 0 {
-            let ended = &self.ring[link as usize - 1];
+            let ended = self.ring.get(link - 1)?;
             if ended.id == id {
                 return Some((link - 1, ended));
             }
@@ -128,13 +160,14 @@ impl History {
 
     /// Every end remembered, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Ended> {
-        let split = if self.ring.len() < self.capacity as usize { 0 } else { self.next as usize };
-        let (newer, older) = self.ring.split_at(split);
-        older.iter().chain(newer).take(self.capacity as usize)
+        let len = self.ring.len.min(self.capacity);
+        let oldest = if self.ring.len < self.capacity { 0 } else { self.next };
+        (oldest..len).chain(0..oldest).filter_map(|index| self.ring.get(index))
     }
 
+    /// Memory held, in bytes. The system gives memory for the links as they are written.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.ring.capacity() * size_of::<Ended>()
-            + (self.heads.capacity() + self.links.capacity()) * size_of::<u32>()) as u64
+        let links = self.heads.capacity() + self.ring.len as usize;
+        (self.ring.chunks.len() * CHUNK * size_of::<Ended>() + links * size_of::<u32>()) as u64
     }
 }

@@ -1,8 +1,8 @@
-//! Where there is room: how many recurring tasks are due in each second of the hour.
+//! The load: how many recurring tasks are due in each second of the hour, to find where few are.
 //!
-//! A task with a flexible window asks once, when it is scheduled, and keeps its place for life.
+//! A task with a flexible window asks once, when it is scheduled, and keeps its offset for life.
 //! Hours are folded into one: what recurs does so by the hour or by multiples of it nearly always,
-//! and a table of the whole day would cost more than it tells.
+//! and a table of the whole day would cost more than it is worth.
 
 use crate::recurrence::draw;
 use crate::time::{Nanos, SECOND_NS};
@@ -38,7 +38,7 @@ impl Load {
             return draw(seed, nominal, window);
         }
         let candidates = (whole + 1).min(SECONDS);
-        // From a place of the task's own on, so that equals spread out.
+        // The search starts at a second drawn for each task, so that equal tasks spread out.
         let start = draw(seed, 1, candidates - 1);
         let second = (start..candidates)
             .chain(0..start)

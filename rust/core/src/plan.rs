@@ -1,4 +1,4 @@
-//! The cold records: what only some tasks need to know.
+//! Plans: the cold records, which only some tasks have.
 //!
 //! A plain one-shot has none. A recurring task has one for life; so has a one-shot with a grace, or
 //! one whose time had passed when it was scheduled.
@@ -11,13 +11,13 @@ use crate::time::Nanos;
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) recurrence: Recurrence,
-    /// How much its occurrences are put off, within its window.
+    /// By how much its occurrences are delayed, within its window.
     pub(crate) window_offset: Nanos,
     /// The second of the hour in which it is counted as due.
     pub(crate) load: Option<u16>,
     /// When the next occurrence is due, or the one that runs was.
     pub(crate) nominal: Nanos,
-    /// The task's place in the order of scheduling.
+    /// The task's number in the order of scheduling.
     pub(crate) sequence: u64,
     /// A time given from outside for after the run to come or the one under way.
     pub(crate) next: Option<Nanos>,
@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) set_back: bool,
     /// The run to come or under way was asked for by hand: it does not count and moves nothing.
     pub(crate) by_hand: bool,
+    /// The task was paused when the run to come was asked for, and is to be paused after it.
+    pub(crate) stays_paused: bool,
     pub(crate) started: Option<Nanos>,
     /// The moment of the last start on the clock that the task keeps: what was due by then has been
     /// judged, wherever that clock is set to while the run lasts.
@@ -55,6 +57,7 @@ impl Plan {
             next: None,
             set_back: false,
             by_hand: false,
+            stays_paused: false,
             started: None,
             judged: 0,
             ended: None,

@@ -1,8 +1,8 @@
 //! The ready queue: what is due, in 256 first-in-first-out lanes, one a priority.
 //!
-//! No heap: the front releases tasks in order of (deadline, sequence), so each lane is sorted by
-//! construction, and the first task of the lowest lane is the first in the total order (priority,
-//! effective deadline, sequence).
+//! There is no heap. The front releases tasks in order of (deadline, sequence), so each lane is
+//! sorted by construction, and the first task of the lowest lane is the first in the total order
+//! (priority, effective deadline, sequence).
 
 use crate::chunks::{ChunkList, ChunkPool, Entry};
 use crate::slab::Slab;

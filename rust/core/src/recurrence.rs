@@ -1,7 +1,7 @@
 //! When a task is due next: fixed rate, fixed delay, calendars, bounds, jitter, and the rule for
 //! late work.
 //!
-//! Occurrence k of a fixed-rate task is due at anchor + k × interval, exactly, for ever: the next
+//! Occurrence k of a fixed-rate task is due at anchor + k × interval, exactly and always: the next
 //! time is computed from the last nominal time, never from a clock, so nothing drifts. Nothing here
 //! walks over occurrences: what to do about a billion missed ones costs one division on a grid, and
 //! a count of months on a calendar.
@@ -9,17 +9,20 @@
 //! # Nominal and due
 //!
 //! An occurrence has a *nominal* time, a point of its grid or calendar, and is *due* at that time
-//! or a little after it: by the task's place in its window, and by its jitter. Both are functions of
-//! the task and the nominal time, so they can be foretold; they never reach the next occurrence, nor
-//! pass the end, and the grid does not know of them.
+//! or a little after it: by the task's offset in its window, and by its jitter. Both are functions of
+//! the task and the nominal time, so a forecast can compute them. They never delay an occurrence to
+//! the next one or past the end, and they do not move the grid.
+
+mod judging;
+mod set_back;
 
 use std::sync::Arc;
 
-use crate::calendar::{COUNT_LIMIT, Calendar};
-use crate::time::{FAR_FUTURE, Nanos, SECOND_NS, after};
+pub(crate) use judging::{JUDGE_LOOKS, Judging};
+pub use set_back::WallStep;
 
-/// Looks at parts of a calendar that one lock hold may take to judge late work: some 0.1 ms.
-pub(crate) const JUDGE_LOOKS: u64 = 512;
+use crate::calendar::Calendar;
+use crate::time::{FAR_FUTURE, Nanos, SECOND_NS, after};
 
 /// Looks at parts of a calendar to count the occurrences that a run has overlapped. Beyond it the
 /// count says "so many or more"; with two parts that is after 256 occurrences.
@@ -53,35 +56,6 @@ impl PartialEq for Repeat {
 
 impl Eq for Repeat {}
 
-/// A wall clock that is set back by less than this is taken to be corrected, by more to have been
-/// wrong: three hours, as in Vixie's cron.
-const FAR_BACK_NS: Nanos = 3 * 3_600 * SECOND_NS;
-
-/// What a change of the wall clock means for tasks on a calendar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WallStep {
-    /// Forward, or not at all: occurrences inside the jump are late work.
-    #[default]
-    Forward,
-    /// Back by less than three hours: what happens at fixed times is not repeated, and waits until
-    /// the wall shows its next time; what follows real time, by `*` or a step in minute or hour or
-    /// on a grid, goes on.
-    Back,
-    /// Back by three hours or more: all are armed again from the new time.
-    FarBack,
-}
-
-impl WallStep {
-    const fn back(by: Nanos) -> Self {
-        if by >= FAR_BACK_NS { Self::FarBack } else { Self::Back }
-    }
-
-    /// What it means that the wall is now ahead of the axis by `to` instead of `from`.
-    pub const fn between(from: i64, to: i64) -> Self {
-        if to >= from { Self::Forward } else { Self::back(from.abs_diff(to)) }
-    }
-}
-
 /// Which of several overdue occurrences runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -93,9 +67,12 @@ pub enum Misfire {
     Earliest,
     /// Every one of them, one after another.
     All,
-    /// None of them.
+    /// None of them if there are several, or if the only one is later than the grace.
     Skip,
 }
+
+/// The grace of a recurring task whose overdue occurrences are skipped and that has no other.
+pub const SKIP_GRACE_NS: Nanos = 60 * SECOND_NS;
 
 /// The timing of a task that is not a plain one-shot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,13 +88,14 @@ pub struct Recurrence {
     pub max_runs: u64,
     /// What happens to overdue occurrences.
     pub misfire: Misfire,
-    /// How late an occurrence may start; later than this, it is missed.
+    /// How late an occurrence may start; later than this, it is missed. [`FAR_FUTURE`] is no bound,
+    /// but for recurring tasks under [`Misfire::Skip`], which then have [`SKIP_GRACE_NS`].
     pub grace: Nanos,
-    /// Under [`Misfire::All`], how many overdue occurrences run at the most; the oldest are missed.
+    /// Under [`Misfire::All`], the most overdue occurrences that run; the oldest are missed.
     pub catch_up_limit: u64,
-    /// Each occurrence is put off by a random span up to this one, another each time.
+    /// Each occurrence is delayed by a random span of up to this one, another each time.
     pub jitter: Nanos,
-    /// All occurrences are put off by one span up to this one, to where little else is due.
+    /// All occurrences are delayed by one span of up to this one, to where little else is due.
     pub window: Nanos,
     /// Its moments are those of the wall clock, and follow when that is set.
     pub on_wall: bool,
@@ -140,7 +118,7 @@ impl Default for Recurrence {
     }
 }
 
-/// What the late-work rule makes of an occurrence whose turn has come.
+/// What the late-work rule decides about an occurrence that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Run the occurrence of this nominal time; so many others are given up.
@@ -159,42 +137,31 @@ pub enum Verdict {
     },
 }
 
-/// The occurrences of one task: its recurrence, its place in the window, and its seed for jitter.
+/// The occurrences of one task: its recurrence, its offset in the window, and its seed for jitter.
 #[derive(Clone, Copy, Debug)]
 pub struct Occurrences<'a> {
     /// What was asked for.
     pub recurrence: &'a Recurrence,
-    /// How much all occurrences are put off, within the window.
+    /// By how much all occurrences are delayed, within the window.
     pub window_offset: Nanos,
     /// What the jitter is drawn from, beside the nominal time.
     pub seed: u64,
 }
 
 impl Recurrence {
+    /// How late an occurrence may start.
+    pub(crate) const fn effective_grace(&self) -> Nanos {
+        match (self.misfire, self.grace, &self.repeat) {
+            (_, _, Repeat::Once) => self.grace,
+            (Misfire::Skip, FAR_FUTURE, _) => SKIP_GRACE_NS,
+            _ => self.grace,
+        }
+    }
+
     /// The occurrences of a task at the start of its window, with the seed 0.
     pub const fn occurrences(&self) -> Occurrences<'_> {
         Occurrences { recurrence: self, window_offset: 0, seed: 0 }
     }
-}
-
-/// A judgement of late work under way, in pieces.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Judging {
-    /// The occurrence whose turn has come.
-    pub(crate) nominal: Nanos,
-    /// When the judgement began: what falls due later is not part of it.
-    pub(crate) now: Nanos,
-    /// The latest occurrence that is due.
-    latest: Nanos,
-    /// The first that is not too late.
-    first: Option<Nanos>,
-    /// The one that runs, if one does and `back` is 0.
-    chosen: Option<Nanos>,
-    /// By how many occurrences that one lies before `chosen`.
-    back: u64,
-    /// The last occurrence that was counted, and how many were after `nominal`.
-    counted_to: Nanos,
-    counted: u64,
 }
 
 /// How many looks at parts of a calendar one lock hold may still take.
@@ -225,14 +192,14 @@ impl Occurrences<'_> {
             Repeat::Once | Repeat::FixedDelay(_) => FAR_FUTURE,
             _ => self.step(nominal).unwrap_or(FAR_FUTURE),
         };
-        let last = self.last_lawful().min(next - 1).max(nominal);
+        let last = self.last_allowed().min(next - 1).max(nominal);
         let placed = after(nominal, self.window_offset).min(last);
         let room = recurrence.jitter.min(last - placed);
         placed + draw(self.seed, nominal, room)
     }
 
     /// Decides about the occurrence of `nominal` and those after it that are due by `now`. O(1) on a
-    /// grid; on a calendar a count of months, or of up to [`COUNT_LIMIT`] occurrences.
+    /// grid; on a calendar a count of months, or of up to [`crate::calendar::COUNT_LIMIT`] occurrences.
     pub fn judge(&self, nominal: Nanos, now: Nanos) -> Verdict {
         let mut judging = self.begin_judging(nominal, now);
         loop {
@@ -240,94 +207,6 @@ impl Occurrences<'_> {
                 return verdict;
             }
         }
-    }
-
-    /// Begins what [`Occurrences::judge`] does, for [`Occurrences::judge_piece`] to go on with.
-    pub(crate) fn begin_judging(&self, nominal: Nanos, now: Nanos) -> Judging {
-        let Recurrence { grace, misfire, catch_up_limit, .. } = *self.recurrence;
-        let oldest_allowed = now.saturating_sub(grace);
-        let mut judging = Judging {
-            nominal,
-            now,
-            latest: nominal,
-            first: None,
-            chosen: None,
-            back: 0,
-            counted_to: nominal,
-            counted: 0,
-        };
-        if !self.is_series() {
-            judging.chosen = (self.due(nominal) >= oldest_allowed).then_some(nominal);
-            return judging;
-        }
-        let latest = self.last_due_by(nominal, now.min(self.last_lawful()));
-        judging.latest = latest;
-        // The first occurrence that is not too late, if it is one that is due.
-        judging.first = self.first_due_from(nominal, oldest_allowed).filter(|one| *one <= latest);
-        judging.chosen = judging.first.and_then(|first| match misfire {
-            Misfire::Latest => Some(latest),
-            Misfire::Earliest => Some(first),
-            Misfire::Skip => (latest == nominal).then_some(nominal),
-            Misfire::All if self.counted_calendar().is_none() => {
-                Some(self.first_of_last(catch_up_limit, first, latest))
-            }
-            // Back from the end: not every calendar can count all that lies between.
-            Misfire::All if catch_up_limit <= COUNT_LIMIT => {
-                judging.back = catch_up_limit.max(1) - 1;
-                Some(latest)
-            }
-            Misfire::All => Some(first),
-        });
-        judging
-    }
-
-    /// Goes on with a judgement while there are looks at the calendar left: `None` if it needs
-    /// more. The number of missed occurrences is exact up to [`COUNT_LIMIT`] on a calendar whose
-    /// occurrences have to be counted one by one, and exact without bound on others.
-    pub(crate) fn judge_piece(&self, judging: &mut Judging, looks: &mut Looks) -> Option<Verdict> {
-        let nominal = judging.nominal;
-        if !self.is_series() {
-            let next = match self.recurrence.repeat {
-                Repeat::FixedDelay(delay) => self.within_end(after(judging.now, delay)),
-                _ => None,
-            };
-            return Some(match judging.chosen {
-                Some(nominal) => Verdict::Run { nominal, missed: 0 },
-                None => Verdict::Miss { missed: 1, next },
-            });
-        }
-        if let Some(calendar) = self.counted_calendar() {
-            while let (1.., Some(at), Some(first)) = (judging.back, judging.chosen, judging.first) {
-                let before =
-                    looks.at(|used| calendar.last_by_counted(at.saturating_sub(1), used))?;
-                let before = before.filter(|before| *before >= first);
-                judging.chosen = before.or(Some(first));
-                judging.back = if before.is_some() { judging.back - 1 } else { 0 };
-            }
-        }
-        let until = match judging.chosen {
-            Some(run) if self.recurrence.misfire == Misfire::All => run,
-            _ => judging.latest,
-        };
-        match self.counted_calendar() {
-            None => judging.counted = self.steps(nominal, until),
-            Some(calendar) => {
-                while judging.counted < COUNT_LIMIT && judging.counted_to < until {
-                    let from = judging.counted_to;
-                    let next = looks.at(|used| calendar.next_after_counted(from, used))?;
-                    let Some(next) = next.filter(|next| *next <= until) else { break };
-                    judging.counted_to = next;
-                    judging.counted += 1;
-                }
-            }
-        }
-        let missed = judging.counted;
-        Some(match judging.chosen {
-            Some(nominal) => Verdict::Run { nominal, missed },
-            None => {
-                Verdict::Miss { missed: missed + 1, next: self.step_within_end(judging.latest) }
-            }
-        })
     }
 
     /// The occurrence after a run, and how many were skipped because they fell due while it ran.
@@ -352,58 +231,19 @@ impl Occurrences<'_> {
     /// The occurrence that follows a run by hand from `started` to `ended`, when `candidate` was to
     /// be next, and how many were skipped because they fell due while it ran. What was due before
     /// it started was not: that is late work, judged when its turn comes. Nor is a time beyond the
-    /// end, which somebody must have asked for.
+    /// end, which a caller must have asked for.
     pub fn resume(&self, candidate: Nanos, started: Nanos, ended: Nanos) -> (Option<Nanos>, u64) {
         let overlapped = started < candidate && candidate < ended;
-        let lawful = candidate <= self.recurrence.end;
-        if self.is_series() && self.recurrence.misfire != Misfire::All && overlapped && lawful {
+        let allowed = candidate <= self.recurrence.end;
+        if self.is_series() && self.recurrence.misfire != Misfire::All && overlapped && allowed {
             self.pass_over(candidate, ended)
         } else {
             (Some(candidate), 0)
         }
     }
 
-    /// The next nominal time of a task on the wall clock that was to be due at `nominal`, when the
-    /// wall is set back by `by` to show `now`: Vixie's rule. Never later than before.
-    ///
-    /// A step of three hours or more computes it anew, from the new time. After a smaller one what
-    /// happens at fixed times waits for the wall, so that nothing is repeated, and what follows
-    /// real time goes on in real time: next is the occurrence nearest to the moment at which the
-    /// next one would have come, so that even many small steps repeat nothing in quick succession.
-    /// A moment that was asked for, and is not one of the calendar's, stays.
-    pub(crate) fn after_set_back(&self, nominal: Nanos, by: Nanos, now: Nanos) -> Nanos {
-        let is_far = WallStep::back(by) == WallStep::FarBack;
-        let from = now.saturating_add(1).max(self.recurrence.start);
-        if nominal <= from {
-            return nominal;
-        }
-        // The period before the next occurrence may become shorter by half.
-        let earliest = |previous: Nanos| {
-            let half = (nominal - previous) / 2;
-            if is_far { from } else { from.max(nominal.saturating_sub(by).saturating_sub(half)) }
-        };
-        match &self.recurrence.repeat {
-            Repeat::Once => nominal,
-            Repeat::FixedDelay(_) => from.max(nominal.saturating_sub(by)),
-            Repeat::FixedRate(interval) => {
-                let earliest = earliest(nominal.saturating_sub(*interval)).min(nominal);
-                nominal - (nominal - earliest) / interval * interval
-            }
-            Repeat::Calendar(calendar) => {
-                let goes_on = is_far || calendar.follows_real_time();
-                if !goes_on || calendar.last_by(nominal) != Some(nominal) {
-                    return nominal;
-                }
-                let previous = calendar.last_by(nominal - 1).unwrap_or(nominal);
-                calendar
-                    .next_after(earliest(previous) - 1)
-                    .map_or(nominal, |next| next.min(nominal))
-            }
-        }
-    }
-
-    /// The first lawful occurrence from `first` on that is due at `ended` or later, and how many
-    /// lawful ones are due before, up to about [`SKIPPED_LOOKS`] where they are counted one by one.
+    /// The first allowed occurrence from `first` on that is due at `ended` or later, and how many
+    /// allowed ones are due before, up to about [`SKIPPED_LOOKS`] where they are counted one by one.
     fn pass_over(&self, first: Nanos, ended: Nanos) -> (Option<Nanos>, u64) {
         if self.due(first) >= ended {
             return (Some(first), 0);
@@ -411,19 +251,19 @@ impl Occurrences<'_> {
         match self.first_due_from(first, ended).and_then(|next| self.within_end(next)) {
             Some(next) => (Some(next), self.bounded_steps(first, next)),
             None => {
-                let last = self.last_by(first, self.last_lawful());
+                let last = self.last_by(first, self.last_allowed());
                 (None, self.bounded_steps(first, last) + 1)
             }
         }
     }
 
     /// At the end of the axis there is no occurrence any more.
-    fn last_lawful(&self) -> Nanos {
+    fn last_allowed(&self) -> Nanos {
         self.recurrence.end.min(FAR_FUTURE - 1)
     }
 
     fn within_end(&self, moment: Nanos) -> Option<Nanos> {
-        (moment <= self.last_lawful()).then_some(moment)
+        (moment <= self.last_allowed()).then_some(moment)
     }
 
     fn step_within_end(&self, nominal: Nanos) -> Option<Nanos> {
@@ -520,28 +360,6 @@ impl Occurrences<'_> {
         }
         self.first_from(from, moment)
     }
-
-    /// The first of the last so many occurrences of those from one to another, where they are
-    /// counted in closed form.
-    fn first_of_last(&self, number: u64, from: Nanos, to: Nanos) -> Nanos {
-        let surplus = (self.steps(from, to) + 1).saturating_sub(number.max(1));
-        let calendar = match &self.recurrence.repeat {
-            Repeat::FixedRate(interval) => return from + surplus * interval,
-            Repeat::Calendar(calendar) if surplus > 0 => calendar,
-            _ => return from,
-        };
-        // Halving the span finds it in some sixty counts.
-        let (mut least, mut most) = (from + 1, to);
-        while least < most {
-            let middle = least + (most - least) / 2;
-            if calendar.count(from, middle) >= surplus {
-                most = middle;
-            } else {
-                least = middle + 1;
-            }
-        }
-        least
-    }
 }
 
 /// A number from 0 to `greatest`, the same for the same seed and moment, and uniform over those.
@@ -598,6 +416,25 @@ mod tests {
         assert_eq!(judge(&with(Misfire::All), 100, 135), run(100, 0));
         let skipped = Verdict::Miss { missed: 4, next: Some(140) };
         assert_eq!(judge(&with(Misfire::Skip), 100, 135), skipped);
+    }
+
+    #[test]
+    fn what_is_skipped_has_a_grace_of_a_minute_unless_told() {
+        let minute = 60 * SECOND_NS;
+        let hourly = Recurrence { misfire: Misfire::Skip, ..every(60 * minute) };
+        let run = Verdict::Run { nominal: 100, missed: 0 };
+        let missed = Verdict::Miss { missed: 1, next: Some(100 + 60 * minute) };
+        assert_eq!(judge(&hourly, 100, 100 + minute), run);
+        assert_eq!(judge(&hourly, 100, 101 + minute), missed);
+        let patient = Recurrence { grace: 2 * minute, ..hourly };
+        assert_eq!(judge(&patient, 100, 100 + 2 * minute), run);
+        assert_eq!(judge(&patient, 100, 101 + 2 * minute), missed);
+        let delayed = Recurrence { repeat: Repeat::FixedDelay(7), ..with(Misfire::Skip) };
+        let expected = Verdict::Miss { missed: 1, next: Some(108 + minute) };
+        assert_eq!(judge(&delayed, 100, 101 + minute), expected);
+        // A one-shot always runs, unless it has been given a grace.
+        let once = Recurrence { repeat: Repeat::Once, ..with(Misfire::Skip) };
+        assert_eq!(judge(&once, 100, FAR_FUTURE - 1), run);
     }
 
     #[test]

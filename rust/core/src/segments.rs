@@ -3,7 +3,7 @@
 //! A `Vec` that doubles copies everything it holds: at ten million records that is a pause of tens
 //! of milliseconds under the lock, and it never gives memory back. Here a full segment is followed
 //! by a new one, an empty one is handed out to be freed, and nothing ever moves. Within a segment
-//! free places form a list threaded through the items themselves. Allocation fills the lowest
+//! the free items form a list that is threaded through the items themselves. Allocation fills the lowest
 //! segment that has room, so that the upper ones can empty.
 //!
 //! One empty segment is kept, so that a load that hovers at a boundary does not map and unmap

@@ -18,9 +18,9 @@ pub(crate) struct Record {
     /// While pending or ready, the effective deadline that orders it; while running, the nominal
     /// time of the run.
     pub(crate) deadline: Nanos,
-    /// While pending or ready, its place in the order of scheduling; while running, the start.
+    /// While pending or ready, its number in the order of scheduling; while running, the start.
     pub(crate) sequence: u64,
-    /// Which tenant of the slot this is.
+    /// How many tasks the slot has held before.
     pub(crate) generation: u32,
     /// Which arming this is (see `crate::stamps`); an entry that carries another stamp is dead.
     pub(crate) stamp: u32,
@@ -205,7 +205,7 @@ impl Slab {
         (record.generation == id.generation() && record.state.is_task()).then_some(id.slot())
     }
 
-    /// The id of a slot's tenant.
+    /// The id of the task in a slot.
     #[inline]
     pub(crate) fn id(&self, slot: u32) -> TaskId {
         TaskId::new(slot, self[slot].generation)
@@ -254,7 +254,7 @@ impl Record {
         }
     }
 
-    /// Ends the tenancy: from here on its id is unknown. The slot stays with its owner as
+    /// Ends the task: from here on its id is unknown. The slot stays with its owner as
     /// reserved, or is retired if its generations are used up: an id is never given out twice.
     #[inline]
     pub(crate) fn end_tenancy(&mut self) {

@@ -1,4 +1,4 @@
-//! Stamps: what tells the entry of the present arming from those of former ones.
+//! Stamps: what distinguishes the entry of a task's present arming from those of former ones.
 //!
 //! A removal leaves its entry where it is. The entry is dead because the record no longer carries
 //! its stamp. That is sound only if a slot never gets a stamp again while an entry of it with that
@@ -24,7 +24,7 @@
 //! entry may be missed, and is young. Within a list it is a pass of compaction, from head to tail,
 //! and so goes on when the list itself is compacted meanwhile.
 //!
-//! Why renewing is safe. The new stamp is the last one drawn, whoever it was drawn for. The task has
+//! Why renewing is safe. The new stamp is the last one drawn, for whichever task. The task has
 //! had its entry for longer than that, so neither a living nor a dead entry of its slot has it; and
 //! the next arming of the slot draws a later one.
 //!
@@ -123,5 +123,40 @@ impl Stamps {
             Some(gap) => self.drawn + gap.clamp(1, LONGEST_GAP).min(left),
             None => self.next_sweep,
         };
+    }
+}
+
+#[cfg(all(test, not(feature = "tiny-stamps")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_is_over_before_the_next_one_though_the_load_grows_with_each_arming() {
+        for entries in [0, 1_000, 10_000_000, 100_000_000] {
+            let mut stamps = Stamps::new();
+            stamps.drawn = QUARTER;
+            assert!(stamps.is_piece_due() && stamps.is_sweep_due());
+            stamps.begin_sweep();
+            // A piece looks at 31 entries at least; each arming adds one.
+            let (mut entries, mut seen) = (entries, 0);
+            while seen < entries {
+                let before = stamps.drawn;
+                stamps.schedule_piece(1 + entries / 31);
+                stamps.drawn = stamps.next_piece;
+                assert!(!stamps.is_sweep_due(), "{seen} of {entries}");
+                entries += stamps.drawn - before;
+                seen += 31;
+            }
+        }
+    }
+
+    #[test]
+    fn stamps_come_round_without_the_one_that_means_none() {
+        let mut stamps = Stamps::new();
+        stamps.drawn = u64::from(LAST_STAMP) - 1;
+        assert_eq!([stamps.draw(), stamps.draw(), stamps.draw()], [LAST_STAMP, 1, 2]);
+        assert!(!stamps.is_old(LAST_STAMP));
+        stamps.drawn += QUARTER;
+        assert!(stamps.is_old(2) && stamps.is_old(LAST_STAMP));
     }
 }

@@ -91,7 +91,7 @@ pub struct Counters {
     pub rekeyed: u64,
     /// Recurring tasks whose next time was computed anew because the wall clock was set back.
     pub rearmed: u64,
-    /// Overdue tasks that were put off so that they do not all run at once.
+    /// Overdue tasks that were delayed so that they do not all run at once.
     pub deferred: u64,
 }
 

@@ -1,24 +1,24 @@
-//! Who sleeps until when: one leader on the clock, the others without.
+//! The gate: a lock around the queue, and the threads that wait for something to be due.
 //!
-//! Workers that find nothing due wait here. The first becomes the *leader* and sleeps until the
-//! next deadline; the others are *parked* and sleep until called. So a deadline wakes one thread,
-//! and an idle gate with a million timers wakes none.
+//! Workers that find nothing due wait here. One of them, the *leader*, sleeps until the next
+//! deadline; the others are *parked* and sleep until they are called. So a deadline wakes one
+//! thread, and an idle gate with a million timers wakes none.
 //!
-//! The danger of such a protocol is the lost wake-up: something becomes due, and everybody sleeps
-//! beyond it. The rules against it, each checked after every change, under the lock:
+//! The danger of such a protocol is the lost wake-up: something becomes due while every thread
+//! sleeps. Three rules prevent it. They are checked after each change, under the lock:
 //!
-//! 1. The leader never sleeps beyond the next deadline. Whoever makes the next deadline earlier
-//!    than what the leader is armed for calls the leader.
+//! 1. The leader never sleeps beyond the next deadline. A thread that makes the next deadline
+//!    earlier than that calls the leader.
 //! 2. Whenever something is pending and threads are parked, there is a leader or there is exactly
 //!    one thread *under way*: called and not yet awake, or awake and not yet at the queue. The
 //!    thread under way re-establishes this rule when it arrives: by leading, or, having taken
-//!    work, by calling the next parked thread. A thread that goes to run work for who knows how
-//!    long has thereby handed on the watch before it starts.
+//!    work, by calling the next parked thread. So a thread hands on the watch before it starts
+//!    work that may take long.
 //! 3. A call is a permit that is counted, not only a notification: it is not lost if it comes
 //!    before the sleep, and a spurious wake-up is not one.
 //!
-//! One call in flight suffices: it is the chain of arrivals that wakes as many threads as there is
-//! work, each with a hand free by then, instead of a herd that fights for one lock.
+//! One call at a time is enough. Each thread that arrives and finds more work calls the next one, so
+//! as many threads wake as there is work, and they do not all compete for the lock at once.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl Deadlines for crate::engine::Engine {
 
 /// What the gate asks of a clock.
 pub trait Clock {
-    /// The present moment; never less than one it told before.
+    /// The present moment. It never goes back.
     fn now(&self) -> Nanos;
 }
 
@@ -126,7 +126,7 @@ impl<Q: Deadlines> Gate<Q> {
         result
     }
 
-    /// Looks at the queue under the lock, unless somebody holds it.
+    /// Looks at the queue under the lock; `None` if the lock is held.
     pub fn try_look<R>(&self, look: impl FnOnce(&Q) -> R) -> Option<R> {
         self.inner.try_lock().ok().map(|inner| look(&inner.queue))
     }
@@ -137,7 +137,7 @@ impl<Q: Deadlines> Gate<Q> {
     }
 
     /// Works on the queue as a thread that comes from [`Gate::wait`] (`arriving`) or from its last
-    /// piece of work. The work is told whether it may take more.
+    /// piece of work. The work is passed whether it may take more.
     #[inline]
     pub fn take<R>(&self, arriving: bool, work: impl FnOnce(&mut Q, bool) -> R) -> R {
         let mut inner = lock(&self.inner);
@@ -256,5 +256,50 @@ impl<Q: Deadlines> Gate<Q> {
                 }
             }
         }
+    }
+}
+
+// Under loom the primitives work in its models only.
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    struct Queue;
+
+    /// Garbage that notices whether the lock is held while it is dropped.
+    struct Noticing;
+
+    static GATE: OnceLock<Gate<Queue>> = OnceLock::new();
+    static DROPPED_UNLOCKED: AtomicU32 = AtomicU32::new(0);
+
+    impl Deadlines for Queue {
+        type Garbage = Noticing;
+
+        fn next_deadline(&self) -> Nanos {
+            NEVER
+        }
+
+        fn take_garbage(&mut self) -> Option<Noticing> {
+            Some(Noticing)
+        }
+    }
+
+    impl Drop for Noticing {
+        fn drop(&mut self) {
+            let free = GATE.get().is_some_and(|gate| gate.try_look(|_| ()).is_some());
+            DROPPED_UNLOCKED.fetch_add(u32::from(free), Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn garbage_is_dropped_after_the_lock_is_released() {
+        let gate = GATE.get_or_init(|| Gate::new(Queue));
+        gate.with(|_| ());
+        gate.edit(|_| ());
+        gate.take(false, |_, _| ());
+        assert_eq!(DROPPED_UNLOCKED.load(Ordering::Relaxed), 3);
     }
 }

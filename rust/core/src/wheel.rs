@@ -9,7 +9,7 @@
 //! differed in is now equal. A bucket of level 0 goes to the front, which sorts it. Buckets are
 //! visited by their occupancy bits, so an empty decade costs as much as an empty millisecond.
 //!
-//! Each bucket keeps the least deadline put into it. Buckets of a level are disjoint in time, hence
+//! Each bucket keeps the least deadline put into it. Buckets of a level are disjoint in time, so
 //! the next deadline of all is among the first occupied bucket of each level: no scan. A removal
 //! does not raise the least deadline, so it can be too early after a cancel, never too late.
 
@@ -45,7 +45,7 @@ struct Bucket {
     minimum: Nanos,
 }
 
-/// The buckets, and where time has got to among them.
+/// The buckets, and the position of time among them.
 pub(crate) struct Wheel {
     /// The tick that the wheel has reached.
     position: u64,
@@ -125,7 +125,7 @@ impl Wheel {
     }
 
     /// Moves the position to the next tick that holds anything, at most to that of `now`. Returns
-    /// false if it is there already. Only lawful when the position is settled.
+    /// false if it is there already. Only allowed when nothing is left at the position.
     #[inline]
     pub(crate) fn move_on(&mut self, now: Nanos) -> bool {
         let target = tick_of(now);
@@ -266,7 +266,7 @@ impl Wheel {
         Some(word * 64 + bits.trailing_zeros() as usize)
     }
 
-    /// Whether bits, counts, bounds and places agree.
+    /// Whether bits, counts and bounds agree.
     #[cfg(any(test, feature = "check-invariants"))]
     pub(crate) fn check(&self) {
         for (index, bucket) in self.buckets.iter().enumerate() {

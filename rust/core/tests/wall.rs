@@ -1,4 +1,4 @@
-//! The wall clock is set, a storm is spread, and what is to come is foretold.
+//! What happens when the wall clock is set; spreading a storm; forecasts.
 
 use std::sync::Arc;
 
@@ -247,7 +247,7 @@ fn a_small_step_back_repeats_no_fixed_time_and_lets_the_others_go_on() {
             12 * HOUR + 20 * minute
         ]
     );
-    // To 10:10, as when somebody corrects a clock that was two hours ahead.
+    // To 10:10, as when a clock that was two hours ahead is corrected.
     assert_eq!(engine.set_wall_offset(-(2 * HOUR as i64)), WallStep::Back);
     while !engine.rekey(3) {}
     let after: Vec<Nanos> = ids.iter().map(|id| next(&engine, *id)).collect();
@@ -297,6 +297,24 @@ fn no_step_back_brings_a_task_before_its_start_nor_moves_a_time_that_was_asked_f
         assert_eq!(next(&engine, once), 20 * HOUR);
         assert_eq!(next(&engine, ids[1]), 15 * HOUR + 1);
     }
+}
+
+/// A row of moments is replaced by the one that begins at the new time, before that is followed.
+#[test]
+fn a_large_step_back_goes_on_with_the_moments_known_by_then() {
+    let row = |from: Nanos| {
+        let moments = (0..5).map(|k| MONDAY + from + k * HOUR).collect();
+        by_calendar(vec![Part {
+            rule: Rule::Moments(moments),
+            zone: Zone::utc(),
+            dst: Dst::Debian,
+        }])
+    };
+    let (mut engine, ids) = at(365 * DAY, &[row(365 * DAY + HOUR)]);
+    assert!(engine.replace_calendar(ids[0], &row(HOUR).repeat).is_some());
+    engine.set_wall_offset(-(365 * DAY as i64));
+    while !engine.rekey(3) {}
+    assert_eq!(next(&engine, ids[0]), HOUR);
 }
 
 #[test]
@@ -380,7 +398,7 @@ fn a_storm_is_spread_to_its_end_while_time_goes_on() {
     while !engine.advance(40 * S, 64) {}
     let mut pace = engine.pace(100 * S);
     let mut now = 40 * S;
-    // What was put off first is due again before the last has been put off, and comes first.
+    // What was delayed first is due again before the last has been delayed, and comes first.
     while !engine.defer(&mut pace, 128) {
         now += S / 2;
         while !engine.advance(now, 64) {}

@@ -92,7 +92,7 @@ impl Call {
         failures
     }
 
-    /// Begins to count failed runs anew.
+    /// Begins to count failed runs again.
     fn forget_failures(&self) {
         self.last_run().failures_in_a_row = 0;
     }
@@ -108,6 +108,11 @@ impl Call {
 }
 
 impl Call {
+    /// The call of a task without options, whose name and callback have been checked.
+    pub(crate) fn plain(name: Py<PyString>, callback: Py<PyAny>) -> Self {
+        Self::new(name, callback, None, None, false)
+    }
+
     /// Notes that a run completed with a value. Answers what that replaces.
     #[inline]
     #[must_use = "to be dropped when the run has been completed"]

@@ -7,6 +7,7 @@
 //! the interpreter is never asked for anything, and no reference to a Python object is dropped,
 //! while the lock is held; the interpreter is given up for waits and for long work only.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::PyTraverseError;
@@ -15,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 use scheduler_core::{
     ADVANCE_BUDGET, Cancelled, Clock as _, Engine as Core, Gate, Missed, Nanos, Repeat, TaskId,
-    after_seconds,
+    WallStep, after_seconds,
 };
 
 use crate::board::{Board, Kept, Leftover};
@@ -51,8 +52,11 @@ pub(crate) struct Engine {
     pub(crate) columns: Columns,
     /// The call of the task that was scheduled last without options, as long as a task uses it.
     shared_call: Mutex<Option<Py<Call>>>,
-    /// Makes the call of a task without options, from name and callback.
+    /// Checks name and callback of a task without options, and makes its call.
     new_call: Py<PyAny>,
+    /// The address of the callback that was checked last. Another object may have come there since:
+    /// it is checked again that it can be called, and whatever a run returns is checked as well.
+    checked_callback: AtomicUsize,
     /// Missed occurrences to be reported.
     pub(crate) misses: Mutex<Vec<(Missed, Kept)>>,
     /// How many forks lay before this engine when it was made.
@@ -81,6 +85,7 @@ impl Engine {
             columns: Columns::new(py),
             shared_call: Mutex::default(),
             new_call,
+            checked_callback: AtomicUsize::new(0),
             misses: Mutex::default(),
             forks: fork::count(),
         }
@@ -150,22 +155,26 @@ impl Engine {
         delays: &Bound<'_, PyAny>,
         priorities: &Bound<'_, PyAny>,
     ) -> PyResult<TaskIds> {
-        let delays: Vec<f64> = numbers(delays, "delays", SECONDS)?;
-        let nominals: Result<Vec<Nanos>, Error> = delays
-            .iter()
-            .enumerate()
-            .map(|(index, seconds)| {
-                after_seconds(now_ns, *seconds).map_err(|reason| Error::Span {
-                    argument: "delays",
-                    index: Some(index),
-                    seconds: *seconds,
-                    reason,
-                })
-            })
-            .collect();
+        let nominals = Self::nominals(now_ns, delays)?;
         let arm =
             |core: &mut Core, slot, nominal, priority| core.arm(slot, nominal, priority, None);
-        self.arm_many(py, call, arguments, &nominals?, arm, priorities)
+        self.arm_many(py, call, arguments, &nominals, arm, priorities)
+    }
+
+    /// The moments that `schedule_many` computes.
+    #[staticmethod]
+    fn nominals(now_ns: Nanos, delays: &Bound<'_, PyAny>) -> PyResult<Vec<Nanos>> {
+        let delays: Vec<f64> = numbers(delays, "delays", SECONDS)?;
+        let nominal = |(index, seconds): (usize, &f64)| {
+            after_seconds(now_ns, *seconds).map_err(|reason| Error::Span {
+                argument: "delays",
+                index: Some(index),
+                seconds: *seconds,
+                reason,
+            })
+        };
+        let nominals: Result<_, Error> = delays.iter().enumerate().map(nominal).collect();
+        Ok(nominals?)
     }
 
     /// Schedules one-shots due at moments of the wall.
@@ -298,20 +307,32 @@ impl Engine {
 
     // ---- the wall clock ------------------------------------------------------------------
 
-    /// Gives tasks on the wall clock deadlines by what the clock's wall shows now; how many got
-    /// another one.
-    fn follow_wall(&self, py: Python<'_>) -> PyResult<u64> {
+    /// What `follow_wall` would follow now: the step, and by how much the wall was set back.
+    fn next_wall_step(&self) -> PyResult<(&'static str, u64)> {
+        let (from, to) =
+            (self.gate()?.look(|board| board.core.wall_offset()), self.clock.get().offset());
+        let by = if to < from { from.abs_diff(to) } else { 0 };
+        Ok((WallStep::between(from, to).word(), by))
+    }
+
+    /// Gives tasks on the wall clock deadlines by what the clock's wall shows now. Returns what
+    /// step that follows, how many tasks got another deadline, and of how many the next time was
+    /// computed anew.
+    fn follow_wall(&self, py: Python<'_>) -> PyResult<(&'static str, u64, u64)> {
         let (gate, clock) = (self.gate()?, self.clock.get());
-        let before = gate.look(|board| board.core.counters().rekeyed);
+        let count =
+            || gate.look(|board| (board.core.counters().rekeyed, board.core.counters().rearmed));
+        let (rekeyed, rearmed) = count();
+        let mut followed = WallStep::Forward;
         // Another thread may have begun a sweep: that is ended first, or setting the offset would
         // end it in one lock hold. The offset is read under the lock: the last thread to set it has
         // read the latest.
-        let set = || {
+        let mut set = || {
             gate.with(|board| {
                 let settled = board.core.rekey(SLICE as u32);
                 if settled {
                     board.core.tell(clock.now());
-                    board.core.set_wall_offset(clock.offset());
+                    followed = board.core.set_wall_offset(clock.offset());
                 }
                 settled
             })
@@ -321,7 +342,8 @@ impl Engine {
             while !set() {}
             while !step() {}
         });
-        Ok(gate.look(|board| board.core.counters().rekeyed) - before)
+        let now = count();
+        Ok((followed.word(), now.0 - rekeyed, now.1 - rearmed))
     }
 
     /// Makes whoever sleeps until a moment look at the clock again.
@@ -439,7 +461,17 @@ impl Engine {
                 return Ok(call.bind(py).clone());
             }
         }
-        let call = self.new_call.bind(py).call1((name, callback))?.cast_into::<Call>()?;
+        let checked = self.checked_callback.load(Ordering::Relaxed) == callback.as_ptr().addr();
+        let call = match name.cast_exact::<PyString>() {
+            Ok(name) if checked && callback.is_callable() => {
+                Bound::new(py, Call::plain(name.clone().unbind(), callback.clone().unbind()))?
+            }
+            _ => {
+                let call = self.new_call.bind(py).call1((name, callback))?.cast_into::<Call>()?;
+                self.checked_callback.store(callback.as_ptr().addr(), Ordering::Relaxed);
+                call
+            }
+        };
         let former = lock(&self.shared_call).replace(call.clone().unbind());
         drop(former);
         Ok(call)

@@ -1,5 +1,4 @@
-//! What can be wrong with a call, and the Python exception that says so. There is no other place
-//! in which the extension module makes an exception.
+//! The errors of calls, and the Python exception for each.
 
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -96,7 +95,7 @@ impl From<Error> for PyErr {
             Error::Length { argument, expected, found } => PyValueError::new_err(format!(
                 "{argument} must have {expected} items, as many as there are tasks, got {found}"
             )),
-            // Taken apart and raised anew by the Python layer, which has a class for it.
+            // The Python layer turns it into an exception of its own class.
             Error::Cron(error) => PyValueError::new_err((
                 error.to_string(),
                 error.field,

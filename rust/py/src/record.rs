@@ -1,4 +1,4 @@
-//! What Python is told of a task.
+//! Records of tasks and of outcomes, for Python.
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -39,7 +39,8 @@ pub(crate) struct TaskRecord {
     priority: u8,
     /// The nominal time of its next occurrence; of a running or ended one, of that run.
     nominal_ns: Nanos,
-    /// When a live one is due next, or its run was, which jitter and a window may delay.
+    /// When a live one is due next, or its run or that of an ended one was: by jitter and a window
+    /// later than the nominal time.
     due_ns: Nanos,
     /// When its last run started.
     started_ns: Option<Nanos>,
@@ -64,7 +65,7 @@ pub(crate) struct TaskRecord {
 }
 
 impl Outcome {
-    /// How a run ended after which the task goes on.
+    /// How a run ended that did not end its task.
     pub(crate) fn of_run(
         id: TaskId,
         view: &TaskView,
@@ -95,7 +96,7 @@ impl Outcome {
             is_last: true,
             priority: ended.priority,
             nominal: ended.nominal,
-            due: ended.nominal,
+            due: ended.due,
             started: ended.started,
             ended: ended.ended,
             runs: ended.runs,

@@ -8,6 +8,9 @@ use crate::engine::{Engine, SLICE};
 use crate::record::{Outcome, TaskRecord};
 use crate::task_ids::TaskIds;
 
+/// A bucket of the histogram of lateness: least, greatest, count.
+type Bucket = (Nanos, Nanos, u64);
+
 #[pymethods]
 impl Engine {
     /// What is known of a task, alive or remembered.
@@ -17,7 +20,8 @@ impl Engine {
         id.map_or(Ok(None), |id| self.record_of(py, id))
     }
 
-    /// The ids of live tasks (`kind` "live"), pending ones, due ones, or ended and remembered ones.
+    /// The ids of live tasks (`kind` "live"), pending ones, due ones, running ones, or ended and
+    /// remembered ones.
     fn task_ids(&self, py: Python<'_>, kind: &str) -> PyResult<TaskIds> {
         let gate = self.gate()?;
         let now = scheduler_core::Clock::now(self.clock.get());
@@ -34,6 +38,7 @@ impl Engine {
                     let wanted = match kind {
                         "pending" => matches!(state, State::Pending | State::Ready),
                         "due" => board.core.is_due(id, now),
+                        "running" => state.is_running(),
                         _ => true,
                     };
                     wanted.then_some(id)
@@ -82,7 +87,7 @@ impl Engine {
 
     /// The lateness of runs: count, greatest, and the buckets that hold any as (least, greatest,
     /// count), ascending, in nanoseconds.
-    fn lateness(&self) -> PyResult<(u64, Nanos, Vec<(Nanos, Nanos, u64)>)> {
+    fn lateness(&self) -> PyResult<(u64, Nanos, Vec<Bucket>)> {
         let lateness = self.gate()?.look(|board| board.core.lateness().clone());
         Ok((lateness.count(), lateness.maximum(), lateness.buckets().collect()))
     }

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from num_agents.scheduler._engine.pieces import Pieces
     from num_agents.scheduler.testing import VirtualClock
 
-    #: By how many seconds, "set" or "suspend", and how many tasks got another deadline.
-    ClockChange = tuple[float, str, int]
+    #: What the event `scheduler.clock_changed` says.
+    ClockChange = dict[str, float | str | int]
 
 Clock = _native.Clock
 
@@ -72,20 +72,28 @@ class WallClock:
         Returns:
             What to announce, under no lock.
         """
-        self._pieces.extend_all(self._clock.now_ns())
-        rekeyed = self._native.follow_wall()
+        step, set_back_by_ns = self._native.next_wall_step()
+        if step == "reset":
+            self._pieces.begin_again(set_back_by_ns)
+        else:
+            self._pieces.extend_all(self._clock.now_ns())
+        step, rekeyed, rearmed = self._native.follow_wall()
         self.spread_overdue()
         self._native.clock_moved()
-        return offset_s, reason, rekeyed
+        return {
+            "offset": offset_s,
+            "reason": reason,
+            "step": step,
+            "rekeyed": rekeyed,
+            "rearmed": rearmed,
+        }
 
     def announce(self, changes: list[ClockChange]) -> None:
         """Publishes changes of the clock."""
         if self._announcer is None:
             return
-        for offset_s, reason, rekeyed in changes:
-            self._announcer.publish(
-                "scheduler.clock_changed", offset=offset_s, reason=reason, rekeyed=rekeyed
-            )
+        for change in changes:
+            self._announcer.publish("scheduler.clock_changed", **change)
 
     def catch_up(self) -> list[ClockChange]:
         """Prepares the start: follows the clock, and spreads what is overdue."""

@@ -1,7 +1,7 @@
-"""Who notices that the wall clock was set, or that the machine was suspended.
+"""The thread that notices when the wall clock is set, or the machine was suspended.
 
-One daemon thread a process, started by the first scheduler that runs on the system's clock. On
-Linux the kernel says so at once; elsewhere the thread looks each second.
+Each process has one, a daemon, started by the first scheduler that runs on the system's clock. On
+Linux the kernel notifies it at once; elsewhere it looks each second.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Reentrant: a signal handler may start or stop a scheduler while another is started.
 _lock = RLock()
-#: The engines that are told of changes.
+#: The engines that are notified of changes.
 _watching: WeakSet[Engine] = WeakSet()
 _watch: _native.ClockWatch | None = None
 _thread: Thread | None = None
@@ -28,7 +28,7 @@ _JOIN_S = 1.0
 
 
 def enter(engine: Engine) -> None:
-    """Tells an engine of changes from now on."""
+    """Notifies an engine of changes from now on."""
     with _lock:
         _watching.add(engine)
         _adapt()
@@ -62,7 +62,7 @@ def _adapt() -> Thread | None:
             )
             thread.start()
         except (OSError, RuntimeError):
-            # Without a descriptor or a thread to spare it is noticed at the next start.
+            # Without a descriptor or a thread, changes are noticed at the next start only.
             contain("The wall clock is not watched")
             return None
         if _watch is None:

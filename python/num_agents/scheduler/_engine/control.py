@@ -36,18 +36,28 @@ class Control:
         self._native = native
         self._clock = clock
         self._pieces = pieces
+        # Looked up once: cancelling is a hot path.
+        self._cancel = native.cancel
+        self._piece_ids = pieces.task_ids
         self._announcer = announcer
 
     def cancel(self, task_id: str) -> bool:
         """Cancels a task. Whether that stopped a future run, or signalled the current one."""
-        announcer = self._announcer
-        before = None if announcer is None else self._native.record(task_id)
-        done = self._native.cancel(task_id)
-        if done == _REMOVED:
-            self._pieces.task_ids.discard(task_id)
-            if announcer is not None and before is not None:
-                announcer.changed("scheduler.task_cancelled", before, "cancelled before it ran")
+        if self._announcer is None:
+            done = self._cancel(task_id)
+        else:
+            done = self._cancel_aloud(self._announcer, task_id)
+        if self._piece_ids and done == _REMOVED:
+            self._piece_ids.discard(task_id)
         return done != _UNKNOWN
+
+    def _cancel_aloud(self, announcer: Announcer, task_id: str) -> int:
+        """Cancels a task, and announces that if it had not started."""
+        before = self._native.record(task_id)
+        done = self._native.cancel(task_id)
+        if done == _REMOVED and before is not None:
+            announcer.changed("scheduler.task_cancelled", before, "cancelled before it ran")
+        return done
 
     def cancel_many(self, task_ids: Iterable[str]) -> int:
         """Cancels many tasks. How many it stopped."""
@@ -66,9 +76,9 @@ class Control:
         return pause(self._native, self._announcer, task_id, reason)
 
     def resume(self, task_id: str) -> bool:
-        """Resumes a task, and begins to count its failed runs anew."""
+        """Resumes a task, and begins to count its failed runs again."""
         # What is no id at all is refused below, in words.
-        if isinstance(task_id, str) and task_id in self._pieces.task_ids:
+        if isinstance(task_id, str) and task_id in self._piece_ids:
             self._pieces.extend_all(self._clock.now_ns())
         before = self._native.record(task_id)
         done = self._native.resume(task_id)

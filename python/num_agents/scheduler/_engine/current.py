@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Room:
-    """The room that a worker has made for another one, as long as anything keeps it waiting.
+    """The room that a worker makes for another one while it waits.
 
     A worker can wait for several futures at once, on an event loop of its own. The room is taken
-    back with the last of them: by whoever settles that future, so that the replacement leaves
-    before it takes another task, or by the worker itself when it stops waiting.
+    back with the last of them: by the thread that settles that future, so that the replacement
+    leaves before it takes another task, or by the worker itself when it stops waiting.
     """
 
     __slots__ = ("_executor", "_grown", "_lock", "_waits")

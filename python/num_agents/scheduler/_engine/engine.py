@@ -1,4 +1,4 @@
-"""The engine: the extension module's, and the parts around it."""
+"""The engine of the extension module, and the parts around it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from num_agents.scheduler._engine import lifetime
 from num_agents.scheduler._engine.call import TaskOptions, call_of, new_call, recurrence_of
 from num_agents.scheduler._engine.clock import WallClock
 from num_agents.scheduler._engine.control import Control
-from num_agents.scheduler._engine.pieces import KnownTimes, Pieces
+from num_agents.scheduler._engine.pieces import KnownTimes, Pieces, first_piece
 from num_agents.scheduler._engine.view import View
 from num_agents.scheduler._engine.waiting import Waiting
 from num_agents.scheduler._engine.worker import Runs
@@ -34,7 +34,7 @@ sharpen_timers = _native.sharpen_timers
 
 
 class Engine:
-    """The native engine and what belongs to it. A scheduler has one.
+    """The native engine and the parts around it. Each scheduler has one.
 
     Args:
         clock: What the engine is told the time by.
@@ -72,6 +72,8 @@ class Engine:
         #: Schedules a one-shot without options, `delay` seconds from now: name, callback, args,
         #: delay, priority.
         self.schedule_plain = native.schedule
+        #: Cancels a task by its id.
+        self.cancel = self.control.cancel
         lifetime.watch_over(self)
 
     def schedule_after(
@@ -100,16 +102,19 @@ class Engine:
         return self._announced(name, arm)
 
     def schedule(self, task: Task) -> str:
-        """Schedules a task in all generality. Returns its id."""
+        """Schedules any task. Returns its id."""
         schedule, policy, zone = task.schedule, task.policy, self.zone
         now = self.clock.now_ns()
-        calendar = schedule.calendar(zone, now)
+        calendar: _native.Calendar | None
+        known: KnownTimes | None
+        if schedule.has_rrule:
+            calendar, known = first_piece(schedule, zone, now)
+        else:
+            calendar, known = schedule.calendar(zone, now), None
         due = first_due(schedule, now, zone, calendar)
         recurrence = recurrence_of(schedule, policy, calendar, zone)
         options = TaskOptions(task)
-        last_known = schedule.refill_ns(zone, now, now - 1)
-        if last_known is not None:
-            options.known = KnownTimes(now, last_known)
+        options.known = known
         call = call_of(task, options)
         wall_ns = due.wall_ns if due.anchor_wall_ns is None else due.anchor_wall_ns
 
@@ -126,7 +131,7 @@ class Engine:
             )
 
         task_id = self._announced(task.name, arm)
-        if last_known is not None:
+        if known is not None:
             self.pieces.task_ids.add(task_id)
         return task_id
 
@@ -145,8 +150,10 @@ class Engine:
         def arm() -> _native.TaskIds:
             return self.native.schedule_many(call, args, now_ns, seconds, priorities)
 
-        offset = self.clock.offset_ns
-        nominals = (now_ns + offset + round(float(span) * 1e9) for span in seconds)
+        def nominals() -> Iterable[int]:
+            offset = self.clock.offset_ns
+            return [moment + offset for moment in self.native.nominals(now_ns, seconds)]
+
         return self._announced_many(name, arm, nominals)
 
     def schedule_many_at(
@@ -163,10 +170,10 @@ class Engine:
         def arm() -> _native.TaskIds:
             return self.native.schedule_many_at(call, args, moments_ns, priorities)
 
-        return self._announced_many(name, arm, moments_ns)
+        return self._announced_many(name, arm, lambda: moments_ns)
 
     def forecast(self, start_ns: int, seconds: int) -> _native.Forecast:
-        """Counts the runs to come in each second from a moment of the wall clock on."""
+        """Counts future runs in each second from a moment of the wall clock on."""
         self.pieces.extend_all(start_ns + seconds * SECOND_NS)
         return self.native.forecast(start_ns, seconds)
 
@@ -176,13 +183,29 @@ class Engine:
         """Opens, drains or closes the gate that workers sleep at."""
         self.native.set_phase(phase)
 
+    def dismiss(self, group: _native.WorkerGroup) -> None:
+        """Lets no worker of a group start another run."""
+        self.native.dismiss(group)
+
+    def remove_worker(self, group: _native.WorkerGroup) -> None:
+        """Lets one worker of a group go: the first to end its run, or one that sleeps."""
+        self.native.remove_worker(group)
+
     def next_deadline(self) -> int | None:
         """When something is due next, on the axis; None if nothing is pending."""
         return self.native.next_deadline()
 
-    def is_idle(self) -> bool:
-        """Whether no run is under way."""
-        return dict(self.native.statistics())["running"] == 0
+    # ---- for the run that the calling thread is in -------------------------------------------
+
+    def current_record(self) -> _native.TaskRecord | None:
+        """The task that the calling thread runs for this engine; None if there is none."""
+        return self.native.current_record()
+
+    def is_stopping(self, task_id: str) -> bool:
+        """Whether a task runs and has been cancelled meanwhile."""
+        return self.native.is_stopping(task_id)
+
+    # ---- lifetime ----------------------------------------------------------------------------
 
     @property
     def is_foreign(self) -> bool:
@@ -190,7 +213,7 @@ class Engine:
         return self.native.is_foreign
 
     def check_process(self) -> None:
-        """Refuses to be used in a child process.
+        """Raises an error in a child process.
 
         Raises:
             SchedulerForkedError: It belongs to the parent of this process.
@@ -213,12 +236,15 @@ class Engine:
         return arm()[0]
 
     def _announced_many(
-        self, name: str, arm: Callable[[], _native.TaskIds], nominals_ns: Iterable[int]
+        self,
+        name: str,
+        arm: Callable[[], _native.TaskIds],
+        nominals_ns: Callable[[], Iterable[int]],
     ) -> _native.TaskIds:
         announcer = self.announcer
         if announcer is not None:
             # First: another thread may have held the announcer's lock at the moment of a fork.
             self.check_process()
             if announcer.wants("scheduler.task_scheduled"):
-                return announcer.schedule_many(name, arm, nominals_ns)
+                return announcer.schedule_many(name, arm, nominals_ns())
         return arm()

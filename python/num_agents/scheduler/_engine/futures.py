@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Waiter:
-    """Stands for a future where the engine keeps who waits.
+    """Stands for a future in the engine.
 
-    It does not keep the future alive, which nobody may want any more, unless the future has to call
-    somebody when it is done.
+    It does not keep the future alive, unless the future has done-callbacks: otherwise a future that
+    the program has dropped would stay.
     """
 
     __slots__ = ("_future", "_kept")
@@ -40,7 +40,7 @@ class Waiter:
 
     @property
     def future(self) -> TaskFuture | None:
-        """The future, if anybody wants it."""
+        """The future; None if it has been dropped."""
         return self._future()
 
     def keep(self) -> None:
@@ -48,7 +48,7 @@ class Waiter:
         self._kept = self._future()
 
     def let_go(self) -> None:
-        """Lets the future go."""
+        """Keeps the future alive no longer."""
         self._kept = None
 
 
@@ -59,7 +59,7 @@ class TaskFuture(Future["Any"]):
     moves the time. Cancelling it, or dropping it, leaves the task alone.
 
     Args:
-        waiting: Who settles it.
+        waiting: What settles it.
         task_id: The task.
         of_value: Whether it is for what the callback returns, and not for the outcome.
     """
@@ -86,7 +86,7 @@ class TaskFuture(Future["Any"]):
         return super().exception(0)
 
     def cancel(self) -> bool:
-        """Stops waiting; whether it was not too late for that. The task goes on."""
+        """Stops waiting. Returns whether it was in time. The task is not cancelled."""
         done = super().cancel()
         if done:
             self.waiter.let_go()
@@ -94,7 +94,7 @@ class TaskFuture(Future["Any"]):
         return done
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
-        """Has something called when it is done, even if nobody else keeps it."""
+        """Calls something when it is done, even if nothing else refers to it."""
         self.waiter.keep()
         super().add_done_callback(fn)
 

@@ -1,12 +1,13 @@
 """Exit and fork: what happens to schedulers when the process ends, or splits.
 
-A scheduler that runs is kept alive until it is stopped, whoever drops it. At exit every one is
-stopped while the interpreter is still whole: a thread that sleeps in native code when that is torn
-down would crash (before Python 3.14) or hang (since).
+A running scheduler is kept alive until it is stopped, even if nothing else refers to it. At exit
+all are stopped while the interpreter is still complete: a thread that sleeps in native code during
+finalization would crash (before Python 3.14) or hang (since).
 
-A forked child has none of its parent's threads, and the engine's lock may be held by one of them
-for ever. So every use of an engine in the child raises `SchedulerForkedError`, and what the parent
-owns is never destroyed there: destructors of pending arguments would delete what the parent uses.
+A forked child has none of its parent's threads, and one of them may have held the engine's lock,
+which is then never released. So every use of an engine in the child raises `SchedulerForkedError`.
+What the parent owns is never destroyed there: destructors of pending arguments could delete what
+the parent uses.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from threading import Timer
 from time import monotonic
 from weakref import WeakSet
 
@@ -25,6 +27,8 @@ from num_agents.scheduler._log import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
     from typing import NoReturn
 
     from num_agents.scheduler._engine.engine import Engine
@@ -33,7 +37,10 @@ if TYPE_CHECKING:
 #: How many seconds the exit of a process waits for callbacks that run, all schedulers together.
 EXIT_TIMEOUT_S = 5.0
 
-#: Those that run on the system's clock. A virtual clock runs nothing by itself.
+#: After how many seconds a stop that blocks an event loop is warned of.
+LOOP_BLOCKED_S = 0.2
+
+#: Those that run on the system's clock. On a virtual clock nothing runs unless it is moved.
 _running: set[Scheduler] = set()
 _engines: WeakSet[Engine] = WeakSet()
 
@@ -51,6 +58,62 @@ def started(scheduler: Scheduler) -> None:
 def stopped(scheduler: Scheduler) -> None:
     """Keeps a scheduler alive no longer."""
     _running.discard(scheduler)
+
+
+def log_running(engine: Engine, what: str) -> None:
+    """Logs each run that goes on as a loss.
+
+    Args:
+        engine: Whose runs.
+        what: What becomes of it, after "Task 'name' (id)".
+    """
+    for task in engine.view.tasks("running"):
+        text = f"Task %r (%s) {what}"
+        log("warning", text, task.name, task.task_id, task_id=task.task_id, task_name=task.name)
+
+
+@contextmanager
+def loop_watched(count_running: Callable[[], int]) -> Iterator[None]:
+    """Logs a warning if the event loop of the calling thread is blocked here for long.
+
+    Callbacks that wait for that loop cannot end while it is blocked.
+
+    Args:
+        count_running: How many callbacks run.
+    """
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or not _has_running_loop(asyncio):
+        yield
+        return
+
+    def look() -> None:
+        running = count_running()
+        if running:
+            log("warning", _BLOCKED, running)
+
+    timer = Timer(LOOP_BLOCKED_S, look)
+    timer.daemon = True
+    with suppress(RuntimeError):
+        # Without a thread for it there is no warning, but the scheduler must be stopped.
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _has_running_loop(asyncio: ModuleType) -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+_BLOCKED = (
+    "stop() blocks the event loop of its thread while %d callbacks run, and those that wait for "
+    "that loop cannot end: write `await asyncio.to_thread(scheduler.stop)`"
+)
 
 
 def exit_child(error: BaseException | None) -> NoReturn:
@@ -87,7 +150,7 @@ def _stop_all() -> None:
     for scheduler in schedulers:
         report = scheduler.stop("wait", max(deadline - monotonic(), 0.0))
         if report.running:
-            log("warning", "%d runs were cut off at exit", report.running)
+            log_running(scheduler._engine, "was cut off at exit")  # noqa: SLF001 - a pair
 
 
 def _after_fork_in_child() -> None:

@@ -1,4 +1,4 @@
-"""What can be looked up: tasks, outcomes, figures."""
+"""Queries: tasks, outcomes, figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from num_agents.scheduler._timing.moments import to_datetime
 from num_agents.scheduler.outcomes import Outcome, TaskInfo
 from num_agents.scheduler.policy import RunPolicy
 from num_agents.scheduler.statistics import Statistics
-from num_agents.scheduler.task import Task
+from num_agents.scheduler.task import Task, view_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
     from typing import Any, Literal, NoReturn
 
-    Kind = Literal["live", "pending", "due", "ended"]
+    Kind = Literal["live", "pending", "due", "running", "ended"]
 
 TaskIds = _native.TaskIds
 Sequence.register(TaskIds)
@@ -25,7 +25,7 @@ transitions = _native.transitions
 
 
 class View:
-    """Looks up what the engine knows, in the words of users.
+    """Makes tasks, outcomes and statistics from the engine's records.
 
     Args:
         native: The engine.
@@ -34,7 +34,7 @@ class View:
 
     def __init__(self, native: _native.Engine, zone: tzinfo | None) -> None:
         self._native = native
-        self._zone = zone
+        self.zone = zone
 
     def task(self, task_id: str) -> Task | None:
         """A view of a task, alive or remembered; None if there is none. O(1)."""
@@ -42,18 +42,18 @@ class View:
         if record is None:
             return None
         call, options = record.call, record.options
-        task = Task(
+        task = view_of(
             record.name,
             _let_go if call is None else call.callback,
             None if options is None else options.schedule,
             record.arguments or (),
             None if call is None else call.kwargs,
-            policy=RunPolicy(priority=record.priority) if options is None else options.policy,
-            tags=() if options is None else options.tags,
-            metadata=None if options is None else options.metadata,
-            context=None if options is None else options.context,
+            RunPolicy(priority=record.priority) if options is None else options.policy,
+            () if options is None else options.tags,
+            None if options is None else options.metadata,
+            None if options is None else options.context,
         )
-        task._bind(self, task_id)  # noqa: SLF001 - a view is made here and in `schedule_task`
+        task._bind(self, task_id, record.nominal_ns)  # noqa: SLF001 - a view is made here
         return task
 
     def tasks(self, kind: Kind) -> Iterator[Task]:
@@ -104,15 +104,15 @@ class View:
             ended_ns=record.ended_ns,
             missed=record.missed_by_run,
             run_count=record.runs,
-            zone=self._zone,
+            zone=self.zone,
         )
 
     def statistics(self) -> Statistics:
-        """What was done so far, and what is to be done."""
+        """Counts of what was done, and of what is pending."""
         return Statistics(dict(self._native.statistics()), self._native.lateness())
 
     def _moment(self, moment_ns: int) -> datetime:
-        return to_datetime(moment_ns, self._zone)
+        return to_datetime(moment_ns, self.zone)
 
 
 class TasksMapping(Mapping[str, Task]):
@@ -135,7 +135,8 @@ class TasksMapping(Mapping[str, Task]):
         return len(self._view.task_ids("live")) + len(self._view.task_ids("ended"))
 
     def __repr__(self) -> str:
-        return f"<{len(self)} tasks by id>"
+        live, ended = len(self._view.task_ids("live")), len(self._view.task_ids("ended"))
+        return f"<tasks by id: {live} live, {ended} ended>"
 
 
 def _let_go(*_args: object, **_kwargs: object) -> NoReturn:

@@ -1,8 +1,8 @@
-"""Who waits for outcomes.
+"""Waits for outcomes.
 
-A future is made on the first wait. The engine keeps who waits for which task, behind its own lock;
-so one who entered before a run ended is told of that run, and whoever has stopped waiting is gone
-at once.
+A future is made on the first wait, and entered behind the engine's lock. So a future that was
+entered before a run ended gets the outcome of that run, and one that is cancelled or dropped is
+taken out at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from num_agents.scheduler._engine.futures import TaskFuture
     from num_agents.scheduler._engine.view import View
 
-    #: Moves a virtual clock until a condition holds, at most so many nanoseconds.
+    #: Moves a virtual clock until a condition holds, at most this many nanoseconds.
     RunUntil = Callable[[Callable[[], bool], int | None], None]
 
 
@@ -40,7 +40,7 @@ class Waiting:
         self._native = native
         self._view = view
         self._run_until = run_until
-        #: Whether what is due is run; kept by the scheduler.
+        #: Whether due tasks are run; set by the scheduler.
         self.is_running = False
 
     def future(
@@ -73,7 +73,7 @@ class Waiting:
         return future
 
     def withdraw(self, future: TaskFuture) -> None:
-        """Takes out a future whose owner has stopped waiting."""
+        """Takes out a future that waits no longer."""
         number, future.number = future.number, None
         if number is not None and not self._native.is_foreign:
             self._native.unwatch(future.task_id, number)
@@ -88,7 +88,7 @@ class Waiting:
         Raises:
             TimeoutError: Time ran out.
             SchedulerStoppedError: The scheduler does not run, so that the wait could not end.
-            SchedulerForkedError: This is a child process: nobody here would end the wait.
+            SchedulerForkedError: This is a child process, where nothing would end the wait.
         """
         # First: another thread may have held the future's lock at the moment of the fork.
         self._native.check_process()
@@ -99,13 +99,14 @@ class Waiting:
             else:
                 future.block(None if limit_ns is None else wait_s(limit_ns))
         if not future.done():
-            raise TimeoutError
+            span = wait_s(limit_ns or 0)
+            raise TimeoutError(f"task {future.task_id} did not end within {span:g} s")
 
     def check_running(self, future: TaskFuture) -> None:
-        """Refuses a wait that cannot end.
+        """Raises an error if a wait cannot end.
 
         Raises:
-            SchedulerStoppedError: The scheduler does not run, and nor does the task.
+            SchedulerStoppedError: The scheduler is not running, and nor is the task.
         """
         if self.is_running or future.done():
             return
@@ -116,7 +117,7 @@ class Waiting:
             )
 
     def tell_stopped(self) -> None:
-        """Tells all who wait for tasks that nobody runs that the scheduler has been stopped.
+        """Ends the waits for tasks that no worker runs: the scheduler has been stopped.
 
         Raises:
             KeyboardInterrupt: In the main thread, when all have been told.
@@ -136,7 +137,7 @@ class Waiting:
             raise interrupt
 
     def settle(self, future: TaskFuture, record: _native.TaskRecord) -> None:
-        """Tells a future of an outcome; does nothing the second time."""
+        """Gives a future an outcome; does nothing the second time."""
         if future.done():
             return
         future.number = None
@@ -144,7 +145,7 @@ class Waiting:
 
 
 def settle_future(future: TaskFuture, outcome: Outcome | SchedulerStoppedError) -> None:
-    """Gives a future what became of its task; what that sets off must not harm the thread.
+    """Gives a future the outcome of its task. Done-callbacks must not harm the thread.
 
     Raises:
         KeyboardInterrupt: In the main thread, when all callbacks of the future have been called.
@@ -152,7 +153,7 @@ def settle_future(future: TaskFuture, outcome: Outcome | SchedulerStoppedError) 
     try:
         _settle(future, outcome)
     except BaseException:
-        # What was raised may have come before anything was done, or half-way.
+        # The exception may have come before anything was done, or half-way.
         with suppress(BaseException):
             _settle(future, outcome)
         contain("A future of task %s could not be settled at once", future.task_id)

@@ -1,4 +1,4 @@
-"""The life of one run, as far as it is Python's: around the callback, and after it.
+"""The life of a run, Python's part: around the callback, and after it.
 
 `rust/py/src/running.rs` takes a task, calls plain callbacks itself, and completes their runs. It
 comes here with whatever needs more: keyword arguments, a context, an announcement, a failure. A run
@@ -7,10 +7,13 @@ that comes back from here without having been completed is completed there, as f
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from contextlib import suppress
 from contextvars import Context
+from types import AsyncGeneratorType
 
 from num_agents.scheduler._engine.current import Room, current
-from num_agents.scheduler._log import contain, log
+from num_agents.scheduler._log import contain, is_heard, log
 from num_agents.scheduler.outcomes import describe, without_frames
 
 TYPE_CHECKING = False
@@ -51,20 +54,15 @@ class Runs:
     def run(self, call: Call, arguments: tuple[Any, ...]) -> None:
         """Runs what needs more than a call with positional arguments, and completes the run."""
         options: TaskOptions | None = call.options
-        record = self._native.current_record()
-        if record is not None:
-            if self._announcer is not None:
-                self._announcer.started(record)
-                # A handler may have forked: in the child the run is not to be gone on with.
-                self._native.check_process()
-            if options is not None and options.known is not None:
-                self._pieces.extend_for_run(record)
+        has_pieces = options is not None and options.known is not None
+        if has_pieces or self._announcer is not None:
+            self._prepare(has_pieces=has_pieces)
         try:
             kwargs = call.kwargs or {}
             if options is not None and options.context is not None:
                 value = options.context.copy().run(call.callback, *arguments, **kwargs)
             elif self._announcer is not None:
-                # What a handler has set is not for the callback, nor the other way round.
+                # Callback and event handlers do not see each other's context variables.
                 value = Context().run(call.callback, *arguments, **kwargs)
             else:
                 value = call.callback(*arguments, **kwargs)
@@ -75,14 +73,25 @@ class Runs:
             self.refuse(call, value)
         else:
             call.note_value(value)
-            self._complete(value, failed=False)
+            self._complete(call, value, failed=False)
+
+    def _prepare(self, *, has_pieces: bool) -> None:
+        """Announces a run that is about to start, and computes the next times of its task."""
+        record = self._native.current_record()
+        if record is not None and self._announcer is not None:
+            self._announcer.started(record)
+            # A handler may have forked: the child has no run to continue.
+            self._native.check_process()
+        if record is not None and has_pieces:
+            self._pieces.extend_for_run(record)
 
     def refuse(self, call: Call, value: Any) -> None:
-        """Fails a run whose callback returned something that nobody will await."""
+        """Fails a run whose callback returned something that would have to be awaited."""
         kind = type(value).__name__
-        if hasattr(value, "close"):
-            # Or Python would warn that it was never awaited, from wherever it is collected.
-            value.close()
+        if isinstance(value, Coroutine):
+            # Otherwise Python would warn that it was never awaited, wherever it is collected.
+            with suppress(Exception):
+                value.close()
         message = f"the callback of task {call.name!r} returned a {kind} that nobody awaits"
         self.fail(call, TypeError(message))
 
@@ -109,13 +118,13 @@ class Runs:
             limit = options.policy.pause_after_failures
             if limit is not None and failures >= limit and task_id is not None:
                 self._control.pause(task_id, reason=f"{failures} failed runs in a row")
-        self._complete(error, failed=True)
+        self._complete(call, error, failed=True)
         # Not `isinstance`: that asks the exception, which may raise.
         if issubclass(type(error), KeyboardInterrupt) and _in_main_thread():
             raise error
 
     def missed(self) -> None:
-        """Reports occurrences that were given up without a run."""
+        """Reports occurrences that were missed without a run."""
         for task_id, name, options, nominal_ns, missed, ended in self._native.take_missed():
             log(
                 "warning",
@@ -134,11 +143,11 @@ class Runs:
                 self._control.cancel(task_id)
 
     def given_up(self, task_id: str, name: str, missed: int, skipped: int) -> None:
-        """Logs occurrences that were given up for a run, or during it."""
-        if missed:
+        """Logs occurrences that were missed for a run, or skipped during it."""
+        if missed and is_heard("warning"):
             text = "Task %r (%s) gave up %d occurrences that were overdue, and ran once"
             log("warning", text, name, task_id, missed, task_id=task_id, task_name=name)
-        if skipped:
+        if skipped and is_heard("debug"):
             text = "Task %r (%s) skipped %d occurrences that fell due while it ran"
             log("debug", text, name, task_id, skipped, task_id=task_id, task_name=name)
 
@@ -149,26 +158,38 @@ class Runs:
         except BaseException:
             contain("A worker of the scheduler failed, and goes on")
 
-    def _complete(self, value: object, *, failed: bool) -> None:
+    def _complete(self, call: Call, value: object, *, failed: bool) -> None:
         native, announcer = self._native, self._announcer
         # Before the run is completed: a task that ends with it may be forgotten at once.
-        record = native.current_record()
+        task_id = native.current() or ""
+        record = None if announcer is None else native.current_record()
         status, ended, skipped = native.complete(value, failed)
-        if ended and record is not None:
-            self._pieces.task_ids.discard(record.task_id)
-        if skipped and record is not None:
-            self.given_up(record.task_id, record.name, 0, skipped)
+        if ended and self._pieces.task_ids:
+            self._pieces.task_ids.discard(task_id)
+        if skipped:
+            self.given_up(task_id, call.name, 0, skipped)
         if announcer is not None and record is not None:
             announcer.ended(record, status, value, skipped)
 
 
 def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None:
-    """Runs what falls due, until the group lets the calling thread go. For a worker thread.
+    """Runs what falls due, until the group tells the calling worker thread to leave.
 
     Each run has a context of its own. A new one is made after a run that has set a variable.
     """
     current.engine, current.group, current.room = engine, group, Room(executor)
-    engine.native.work(engine.runs, engine.announcer is not None, group, Context)
+    while True:
+        try:
+            engine.native.work(engine.runs, engine.announcer is not None, group, Context)
+            break
+        except BaseException:
+            # Not an exception of a callback: those are caught where it is called.
+            if engine.is_foreign:
+                raise
+            contain("A worker of the scheduler failed, and goes on")
+    if not engine.waiting.is_running:
+        # A run that outlasted the stop may have left a waiter for the next one.
+        engine.waiting.tell_stopped()
 
 
 def run_due(engine: Engine, group: _native.WorkerGroup) -> None:
@@ -185,9 +206,9 @@ def run_due(engine: Engine, group: _native.WorkerGroup) -> None:
 
 def _is_awaitable(value: object) -> bool:
     try:
-        return hasattr(type(value), "__await__")
+        return hasattr(type(value), "__await__") or type(value) is AsyncGeneratorType
     except BaseException:
-        # A metaclass may raise, which is no fault of the run.
+        # A metaclass may raise, which must not fail the run.
         return False
 
 

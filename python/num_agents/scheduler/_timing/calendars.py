@@ -15,12 +15,13 @@ from num_agents.scheduler._timing.bounds import NeverFiresError, anchor_ns, star
 from num_agents.scheduler._timing.moments import check_exists, moment_ns, to_datetime
 from num_agents.scheduler._timing.native_zones import native_zone
 from num_agents.scheduler._timing.rrule import (
-    NO_REACH,
+    NO_LOOKAHEAD,
     RRULE_AHEAD,
     Recurrence,
     next_moments,
 )
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, bounded_span_ns
+from num_agents.scheduler._timing.zones import zone_hint
 from num_agents.scheduler.errors import InvalidCronError
 
 TYPE_CHECKING = False
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import date, tzinfo
     from typing import Any
 
-    from num_agents.scheduler._timing.rrule import Reach
+    from num_agents.scheduler._timing.rrule import Lookahead
     from num_agents.scheduler.calendar import CalendarInterval, Exclusions
     from num_agents.scheduler.schedule import TaskSchedule
 
@@ -52,7 +53,8 @@ def every_ns(expression: str, dialect: str) -> int | None:
         raise _cron_error(expression, error) from None
 
 
-def cron_warnings(expression: str, dialect: str) -> list[str]:
+@lru_cache(maxsize=_CACHE_SIZE)
+def cron_warnings(expression: str, dialect: str) -> tuple[str, ...]:
     """What is accepted in a cron expression, but hardly meant, each as a message.
 
     Raises:
@@ -62,7 +64,7 @@ def cron_warnings(expression: str, dialect: str) -> list[str]:
         found = Part.cron_warnings(expression, dialect)
     except ValueError as error:
         raise _cron_error(expression, error) from None
-    return [str(InvalidCronError(expression, *one)) for one in found]
+    return tuple(str(InvalidCronError(expression, *one)) for one in found)
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
@@ -139,8 +141,10 @@ def _cron_error(expression: str, error: ValueError) -> ValueError:
     if len(error.args) == 4:  # noqa: PLR2004 - message, field, position, reason
         _, field, position, reason = error.args
         # The core counts bytes.
-        before = expression.encode(errors="surrogatepass")[:position]
-        return InvalidCronError(expression, field, len(before.decode(errors="ignore")), reason)
+        before = expression.encode(errors="surrogatepass")[:position].decode(errors="ignore")
+        if reason.startswith("unknown time zone"):
+            reason += zone_hint(expression[len(before) :].split(maxsplit=1)[0])
+        return InvalidCronError(expression, field, len(before), reason)
     return error
 
 
@@ -198,8 +202,9 @@ def piece_of(
     scheduled_ns: int,
     after_ns: int,
     *,
-    reach: Reach = NO_REACH,
+    lookahead: Lookahead = NO_LOOKAHEAD,
     ahead: int = RRULE_AHEAD,
+    also_from_ns: int | None = None,
 ) -> Piece:
     """The next piece of the calendar of a schedule that has rrules.
 
@@ -208,8 +213,10 @@ def piece_of(
         zone: The scheduler's time zone, for a schedule without one.
         scheduled_ns: The moment of scheduling.
         after_ns: After which moment times are to be known.
-        reach: Up to when they are to be known at least.
+        lookahead: Up to when they are to be known at least.
         ahead: How many times of an rrule are to be known beyond that.
+        also_from_ns: A later moment: the first time from there on and the one after it are in the
+            piece as well, though not all times in between are.
 
     Raises:
         NeverFiresError: There is no time after that moment.
@@ -226,7 +233,10 @@ def piece_of(
         # What comes before a start may be many, and does not count.
         after = after_ns if one.start_after is None else max(after_ns, start - 1)
         recurrence = Recurrence(one.rrule, start, inner, one.dst)
-        moments, last = next_moments(recurrence, after, reach, ahead)
+        moments, last = next_moments(recurrence, after, lookahead, ahead)
+        if also_from_ns is not None:
+            later, _ = next_moments(recurrence, max(after, also_from_ns - 1), NO_LOOKAHEAD, 2)
+            moments = sorted({*moments, *later})
         parts.append(Part.moments(moments))
         known_until = min(known_until, last)
     calendar = combined(tuple(parts), schedule.exclude, native_zone(zone))

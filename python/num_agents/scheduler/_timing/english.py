@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from num_agents.scheduler._timing.calendars import combined, every_ns, part_of
-from num_agents.scheduler._timing.moments import aware
+from num_agents.scheduler._timing.moments import aware, to_datetime
 from num_agents.scheduler._timing.native_zones import native_zone
 from num_agents.scheduler._timing.spans import SECOND_NS, bounded_span_ns
-from num_agents.scheduler._timing.zones import zone_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,14 +17,15 @@ _UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 def describe(schedule: TaskSchedule) -> str:
     """When a schedule runs, with every bound and shift that was asked for."""
-    zone = zone_of(schedule.timezone)
+    zone = schedule.zone_or(None)
     words = [_by_calendar(schedule) if schedule.by_calendar else _by_time(schedule)]
-    if schedule.start_after is not None and schedule.run_at is None:
+    is_due = schedule.due_ns is not None and schedule.interval is None
+    if schedule.start_after is not None and schedule.run_at is None and not is_due:
         words.append(f"from {aware(schedule.start_after, 'start_after', zone).isoformat(' ')}")
     if schedule.end_after is not None:
         words.append(f"until {aware(schedule.end_after, 'end_after', zone).isoformat(' ')}")
     if schedule.max_runs is not None:
-        words.append("once at the most" if schedule.max_runs == 1 else f"{schedule.max_runs} times")
+        words.append("at most once" if schedule.max_runs == 1 else f"{schedule.max_runs} times")
     if schedule.jitter is not None:
         words.append(f"up to {_span(schedule.jitter)} later at random")
     if schedule.window is not None:
@@ -40,7 +40,7 @@ def _by_calendar(schedule: TaskSchedule) -> str:
         every = every_ns(schedule.cron_expression, schedule.dialect)
         if every is not None:
             return f"every {_span_ns(every)}"
-    calendar = schedule.calendar(zone_of(schedule.timezone), 0)
+    calendar = schedule.calendar(None, 0)
     assert calendar is not None  # it goes by one
     said = calendar.describe()
     if schedule.calendar_interval is not None and schedule.calendar_interval.anchor is None:
@@ -51,7 +51,7 @@ def _by_calendar(schedule: TaskSchedule) -> str:
 
 def _by_recurrences(schedule: TaskSchedule) -> str:
     """With rrules among its parts, of which the calendar knows the next moments only."""
-    zone = zone_of(schedule.timezone)
+    zone = schedule.zone_or(None)
     said = []
     for one in schedule.any_of or (schedule,):
         if one.rrule is None:
@@ -72,13 +72,16 @@ def _by_recurrences(schedule: TaskSchedule) -> str:
 
 
 def _by_time(schedule: TaskSchedule) -> str:
+    zone = schedule.zone_or(None)
+    if schedule.due_ns is not None and schedule.interval is None:
+        return f"once, at {to_datetime(schedule.due_ns, zone).isoformat(' ')}"
     if schedule.run_at is not None:
-        moment = aware(schedule.run_at, "run_at", zone_of(schedule.timezone))
+        moment = aware(schedule.run_at, "run_at", zone)
         return f"once, at {moment.isoformat(' ')}"
     if schedule.delay is not None:
         return f"once, {_span(schedule.delay)} after it is scheduled"
     if schedule.interval is None:
-        return "once, at once"
+        return "once, immediately"
     every = f"every {_span(schedule.interval)}"
     if schedule.fixed_delay:
         return f"{every} after the last run has ended"

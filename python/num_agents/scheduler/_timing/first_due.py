@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from num_agents.scheduler._messages import show
+from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._timing.bounds import anchor_ns, end_ns, start_ns
 from num_agents.scheduler._timing.moments import check_exists, moment_ns
-from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, after_ns, bounded_span_ns
+from num_agents.scheduler._timing.spans import (
+    FAR_FUTURE_NS,
+    SECOND_NS,
+    after_ns,
+    bounded_span_ns,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +20,10 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler._timing.calendars import Calendar
     from num_agents.scheduler.schedule import TaskSchedule
+
+
+#: How long `datetime.now()` is taken for now.
+_A_MINUTE_NS = 60 * SECOND_NS
 
 
 class FirstDue(NamedTuple):
@@ -64,6 +73,8 @@ def first_due(
     elif schedule.run_at is not None:
         check_exists(schedule.run_at, "run_at", zone, schedule.dst)
         moment = moment_ns(schedule.run_at, "run_at", zone)
+        if moment < now_ns and zone is not None:
+            _warn_of_other_zone(schedule, now_ns, zone)
         # A moment that has passed stays what it was, so that the run knows how late it is.
         due = FirstDue(wall_ns=moment if start is None else max(moment, start, now_ns))
     elif schedule.delay is not None:
@@ -88,6 +99,16 @@ def first_due_ns(
 ) -> int:
     """The nominal time of the first run, in nanoseconds since 1970: see `first_due`."""
     return first_due(schedule, now_ns, zone, calendar).nominal_ns(now_ns)
+
+
+def _warn_of_other_zone(schedule: TaskSchedule, now_ns: int, zone: tzinfo) -> None:
+    """Warns of a naive moment that has passed in the zone, but not on the system's clock."""
+    local = moment_ns(schedule.run_at, "run_at", None)
+    if local != moment_ns(schedule.run_at, "run_at", zone) and local > now_ns - _A_MINUTE_NS:
+        warn(
+            f"run_at has passed: a naive datetime is in the zone {zone}, not in that of the "
+            f"system, got {show(schedule.run_at)}; give an aware one, or a delay"
+        )
 
 
 def _not_before(start: int | None, now_ns: int, due_ns: int) -> FirstDue:

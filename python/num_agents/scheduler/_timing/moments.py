@@ -13,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    Moment = datetime | str
+#: A moment: a datetime, or a string in ISO-8601.
+Moment = datetime | str
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -85,16 +86,18 @@ def posix_ns(moment: datetime) -> int:
     return 0 if nanoseconds < 0 else FAR_FUTURE_NS
 
 
+def runs_at(value: object, argument: str, zone: tzinfo | None, dst: str) -> bool:
+    """Whether a wall time exists, or `dst` says that it runs although it does not."""
+    return dst == "debian" or after_gap(_in_zone(value, argument, zone)[0]) is None
+
+
 def check_exists(value: object, argument: str, zone: tzinfo | None, dst: str) -> None:
     """Refuses a wall time that does not exist, if `dst` says that such a time does not run.
 
     Raises:
         ValueError: It does not exist, and `dst` is not "debian".
     """
-    if dst == "debian":
-        return
-    moment, _ = _in_zone(value, argument, zone)
-    if after_gap(moment) is not None:
+    if not runs_at(value, argument, zone, dst):
         raise ValueError(
             f"{argument} does not exist, as the clock is set forward then, and with dst={dst!r} "
             f"it would never run, got {show(value)}"
@@ -156,7 +159,18 @@ def _in_zone(value: object, argument: str, zone: tzinfo | None) -> tuple[datetim
     moment, finer_ns = _plain(value, argument)
     if moment.tzinfo is not None and moment.utcoffset() is not None:
         return moment, finer_ns
-    return in_zone(moment.replace(tzinfo=None), zone), finer_ns
+    moment = moment.replace(tzinfo=None)
+    zone = zone or local_zone()
+    if zone is not None:
+        return moment.replace(tzinfo=zone), finer_ns
+    try:
+        found = moment.astimezone()
+        if found.replace(tzinfo=None, fold=moment.fold) == moment:
+            return found, finer_ns
+    except (OverflowError, ValueError, OSError):
+        # At the ends of what datetimes can say.
+        pass
+    return moment.replace(tzinfo=_LOCAL), finer_ns
 
 
 def _plain(value: object, argument: str) -> tuple[datetime, int]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from num_agents.scheduler._numbers import integer
 from num_agents.scheduler._timing.bounds import NeverFiresError, end_ns, start_ns
 from num_agents.scheduler._timing.first_due import first_of_interval
-from num_agents.scheduler._timing.moments import moment_ns, to_datetime, to_datetimes
+from num_agents.scheduler._timing.moments import moment_ns, runs_at, to_datetime, to_datetimes
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, after_ns, bounded_span_ns
 
 TYPE_CHECKING = False
@@ -116,7 +116,7 @@ def _calendar_or_none(schedule: TaskSchedule, scheduled: int) -> Calendar | None
 def _some_after_ns(
     schedule: TaskSchedule, after: int, calendar: Calendar | None, count: int
 ) -> list[int]:
-    """The next nominal times after a moment, at most so many, at least one if there is any."""
+    """The next nominal times after a moment, at most `count`, at least one if there is any."""
     if calendar is None:
         found = _next_after_ns(schedule, after, None)
         return [] if found is None else [found]
@@ -149,11 +149,16 @@ def _datetimes(
 def _next_after_ns(schedule: TaskSchedule, after: int, calendar: Calendar | None) -> int | None:
     zone = schedule.zone_or(None)
     start = None if schedule.start_after is None else moment_ns(schedule.start_after, "", zone)
-    if calendar is not None:
+    due = None if schedule.by_calendar else schedule.due_ns
+    if due is not None and schedule.interval is None:
+        found = due if due > after else None
+    elif calendar is not None:
         found = calendar.next_after(after if start is None else max(after, start - 1))
     elif schedule.by_calendar:
         found = None
     elif schedule.run_at is not None:
+        if not runs_at(schedule.run_at, "run_at", zone, schedule.dst):
+            return None
         run_at = max(moment_ns(schedule.run_at, "run_at", zone), start or 0)
         found = run_at if run_at > after else None
     elif schedule.delay is not None:
@@ -162,6 +167,8 @@ def _next_after_ns(schedule: TaskSchedule, after: int, calendar: Calendar | None
         found = start if start is not None and start > after else None
     else:
         interval = bounded_span_ns(schedule.interval, "interval", positive=True)
+        if due is not None and not schedule.fixed_delay:
+            start = due
         # As if the task were scheduled at the moment; what is due then is not after it.
         found = first_of_interval(schedule, after, start).nominal_ns(after)
         found += 0 if found > after else interval

@@ -41,8 +41,8 @@ MORE_TO_COME_NS = FAR_FUTURE_NS - 2
 
 #: How far ahead times that are computed piece by piece are to be known: what has passed by the
 #: first moment may be left out, oldest first, if it is many; what comes up to the second may not.
-Reach = tuple[int, int]
-NO_REACH: Reach = (0, 0)
+Lookahead = tuple[int, int]
+NO_LOOKAHEAD: Lookahead = (0, 0)
 
 #: dateutil's numbers of the frequencies whose length is fixed, and that length in seconds.
 _WEEKLY, _DAILY, _HOURLY = 2, 3, 4
@@ -254,17 +254,17 @@ _DATE_LENGTH = len("20260301")
 
 
 def next_moments(
-    recurrence: Recurrence, after_ns: int, reach: Reach, ahead: int
+    recurrence: Recurrence, after_ns: int, lookahead: Lookahead, ahead: int
 ) -> tuple[list[int], int]:
     """The next occurrences of a recurrence, and the last known of them if there are more.
 
     Args:
         recurrence: Which.
         after_ns: After which moment.
-        reach: How far at least, if that is not more than `RRULE_BEHIND` times ahead.
+        lookahead: How far at least, if that is not more than `RRULE_BEHIND` times ahead.
         ahead: How many beyond that.
     """
-    passed_ns, until_ns = reach
+    passed_ns, until_ns = lookahead
     moments: deque[int] = deque()
     for moment in recurrence.moments(after_ns):
         moments.append(moment)

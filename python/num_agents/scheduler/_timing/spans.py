@@ -9,9 +9,8 @@ from threading import TIMEOUT_MAX
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._numbers import scalar_kind
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    Seconds = float | timedelta
+#: A span: a number of seconds, a timedelta, or text with units such as "5m".
+Seconds = float | timedelta | str
 
 SECOND_NS = 1_000_000_000
 
@@ -33,7 +32,7 @@ FINE_UNITS_PER_NS = {"ns": 1, "ps": 1000, "fs": 10**6, "as": 10**9}
 _DAYS = timedelta.__dict__["days"]
 _SECONDS = timedelta.__dict__["seconds"]
 _MICROSECONDS = timedelta.__dict__["microseconds"]
-_SPAN = "a number of seconds (int or float) or a timedelta"
+_SPAN = "a number of seconds (int or float), a timedelta, or text with units such as '5m'"
 
 #: The first moment after the year 9999, the last that a datetime can say: 10000-01-01T00:00:00Z.
 _END_OF_DATETIMES_NS = 253_402_300_800 * SECOND_NS
@@ -45,13 +44,14 @@ def span_ns(value: object, argument: str, *, positive: bool = False) -> int:
     """A span of time in nanoseconds, rounded to the nearest.
 
     Args:
-        value: Seconds, or a timedelta; NumPy's and pandas' as well.
+        value: Seconds, or a timedelta, NumPy's and pandas' as well; or text such as "5m".
         argument: Its name, for the message.
         positive: Whether zero is refused.
 
     Raises:
         TypeError: It is of another type; a bool or a string is no number.
-        ValueError: It is NaN, infinite, negative, or zero where that is refused.
+        ValueError: It is NaN, infinite, negative, or zero where that is refused; or text that is
+            no span.
     """
     if isinstance(value, float):
         nanoseconds = _float_ns(float(value), argument)
@@ -61,6 +61,8 @@ def span_ns(value: object, argument: str, *, positive: bool = False) -> int:
         nanoseconds = _timedelta_ns(value)
     elif isinstance(value, bool):
         raise TypeError(f"{argument} must be {_SPAN}, got {value!r}")
+    elif isinstance(value, str) and any(map(str.isalpha, value)):
+        return span_ns(parse_span_s(value, argument), argument, positive=positive)
     else:
         try:
             nanoseconds = index(value) * SECOND_NS  # type: ignore[arg-type]  # raises if it is not
@@ -157,5 +159,5 @@ def bounded_span_ns(value: object, argument: str, *, positive: bool = False) -> 
 
 
 def wait_s(span: int) -> float:
-    """A span as a timeout in seconds, as long as the system can wait at the most."""
+    """A span as a timeout in seconds, at most as long as the system can wait."""
     return min(span, int(TIMEOUT_MAX) * SECOND_NS) / SECOND_NS

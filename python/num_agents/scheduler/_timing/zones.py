@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, tzinfo
-from difflib import get_close_matches
 
 from num_agents.scheduler._messages import show
+from num_agents.scheduler._timing.native_zones import CompiledZone, local_time
 
 UTC_ZONE = UTC
 
@@ -39,9 +40,8 @@ def zone_of(value: object) -> tzinfo | None:
 
 def local_zone() -> tzinfo | None:
     """What stands for the system's zone if Python's own local time is wrong; see `local_time`."""
-    from num_agents.scheduler._timing.native_zones import local_time  # noqa: PLC0415 - see below
-
-    return local_time()[1]
+    # The system takes what it does not know for UTC, and nothing else needs a stand-in.
+    return None if time.timezone or time.daylight else local_time()[1]
 
 
 def _named(name: str) -> tzinfo:
@@ -51,18 +51,17 @@ def _named(name: str) -> tzinfo:
         return ZoneInfo(name)
     except Exception:
         pass
-    from num_agents.scheduler._timing.native_zones import CompiledZone  # noqa: PLC0415 - rare
-
     try:
         return CompiledZone(name)
     except ValueError:
         raise ValueError(
-            f"timezone must be an IANA name, 'UTC' or 'local', got {show(name)}{_hint(name)}"
+            f"timezone must be an IANA name, 'UTC' or 'local', got {show(name)}{zone_hint(name)}"
         ) from None
 
 
-def _hint(name: str) -> str:
-    """What a mistyped name may have been meant to be."""
+def zone_hint(name: str) -> str:
+    """Of a mistyped name the one that may be meant, as the end of a message; empty if none is."""
+    from difflib import get_close_matches  # noqa: PLC0415 - rare
     from zoneinfo import available_timezones  # noqa: PLC0415 - rare, and slow
 
     known = {one.lower(): one for one in available_timezones()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -25,7 +26,7 @@ from num_agents.scheduler.cli.text import (
     wall_time,
     width_of,
 )
-from num_agents.scheduler.errors import ScheduleFileError
+from num_agents.scheduler.errors import ScheduleFileError, ScheduleWarning, listed_faults
 from num_agents.scheduler.files import parse_schedules, read_schedules
 from num_agents.scheduler.forecast import LONGEST_S
 from num_agents.scheduler.schedule import TaskSchedule
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime, tzinfo
 
-    from num_agents.scheduler.files import Entry
+    from num_agents.scheduler.files import Entry, Schedules
 
 STANDARD_INPUT = "-"
 
@@ -107,6 +108,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also draw the bars; the suffix of the file gives the format",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse a file with entries that have no time to come, instead of leaving them out",
+    )
 
 
 def run(namespace: argparse.Namespace) -> int:
@@ -122,7 +128,8 @@ def run(namespace: argparse.Namespace) -> int:
         raise CommandError(f"--bucket: more than {BUCKETS_MAX:,} bars; give a longer one")
     zone, start = start_of(namespace)
     plot = None if namespace.plot is None else import_plot(namespace.plot)
-    entries = read_entries(namespace.file, system=namespace.system)
+    strict = namespace.strict
+    entries = read_entries(namespace.file, system=namespace.system, strict=strict)
     outlook = look_ahead(
         namespace.file,
         entries,
@@ -131,6 +138,7 @@ def run(namespace: argparse.Namespace) -> int:
         horizon=timedelta(seconds=namespace.horizon),
         bucket=timedelta(seconds=namespace.bucket),
         busiest=namespace.busiest,
+        strict=strict,
     )
     if namespace.json:
         sys.stdout.write(json.dumps(outlook.as_json(), indent=2) + "\n")
@@ -148,28 +156,40 @@ def run(namespace: argparse.Namespace) -> int:
     return 0
 
 
-def read_entries(file: str, *, system: bool | None) -> list[Entry]:
-    """Read a file of schedules, or standard input.
+def read_entries(file: str, *, system: bool | None, strict: bool = False) -> Schedules:
+    """Read a file of schedules, or standard input. Lines that are left out are reported.
 
     Raises:
         CommandError: It cannot be read (``FILE: reason``), lines of it are wrong
             (``FILE:LINE: reason``, one a line), or it has no schedule.
     """
     try:
-        if file == STANDARD_INPUT:
-            entries = parse_schedules(sys.stdin.read(), file="<stdin>", system=system)
-        else:
-            entries = read_schedules(file, system=system)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ScheduleWarning)
+            if file == STANDARD_INPUT:
+                text = sys.stdin.read()
+                entries = parse_schedules(text, file="<stdin>", system=system, strict=strict)
+            else:
+                entries = read_schedules(file, system=system, strict=strict)
     except ScheduleFileError as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"{file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CommandError(f"<stdin>: not UTF-8: {error.reason}") from error
+    report_left_out(file, entries.left_out)
     if not entries:
         name = "<stdin>" if file == STANDARD_INPUT else file
         raise CommandError(f"{name}: there is no schedule in it")
     return entries
+
+
+def report_left_out(file: str, left_out: Sequence[tuple[int, str]]) -> None:
+    """Say on standard error which entries are left out, and why."""
+    if left_out:
+        name = "<stdin>" if file == STANDARD_INPUT else file
+        listed = listed_faults(name, left_out)
+        sys.stderr.write(f"left out, as they have no time to come:\n{listed}\n")
 
 
 @dataclass(frozen=True)
@@ -297,6 +317,7 @@ def look_ahead(
     horizon: timedelta,
     bucket: timedelta,
     busiest: int,
+    strict: bool = False,
 ) -> Outlook:
     """Find out what schedules will run from a moment on, that moment included.
 
@@ -308,6 +329,7 @@ def look_ahead(
         horizon: For how long.
         bucket: The span of a bar.
         busiest: How many of the busiest seconds to show.
+        strict: Refuse entries that are over, instead of leaving them out.
 
     Raises:
         CommandError: A schedule has no run to come, or the time is out of range.
@@ -328,7 +350,7 @@ def look_ahead(
 
     # Not started yet, so that nothing runs before it is counted.
     scheduler = Scheduler(clock=clock, timezone=zone, history=0)
-    _schedule(scheduler, file, entries, note, clock=clock, start=start)
+    _schedule(scheduler, file, entries, note, clock=clock, start=start, strict=strict)
     forecast = scheduler.forecast(horizon, bucket)
     top = forecast.busiest(busiest)
     if top and forecast.total <= RUNS_WITH_NAMES_MAX:
@@ -365,11 +387,14 @@ def _schedule(
     *,
     clock: VirtualClock,
     start: datetime,
+    strict: bool,
 ) -> None:
     """Schedule every entry, and move the clock to `start`; a run notes the number of its entry.
 
+    Entries that are over are left out and reported.
+
     Raises:
-        CommandError: Some have no run to come; it names the lines of all.
+        CommandError: All are over, or some are and `strict` is set; it names their lines.
     """
     faults = []
 
@@ -388,8 +413,9 @@ def _schedule(
     clock.advance_to(start)
     for number, entry in later:
         add(number, entry, _begun(entry.schedule, start))
-    if faults:
+    if faults and (strict or len(faults) == len(entries)):
         raise CommandError(str(ScheduleFileError(file, sorted(faults))))
+    report_left_out(file, sorted(faults))
 
 
 def _goes_by_calendar(schedule: TaskSchedule) -> bool:

@@ -2,51 +2,49 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Protocol
+from typing import Protocol
 
-    class Executor(Protocol):
-        """A place where runs happen.
 
-        It takes what is due from the engine, the first in order at that moment, and completes every
-        run that it has taken. All methods may be called from any thread, and from a signal handler
-        while another one is under way.
+class Executor(Protocol):
+    """A place where runs happen.
+
+    It takes what is due from the engine, one task at a time, in order, and completes every run
+    that it has taken. All methods may be called from any thread, and from a signal handler while
+    another method runs.
+    """
+
+    def start(self) -> None:
+        """Starts running what is due."""
+
+    def drain(self, timeout: float) -> bool:
+        """Runs what is due now, and then nothing more.
+
+        Returns:
+            Whether all of it was run within `timeout` seconds. The run that calls this is not
+            waited for.
         """
 
-        def start(self) -> None:
-            """Begins to run what is due."""
+    def dismiss(self, *, cancel: bool) -> None:
+        """Starts no more runs. After a drain, or at once; does nothing the second time.
 
-        def drain(self, timeout: float) -> bool:
-            """Runs what is due now, and then nothing more.
+        Args:
+            cancel: Whether to set the cancel tokens of all runs in progress, those of earlier
+                starts included.
+        """
 
-            Returns:
-                Whether all of it was run within `timeout` seconds. A run from which it is called is
-                not waited for, and takes no part.
-            """
+    def join(self, timeout: float) -> bool:
+        """Waits for runs that are still in progress after `dismiss`.
 
-        def dismiss(self, *, cancel: bool) -> None:
-            """Starts no more runs. After a drain, or at once; does nothing the second time.
+        Returns:
+            Whether all ended within `timeout` seconds. The run that calls this is not waited for.
+        """
 
-            Args:
-                cancel: Whether the cancel tokens of all runs that go on are set, those of earlier
-                    starts included.
-            """
+    def grow(self) -> object:
+        """Makes room for one more run, while a run waits for another task.
 
-        def join(self, timeout: float) -> bool:
-            """Waits for runs that go on after they were dismissed.
+        Returns:
+            The argument of `shrink`; None if no room was needed.
+        """
 
-            Returns:
-                Whether all ended within `timeout` seconds. A run from which it is called is not
-                waited for.
-            """
-
-        def grow(self) -> object:
-            """Makes room for one more run, while a run waits for another task.
-
-            Returns:
-                What `shrink` needs; None if no room was made, because none is needed.
-            """
-
-        def shrink(self, room: object) -> None:
-            """Takes back the room that `grow` made."""
+    def shrink(self, room: object) -> None:
+        """Takes back the room that `grow` made."""

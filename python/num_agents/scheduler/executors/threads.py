@@ -39,8 +39,8 @@ _numbers = count()
 class ThreadPool:
     """Worker threads, all daemons: a callback that never returns does not keep the process alive.
 
-    At most `max_workers` callbacks run at once. One that waits for a task is not counted meanwhile,
-    and when it goes on, the worker that took its place leaves at the end of the run that it is in.
+    At most `max_workers` callbacks run at once, not counting those that wait for a task. When such
+    a wait ends, the worker that replaced it leaves at the end of its run.
 
     Args:
         engine: Where they take runs from.
@@ -48,7 +48,7 @@ class ThreadPool:
             `concurrent.futures`.
 
     Raises:
-        TypeError: `max_workers` is no int.
+        TypeError: `max_workers` is not an int.
         ValueError: It is less than one, or more than `MAX_WORKERS`.
     """
 
@@ -99,14 +99,14 @@ class ThreadPool:
         return self._join(group, deadline)
 
     def dismiss(self, *, cancel: bool) -> None:
-        """Lets the workers start nothing more. Those of a start that came meanwhile go on."""
+        """Lets the workers start nothing more, of earlier starts included."""
         with self._lock:
             self._group = None
             self._engine.set_phase(CLOSED)
             for group in {worker.group for worker in self._workers}:
                 if cancel:
                     group.cancel()
-                self._engine.native.dismiss(group)
+                self._engine.dismiss(group)
 
     def join(self, timeout: float) -> bool:
         """Waits until all workers have gone; whether that took at most `timeout` seconds."""
@@ -126,7 +126,7 @@ class ThreadPool:
     def shrink(self, room: object) -> None:
         """Lets one worker fewer run."""
         if isinstance(room, WorkerGroup):
-            self._engine.native.remove_worker(room)
+            self._engine.remove_worker(room)
 
     def _add_worker(self, group: WorkerGroup) -> None:
         worker = _Worker(self._engine, group, self)
@@ -183,7 +183,7 @@ def _run_worker(engine: Engine, group: WorkerGroup, pool: ThreadPool) -> None:
         work(engine, group, pool)
     except BaseException as raised:
         error = raised
-    if engine.native.is_foreign:
+    if engine.is_foreign:
         # This is a child that was forked in a callback, whose only thread this is.
         lifetime.exit_child(None if type(error) is SchedulerForkedError else error)
     if error is not None:

@@ -78,8 +78,8 @@ impl Window {
 
 /// The first occurrence at or after `from`. In UTC seconds, as all here.
 ///
-/// Walks over periods, two a year at the most; asks the rule again only where a window shows walls
-/// that the last answer says nothing of.
+/// Walks over periods, at most two a year; asks the rule again only where a window shows walls
+/// that the last answer does not cover.
 pub(super) fn next(rule: &impl WallRule, zone: &Zone, passage: Passage, from: i64) -> Option<i64> {
     let periods = &zone.periods()[zone.period_at(from)..];
     let window = Window::new(&periods[0], passage);

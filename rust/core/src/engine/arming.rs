@@ -123,8 +123,8 @@ impl Engine {
 
     /// Arms a task for a nominal time that may have passed.
     ///
-    /// Its place among equals is that of its scheduling; but what is overdue already when it is
-    /// armed goes behind those that are due by now, or it would overtake what was released.
+    /// Among equals it has the order of its scheduling. What is overdue already when it is armed comes
+    /// after all that are due by now, or it would overtake what was released.
     pub(super) fn rearm(&mut self, slot: u32, nominal: Nanos) {
         let deadline = self.deadline(slot, nominal);
         let record = &self.slab[slot];

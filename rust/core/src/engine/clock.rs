@@ -19,7 +19,7 @@ impl Engine {
         shift(axis, self.wall_offsets[self.wall_parity()])
     }
 
-    /// When the wall shows a moment, as things are.
+    /// When the wall will show a moment, if it is not set again.
     pub fn to_axis(&self, wall: Nanos) -> Nanos {
         shift(wall, self.wall_offsets[self.wall_parity()].saturating_neg())
     }
@@ -61,16 +61,28 @@ impl Engine {
         }
     }
 
-    /// When the next occurrence is due, or the run under way was, as the wall shows it.
+    /// When the next occurrence is due, or the run under way was, as the wall shows it: the nominal
+    /// time, and after it jitter and the offset in the window. A run by hand has neither.
+    #[inline]
     pub(super) fn due_on_wall(&self, slot: u32) -> Nanos {
         let nominal = self.nominal_on_wall(slot);
-        let Some(plan) = self.slab[slot].planned() else { return nominal };
+        match self.slab[slot].planned() {
+            Some(plan) => self.due_after(nominal, slot, plan),
+            None => nominal,
+        }
+    }
+
+    fn due_after(&self, nominal: Nanos, slot: u32, plan: u32) -> Nanos {
         let plan = &self.plans[plan];
+        if plan.by_hand {
+            return nominal;
+        }
+        let occurrences = plan.occurrences(self.seed_of(slot));
         if plan.recurrence.on_wall {
-            return plan.occurrences(self.seed_of(slot)).due(nominal);
+            return occurrences.due(nominal);
         }
         let axis = self.to_axis(nominal);
-        after(nominal, plan.occurrences(self.seed_of(slot)).due(axis) - axis)
+        after(nominal, occurrences.due(axis) - axis)
     }
 
     /// What the wall showed beyond the axis when a plain one-shot was keyed last.
@@ -132,14 +144,14 @@ impl Engine {
                 if state.is_running() || state == State::Paused || self.plans[plan].by_hand {
                     return;
                 }
-                // Not before now, which nobody sees, and in the order in which they were due.
+                // May be before now: what is overdue keeps the order in which it was due.
                 self.deadline(slot, self.plans[plan].nominal)
             }
             None if record.plan == ON_WALL[1 - parity] => {
                 let wall = shift(former, self.wall_offsets[1 - parity]);
                 let nominal = self.to_axis(wall);
                 if !state.is_running() && nominal < self.now {
-                    // It has been due for a while: a plan tells since when.
+                    // It has been due for a while: a plan keeps since when.
                     self.plan_of(slot);
                     nominal
                 } else {

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::history::Ending;
 use crate::id::TaskId;
+use crate::plan::Plan;
 use crate::recurrence::Repeat;
 use crate::segments::NIL;
 use crate::slab::ON_WALL;
@@ -63,19 +64,22 @@ impl Engine {
     #[inline]
     pub fn warm(&self, ids: &[TaskId]) {
         for id in ids {
-            // Loads whose result nobody wants would be optimised away.
+            // The compiler would remove loads whose result is not used.
             std::hint::black_box((self.slab.resolve(*id), self.slab.stamp_of(id.slot())));
         }
     }
 
     /// Keeps a task from running until resumed; one that runs now is paused when the run ends.
-    /// Returns false where that has no meaning. Amortised O(1).
+    /// Returns false if the id is unknown or the task is paused or ending already. Amortised O(1).
     pub fn pause(&mut self, id: TaskId) -> bool {
         let Some(slot) = self.slab.resolve(id) else { return false };
         let state = self.slab[slot].state;
         let Some(after) = state.after(Event::Pause) else { return false };
         if !state.is_running() {
             // The deadline stays in the record: a plain one-shot has no other place for it.
+            if let Some(plan) = self.plan_paused_after(slot) {
+                plan.stays_paused = false;
+            }
             self.disarm_timer(slot, state);
             self.gauges.pending -= 1;
             self.gauges.paused += 1;
@@ -84,9 +88,13 @@ impl Engine {
         true
     }
 
-    /// Arms a paused task again; overdue work meets the late-work rule. O(1).
+    /// Arms a paused task again. The late-work rule decides about what is overdue. O(1).
     pub fn resume(&mut self, id: TaskId) -> bool {
         let Some(slot) = self.slab.resolve(id) else { return false };
+        if let Some(plan) = self.plan_paused_after(slot) {
+            plan.stays_paused = false;
+            return true;
+        }
         let record = &self.slab[slot];
         let Some(after) = record.state.after(Event::Resume) else { return false };
         if record.state.is_running() {
@@ -103,10 +111,15 @@ impl Engine {
     /// Gives a task another time, of the wall; the id stays. A recurring task goes on from there.
     /// O(1).
     ///
-    /// A task that runs now is armed for that time when the run ends, be it a one-shot. A one-shot
-    /// is on the wall clock from then on if `on_wall` says so; a recurring task stays where it is.
+    /// If the task is running, it is armed for that time when the run ends, even if it is a
+    /// one-shot. `on_wall` says whether a one-shot follows the wall clock from then on; a recurring
+    /// task stays on the clock that it is on.
     pub fn reschedule(&mut self, id: TaskId, wall: Nanos, on_wall: bool) -> bool {
         let Some(slot) = self.slab.resolve(id) else { return false };
+        if self.plan_paused_after(slot).is_some() {
+            // The run by hand is given up, as that of any task that is given another time.
+            self.pause(id);
+        }
         let state = self.slab[slot].state;
         let Some(after) = state.after(Event::Reschedule) else { return false };
         let axis = self.to_axis(wall);
@@ -171,28 +184,47 @@ impl Engine {
         }
     }
 
-    /// Runs a pending task once more, now; its schedule does not move and the run does not count.
-    /// Returns false for a task that is not pending, or already has such a run before it. O(1).
+    /// Runs a pending or paused task once more, now. Its schedule does not move, the run does not
+    /// count, and a paused task is paused again afterwards. Returns false for a task that is neither,
+    /// or already has such a run before it. O(1).
     pub fn run_now(&mut self, id: TaskId) -> bool {
         let Some(slot) = self.slab.resolve(id) else { return false };
         let state = self.slab[slot].state;
-        if !matches!(state, State::Pending | State::Ready) {
+        if !matches!(state, State::Pending | State::Ready | State::Paused) {
             return false;
         }
         let now = self.now;
         let wall = self.to_wall(now);
+        let paused = state == State::Paused;
         let plan = self.plan_of(slot);
-        if plan.by_hand {
+        if plan.by_hand && !paused {
             return false;
         }
-        plan.by_hand = true;
-        plan.next = Some(plan.nominal);
+        if !plan.by_hand {
+            plan.by_hand = true;
+            plan.next = Some(plan.nominal);
+        }
+        plan.stays_paused = paused;
         plan.nominal = if plan.recurrence.on_wall { wall } else { now };
-        self.disarm_timer(slot, state);
-        self.slab[slot].step(Event::Reschedule);
+        if paused {
+            self.gauges.paused -= 1;
+            self.gauges.pending += 1;
+            self.slab[slot].step(Event::Resume);
+        } else {
+            self.disarm_timer(slot, state);
+            self.slab[slot].step(Event::Reschedule);
+        }
         let sequence = self.draw_sequence();
         self.arm_timer(slot, now, sequence);
         true
+    }
+
+    /// The plan of a task that waits for a run by hand and is to be paused after it.
+    fn plan_paused_after(&mut self, slot: u32) -> Option<&mut Plan> {
+        let record = &self.slab[slot];
+        let waits = matches!(record.state, State::Pending | State::Ready);
+        let plan = &mut self.plans[record.planned().filter(|_| waits)?];
+        plan.stays_paused.then_some(plan)
     }
 
     /// Ends a task that no worker has.
@@ -203,6 +235,7 @@ impl Engine {
             self.disarm_timer(slot, state);
             self.gauges.pending -= 1;
         }
-        self.end(slot, ending)
+        let due = self.due_on_wall(slot);
+        self.end(slot, ending, due)
     }
 }

@@ -1,13 +1,13 @@
 //! The engine: owner of all the parts, and the only one that changes them.
 //!
-//! Told what time it is, it moves tasks along: wheel, front, ready queue, and out of
-//! [`Engine::take`] to whoever runs them. It never asks for the time, never waits and never calls
-//! out, so the same operations at the same times give the same results, on any clock.
+//! Given the time, it moves tasks along: from the wheel to the front, to the ready queue, and out of
+//! [`Engine::take`] to the worker that runs them. It never reads a clock, never waits and calls
+//! nothing outside, so the same operations at the same times give the same results, on any clock.
 //!
-//! Who holds what belongs to a task outside (a callback, its arguments) keeps it by slot. Therefore
-//! a slot is handed over in two steps: [`Engine::reserve`] before [`Engine::arm`], so that the
-//! outside is ready before a worker can take the task; and [`Engine::release`] after the task has
-//! ended, so that the slot is not reused before the outside has let go.
+//! The caller keeps what belongs to a task (its callback, its arguments) by slot. Therefore a slot is
+//! handed over in two steps: [`Engine::reserve`] before [`Engine::arm`], so that the caller has
+//! stored it before a worker can take the task; and [`Engine::release`] after the task has ended, so
+//! that the slot is not reused before the caller has dropped it.
 //!
 //! # Two kinds of time
 //!
@@ -15,7 +15,7 @@
 //! plus an offset. A task *on the wall clock* keeps its moments as the wall shows them, and a
 //! deadline on the axis that follows from the offset; when the wall is set,
 //! [`Engine::set_wall_offset`] and [`Engine::rekey`] compute the deadlines anew. All other tasks
-//! don't notice. What is told to the outside is always the wall's time.
+//! don't notice. Moments that callers see are always those of the wall.
 
 mod arming;
 mod clock;
@@ -52,7 +52,7 @@ pub const ADVANCE_BUDGET: u32 = 1024;
 
 /// The timer engine.
 pub struct Engine {
-    /// The latest moment that it was told of.
+    /// The latest moment that it was given.
     now: Nanos,
     slab: Slab,
     plans: Plans,
@@ -109,6 +109,9 @@ pub struct Missed {
 pub struct Completion {
     /// The index in the history, if the task ended; its slot is then to be released.
     pub history_index: Option<u32>,
+    /// When the run that ended was due, as the wall shows it: what it was late is from here to its
+    /// start.
+    pub due: Nanos,
     /// Occurrences that fell due while the run lasted and are given up.
     pub skipped: u64,
 }
@@ -144,12 +147,12 @@ impl Engine {
         self.seed = seed;
     }
 
-    /// The latest moment that the engine was told of.
+    /// The latest moment that the engine was given.
     pub const fn now(&self) -> Nanos {
         self.now
     }
 
-    /// Tells the engine what time it is, for operations that count from now. A moment before an
+    /// Gives the engine the time, for operations that count from now. A moment before an
     /// earlier one counts as that.
     pub fn tell(&mut self, now: Nanos) {
         self.now = self.now.max(now);
@@ -222,7 +225,9 @@ impl Engine {
         } else {
             self.counters.completed += 1;
         }
-        let next = if record.planned().is_none() { (None, 0) } else { self.next_occurrence(slot) };
+        let planned = record.planned().is_some();
+        let due = self.due_on_wall(slot);
+        let next = if planned { self.next_occurrence(slot) } else { (None, 0) };
         self.gauges.running -= 1;
         match (next, state.after(Event::Continue)) {
             ((Some(nominal), skipped), Some(after)) => {
@@ -235,7 +240,7 @@ impl Engine {
                     self.gauges.pending += 1;
                     self.rearm(slot, nominal);
                 }
-                Some(Completion { history_index: None, skipped })
+                Some(Completion { history_index: None, due, skipped })
             }
             ((_, skipped), _) => {
                 let ending = match state {
@@ -245,7 +250,7 @@ impl Engine {
                 };
                 let skipped = if state == State::Stopping { 0 } else { skipped };
                 self.counters.skipped += skipped;
-                Some(Completion { history_index: Some(self.end(slot, ending)), skipped })
+                Some(Completion { history_index: Some(self.end(slot, ending, due)), due, skipped })
             }
         }
     }
@@ -274,8 +279,8 @@ impl Engine {
         })
     }
 
-    /// The slot that [`Engine::take`] would look at next, brought into the cache: whoever looks
-    /// ahead while a run goes on does not wait for memory after it. O(1).
+    /// The slot that [`Engine::take`] would look at next, brought into the cache, so
+    /// that taking it does not wait for memory. O(1).
     #[inline]
     pub fn upcoming(&self) -> Option<u32> {
         let slot = self.ready.first(&self.pool)?.slot;
@@ -310,6 +315,9 @@ impl Engine {
                 record.step(Event::Take);
                 record.deadline = nominal;
                 record.sequence = now;
+                if std::mem::take(&mut self.plans[number].stays_paused) {
+                    record.step(Event::Pause);
+                }
                 self.count_start(lateness);
                 Taken::Run(slot)
             }
@@ -327,7 +335,8 @@ impl Engine {
                     }
                     None => {
                         self.gauges.pending -= 1;
-                        Some(self.end(slot, Ending::Missed))
+                        let due = self.due_on_wall(slot);
+                        Some(self.end(slot, Ending::Missed, due))
                     }
                 };
                 Taken::Missed(Missed { id, nominal, missed, history_index })
@@ -383,7 +392,7 @@ impl Engine {
         plan.ended = Some(self.now);
         let kept = std::mem::take(&mut plan.by_hand) | std::mem::take(&mut plan.set_back);
         if plan.next.take().is_some() && !kept && next.is_some() {
-            // Rescheduled: a new time has a new place in the order.
+            // Rescheduled: a new time has a new number in the order.
             plan.sequence = sequence;
             self.next_sequence = sequence;
         }
@@ -405,16 +414,17 @@ impl Engine {
 
     /// Ends a task that is in no list: its id is unknown from here on, its slot reserved.
     #[inline]
-    fn end(&mut self, slot: u32, ending: Ending) -> u32 {
-        let nominal = self.nominal_on_wall(slot);
+    fn end(&mut self, slot: u32, ending: Ending, due: Nanos) -> u32 {
         let id = self.slab.id(slot);
         let record = &self.slab[slot];
         let running = record.state.is_running();
+        let planned = record.planned().is_some();
         let mut ended = Ended {
             id,
             ending,
             priority: record.priority,
-            nominal,
+            nominal: if planned { self.nominal_on_wall(slot) } else { due },
+            due,
             started: running.then_some(record.sequence),
             ended: running.then_some(self.now),
             runs: u64::from(running),

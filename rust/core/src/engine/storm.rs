@@ -16,7 +16,7 @@ pub struct Pace {
     from: Nanos,
     gap: Nanos,
     next: Nanos,
-    /// The slot of the first that was put off.
+    /// The slot of the first that was delayed.
     first: u32,
 }
 
@@ -27,11 +27,11 @@ impl Engine {
         Pace { lane: 0, left: 0, from: self.now, gap, next: self.now, first: NIL }
     }
 
-    /// Puts off what is ready, as a pace says, in about so many tasks. Returns whether all of it is
+    /// Delays what is ready, as a pace says, for about so many tasks. Returns whether all of it is
     /// done: if not, call again. Nominal times stay. O(budget).
     ///
-    /// Time may go on between two calls. What falls due meanwhile, be it put off before, stays
-    /// where it is: a lane is in order, so all that was ready when the storm began comes first.
+    /// Time may go on between two calls. What falls due meanwhile, even if it was delayed before, is
+    /// not touched: a lane is in order, so all that was ready when the storm began comes first.
     pub fn defer(&mut self, pace: &mut Pace, budget: u32) -> bool {
         for _ in 0..budget {
             if pace.left == 0 {
@@ -52,7 +52,7 @@ impl Engine {
         false
     }
 
-    /// Puts off one task that came out of the ready queue.
+    /// Delays one task that came out of the ready queue.
     fn defer_one(&mut self, entry: Entry, pace: &mut Pace) {
         let slot = entry.slot;
         let mut deadline = entry.deadline;
@@ -71,12 +71,12 @@ impl Engine {
         self.arm_timer(slot, deadline, sequence);
     }
 
-    /// Whether the grace of an overdue task lets it be put off until a moment, with room to spare:
+    /// Whether the grace of an overdue task lets it be delayed until a moment, with room to spare:
     /// half of what is left of it.
     fn is_within_grace(&self, slot: u32, moment: Nanos) -> bool {
         let Some(plan) = self.slab[slot].planned() else { return true };
         let plan = &self.plans[plan];
-        let limit = after(self.deadline(slot, plan.nominal), plan.recurrence.grace);
+        let limit = after(self.deadline(slot, plan.nominal), plan.recurrence.effective_grace());
         moment.saturating_sub(self.now) <= limit.saturating_sub(self.now) / 2
     }
 }

@@ -7,7 +7,7 @@ use crate::wheel::LISTS;
 /// Where a sweep has got to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Sweep {
-    /// None goes on.
+    /// There is none.
     #[default]
     Idle,
     /// In a bucket of the wheel, by its number from the top level down; the flag says that the
@@ -25,7 +25,7 @@ impl Engine {
     #[cold]
     pub(super) fn sweep_piece(&mut self) {
         if self.slab.stamps.is_sweep_due() {
-            // Only a load that grows a million times within a sweep has not let it come to an end.
+            // Not finished only if the load has grown a million times since it began.
             while self.sweep != Sweep::Idle {
                 self.sweep_step();
             }

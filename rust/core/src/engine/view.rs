@@ -1,4 +1,4 @@
-//! Looking: what is known of tasks, live and ended, and of the engine.
+//! Queries: what is known of tasks, live and ended, and of the engine.
 
 use super::Engine;
 use crate::history::Ended;
@@ -30,7 +30,7 @@ pub struct TaskView {
     pub priority: u8,
     /// The nominal time of its next occurrence; of a running task, of this run.
     pub nominal: Nanos,
-    /// When that is due, which jitter and a window may put off.
+    /// When that is due: the nominal time, delayed by jitter and a window.
     pub due: Nanos,
     /// When its last run started.
     pub started: Option<Nanos>,
@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// What a forecast has to know of the task in a slot; moments are those of the clock that it
-    /// keeps, because jitter is drawn from them. `None` if nothing is to come of it.
+    /// keeps, because jitter is drawn from them. `None` if it will not run again.
     ///
     /// A run under way is taken to end now, and a run by hand to move nothing, as it does.
     pub(crate) fn timing(&self, slot: u32) -> Option<TaskTiming<'_>> {
@@ -158,7 +158,7 @@ impl Engine {
         })
     }
 
-    /// Whether a pending task is due by `now`, be it ready or not yet moved there. O(1).
+    /// Whether a pending task is due by `now`, even if it has not been moved to the ready queue. O(1).
     pub fn is_due(&self, id: TaskId, now: Nanos) -> bool {
         self.slab.resolve(id).is_some_and(|slot| {
             let record = &self.slab[slot];
@@ -200,7 +200,6 @@ impl Engine {
     #[cfg(any(test, feature = "check-invariants"))]
     pub fn check(&self) {
         self.wheel.check();
-        self.front.check();
         self.ready.check();
     }
 

@@ -1,8 +1,8 @@
 //! Runs a program on two engines and the model, and compares them after every operation.
 //!
 //! The first engine advances in one go; the second in pieces, by budgets from one entry up, and at
-//! times it is left behind in the middle of a bucket until somebody takes. Both must agree with the
-//! model, hence with each other: neither the cuts nor the budgets can be seen in the results.
+//! times it is left behind in the middle of a bucket until the next take. Both must agree with the
+//! model, and so with each other: neither the cuts nor the budgets change the results.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::OnceLock;
@@ -149,7 +149,7 @@ impl<'a> Trial<'a> {
         }
         let ids = self.model.ids_by_slot();
         for id in ids {
-            // The plain ones are to run; each of the others would run for ever.
+            // The plain ones are to run; the others would never end.
             if self.dice.below(8) == 0 || !self.model.is_plain(id) {
                 self.cancel(Who::Foreign(id.to_bits()), false);
             }
@@ -245,7 +245,7 @@ impl<'a> Trial<'a> {
             let slot = self.reserved.swap_remove(which as usize % self.reserved.len());
             self.release(slot);
         } else if let Some(id) = self.pick(Who::Known(which)) {
-            // Whoever holds no slot can give none back.
+            // A slot that is not reserved cannot be released.
             if self.model.is_live(id) {
                 self.release(id.slot());
                 self.compare_one(id);
@@ -356,7 +356,7 @@ impl<'a> Trial<'a> {
     }
 
     fn take(&mut self, count: u32) {
-        // Who takes has advanced to the present: the total order is promised among what is due.
+        // First all is advanced to the present: the total order is promised among what is due.
         let now = self.model.now();
         self.model.advance(now);
         assert!(self.lanes[0].engine.advance(now, u32::MAX));
