@@ -197,7 +197,7 @@ for clock in (VirtualClock(), None):
             scheduler.future(scheduler.schedule("plain", callback)).add_done_callback(Probe())
             scheduler.schedule("with all", callback, **values())
             scheduler.schedule("again", callback, interval=0.001, max_runs=3, **values())
-            scheduler.schedule("missed", callback, run_at="2020-01-01T00:00:00Z", misfire="skip",
+            scheduler.schedule("missed", callback, run_at="2020-01-01T00:00:00Z",
                                grace=1, **values())
             paused = scheduler.schedule("paused", callback, delay=1, **values())
             scheduler.pause_task(paused)

@@ -531,7 +531,7 @@ def test_of_an_ended_task_the_outcome_alone_is_kept(
                 raise ValueError("no")
 
     owner, argument = Owner(), Thing()
-    references = [ref(owner), ref(argument)]
+    references: list[ref[Any]] = [ref(owner), ref(argument)]
     with Scheduler(clock=clock, history=history) as scheduler:
         task_id = scheduler.schedule("t", owner.work, args=(argument,), **options)
         if end == "cancel":
