@@ -251,8 +251,12 @@ def quick_switching() -> Iterator[None]:
 @pytest.mark.usefixtures("quick_switching")
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("with_bus", [False, True])
-def test_from_another_thread_at_any_moment(seed: int, *, with_bus: bool) -> None:
+def test_from_another_thread_at_any_moment(
+    monkeypatch: pytest.MonkeyPatch, seed: int, *, with_bus: bool
+) -> None:
     """What a debugger or a time limit does: an asynchronous exception in a worker."""
+    # That of pytest is written in Python, and can be hit as well.
+    monkeypatch.setattr(sys, "unraisablehook", nothing)
     rolled = random.Random(seed)
     with Scheduler(max_workers=2, event_bus=make_bus(with_bus=with_bus)) as scheduler:
         workers = [

@@ -531,7 +531,7 @@ def test_of_an_ended_task_the_outcome_alone_is_kept(
                 raise ValueError("no")
 
     owner, argument = Owner(), Thing()
-    references = [ref(owner), ref(argument)]
+    references: list[ref[Any]] = [ref(owner), ref(argument)]
     with Scheduler(clock=clock, history=history) as scheduler:
         task_id = scheduler.schedule("t", owner.work, args=(argument,), **options)
         if end == "cancel":
@@ -559,7 +559,7 @@ def test_the_last_callback_and_the_last_result_are_not_kept(
 
         owner = Owner()
         made.append(ref(owner))
-        callback: Callable[[], Thing] = owner.make
+        callback: Any = owner.make
         if many:
             scheduler.schedule_many("t", callback, delays=[1.0] * 3)
         else:
