@@ -138,6 +138,26 @@ def test_names_are_short_and_few(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert line == f"Wed 2025-01-01 00:00:00 +00:00     6  {names} and 2 more"
 
 
+def test_names_do_not_move_the_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "jobs"
+    path.write_text("0 0 * * *  root\tred \x1b[31m\x07 \u202e end\n")
+    shown = printed(capsys, path, *DAY)
+    assert "root red  [31m    end" in shown
+    assert shown.replace("\n", "").isprintable()
+
+
+def test_a_step_beyond_its_field_is_noted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "jobs"
+    path.write_text("*/90 * * * * one\n*/90 * * * * two\n0 9 * * * three\n")
+    assert main(["forecast", str(path), *DAY, "--json"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["schedules"] == 3
+    (line,) = output.err.splitlines()
+    assert line.startswith("note: cron_expression '*/90 * * * *': minute field")
+
+
 def test_one_that_runs_several_times_in_a_second(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

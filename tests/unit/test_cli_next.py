@@ -204,6 +204,14 @@ def test_wrong_arguments_are_named(
     assert said in refusal(capsys, *words.split())
 
 
+def test_a_step_beyond_its_field_is_noted_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["next", "*/90 * * * *", "--json"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["times"]
+    (line,) = output.err.splitlines()
+    assert line.startswith("note: cron_expression '*/90 * * * *': minute field")
+
+
 def test_an_expression_without_quotes(capsys: pytest.CaptureFixture[str]) -> None:
     quoted = times(capsys, "0 9 * * MON-FRI", "--from", "2025-01-01", "--count", "3")
     words, options = ["0", "9", "*", "*", "MON-FRI"], ["--from", "2025-01-01", "--count", "3"]

@@ -178,6 +178,10 @@ class TestExclusions:
         assert found == [START + timedelta(hours=2), START + timedelta(hours=2, seconds=1)]
         assert schedule.next_after(START) == found[0]
 
+    def test_of_nothing_are_described(self) -> None:
+        schedule = TaskSchedule(rrule="FREQ=DAILY", exclude=Exclusions(), timezone="UTC")
+        assert schedule.describe() == "by the recurrence FREQ=DAILY"
+
     def test_that_leave_nothing_give_none(self) -> None:
         schedule = TaskSchedule(
             rrule="FREQ=DAILY;BYHOUR=3", exclude=Exclusions(hours=[3]), timezone="UTC"

@@ -136,6 +136,52 @@ class TestInAGap:
         assert ran == [AFTER_GAP, AFTER_GAP]
 
 
+class TestSecondsInAGap:
+    """A seconds field refines a minute: at the end of a gap it makes no run more."""
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            {"cron_expression": "17 0 2-3 * * *"},
+            {"cron_expression": "17 30,0 2,3 * * *"},
+            {"rrule": "FREQ=DAILY;BYHOUR=2,3;BYMINUTE=0;BYSECOND=17"},
+            {"rrule": "FREQ=MINUTELY;BYHOUR=2,3;BYMINUTE=0,30;BYSECOND=17"},
+            {
+                "rrule": "DTSTART;TZID=America/New_York:20200101T000000\n"
+                "RRULE:FREQ=DAILY;BYHOUR=2,3;BYMINUTE=0;BYSECOND=17"
+            },
+        ],
+    )
+    def test_a_minute_that_runs_anyhow_is_not_begun_twice(self, words: dict[str, Any]) -> None:
+        schedule = TaskSchedule(**words, timezone=NEW_YORK)
+        (first,) = schedule.preview(1, AFTER_GAP - timedelta(minutes=1))
+        assert first == AFTER_GAP + timedelta(seconds=17)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            {"cron_expression": "17 1 2-3 * * *"},
+            {"rrule": "FREQ=DAILY;BYHOUR=2,3;BYMINUTE=1;BYSECOND=17"},
+        ],
+    )
+    def test_a_minute_that_does_not_run_is_caught_up(self, words: dict[str, Any]) -> None:
+        schedule = TaskSchedule(**words, timezone=NEW_YORK)
+        found = schedule.preview(2, AFTER_GAP - timedelta(minutes=1))
+        assert found == [AFTER_GAP, AFTER_GAP + timedelta(seconds=77)]
+
+    def test_a_forecast_counts_the_same(self) -> None:
+        clock = VirtualClock(AFTER_GAP - timedelta(hours=1), timezone=NEW_YORK)
+        with Scheduler(clock=clock) as scheduler:
+            scheduler.schedule("t", print, cron_expression="17,20 0 2-3 * * *")
+            assert scheduler.forecast(7200, 60).total == 2
+
+    def test_half_an_hour_of_lord_howe(self) -> None:
+        zone = ZoneInfo("Australia/Lord_Howe")
+        schedule = TaskSchedule(cron_expression="19 16,30 1-2 * * *", timezone=zone)
+        found = schedule.preview(3, datetime(2025, 10, 5, 1, tzinfo=zone))
+        assert [f"{one:%H:%M:%S}" for one in found] == ["01:16:19", "01:30:19", "02:30:19"]
+
+
 class TestInAFold:
     START = datetime(2026, 11, 1, 0, tzinfo=UTC)
     DAY_AFTER = datetime(2026, 11, 2, 6, 30, tzinfo=UTC)
@@ -240,6 +286,8 @@ class TestWithoutZoneFiles:
             ("America/New York", "America/New_York"),
             ("Berlin", "Europe/Berlin"),
             ("Asia/Calcuta", "Asia/Calcutta"),
+            ("Pariss", "Europe/Paris"),
+            ("New York", "America/New_York"),
         ],
     )
     def test_a_mistyped_name_gets_a_hint(self, name: str, meant: str) -> None:

@@ -15,6 +15,7 @@ from num_agents.scheduler import (
     ScheduleWarning,
     Task,
     TaskSchedule,
+    current_run,
 )
 from num_agents.scheduler._timing import moments
 from num_agents.scheduler.testing import VirtualClock
@@ -89,6 +90,41 @@ class TestOfATask:
             if "delay" not in words:
                 assert schedule == plain
         assert plain.of_task(None).to_dict() == plain.to_dict()
+
+    @pytest.mark.parametrize("first_run", ["now", "after_interval", "aligned"])
+    @pytest.mark.parametrize("more", [{}, {"jitter": 600}, {"window": 600}, {"fixed_delay": True}])
+    def test_an_interval_goes_on_from_its_next_run(
+        self, scheduler: Scheduler, clock: VirtualClock, first_run: str, more: dict[str, Any]
+    ) -> None:
+        ran: list[datetime] = []
+
+        def note() -> None:
+            run = current_run()
+            assert run is not None
+            ran.append(run.nominal_time)
+
+        clock.advance(1)
+        for schedule in self.both(scheduler, interval=3600, first_run=first_run):
+            assert schedule.preview(1, START)[0] in {
+                START + timedelta(seconds=1),
+                START + timedelta(hours=1),
+                START + timedelta(hours=1, seconds=1),
+            }
+        words: dict[str, Any] = {"interval": 3600, "first_run": first_run, **more}
+        task_id = scheduler.schedule("noted", note, **words)
+        # Before its first run, and in the middle of its life.
+        for _ in range(2):
+            after = clock.now()
+            found = scheduler.tasks[task_id].schedule.preview(1, after)
+            ran.clear()
+            clock.advance(1.5 * 3600)
+            assert found[0] in ran
+            assert found[0] == next(one for one in ran if one > after)
+
+    def test_no_delay_is_not_after_a_moment(self) -> None:
+        schedule = TaskSchedule(delay=0)
+        assert schedule.next_after(START) is None
+        assert schedule.preview(3, START) == []
 
     def test_a_plain_delay_says_when(self, scheduler: Scheduler) -> None:
         task_id = scheduler.schedule("t", print, delay=100)

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 from num_agents.scheduler._hints import hinted, unknown_keyword
 from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._options import ScheduleOptions
-from num_agents.scheduler._timing.moments import moment_ns
 from num_agents.scheduler._timing.spans import Seconds
 from num_agents.scheduler.errors import SchedulerForkedError, UnknownTaskError
 from num_agents.scheduler.outcomes import TaskInfo
@@ -34,6 +33,9 @@ class TaskSource(Protocol):
 
     def info(self, task_id: str) -> TaskInfo | None:
         """What is known of a task; None if it is unknown or forgotten."""
+
+    def nominal_ns(self, task_id: str) -> int | None:
+        """The nominal time of its next run, or of its last; None if it is unknown or forgotten."""
 
 
 class TaskStatus(StrEnum):
@@ -162,13 +164,8 @@ class Task:
         """
         if self._source is None or self._task_id is None:
             return self._schedule
-        try:
-            info = self._info()
-        except UnknownTaskError:
-            info = None
-        due = None if info is None else info.next_run
-        due_ns = self._due_ns if due is None else moment_ns(due, "next_run", None)
-        return self._schedule.of_task(self._source.zone, due_ns)
+        due_ns = self._source.nominal_ns(self._task_id)
+        return self._schedule.of_task(self._source.zone, self._due_ns if due_ns is None else due_ns)
 
     @property
     def status(self) -> TaskStatus:

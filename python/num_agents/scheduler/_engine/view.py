@@ -90,6 +90,11 @@ class View:
             error=error,
         )
 
+    def nominal_ns(self, task_id: str) -> int | None:
+        """The nominal time of its next run, or of its last; None if it is unknown. O(1)."""
+        record = self._native.record(task_id)
+        return None if record is None else record.nominal_ns
+
     def outcome(self, record: _native.TaskRecord) -> Outcome:
         """The outcome that a record of an ended run or task describes."""
         return Outcome(

@@ -67,8 +67,8 @@ def _by_recurrences(schedule: TaskSchedule) -> str:
         return "; and ".join(said)
     calendar = schedule.calendar(zone, 0)
     assert calendar is not None  # it goes by one
-    whole = calendar.describe()
-    return "; and ".join(said) + whole[whole.rindex(", except ") :]
+    _, comma, exceptions = calendar.describe().rpartition(", except ")
+    return "; and ".join(said) + comma + exceptions * bool(comma)
 
 
 def _by_time(schedule: TaskSchedule) -> str:

@@ -163,16 +163,23 @@ def _next_after_ns(schedule: TaskSchedule, after: int, calendar: Calendar | None
         found = run_at if run_at > after else None
     elif schedule.delay is not None:
         found = max(after_ns(after, schedule.delay, "delay"), start or 0)
+        found = found if found > after else None
     elif schedule.interval is None:
         found = start if start is not None and start > after else None
     else:
         interval = bounded_span_ns(schedule.interval, "interval", positive=True)
-        if due is not None and not schedule.fixed_delay:
-            start = due
+        if due is not None and (due > after or not schedule.fixed_delay):
+            # It goes on from the run that it is due for, whatever began it.
+            return _within_end(schedule, due + max((after - due) // interval + 1, 0) * interval)
         # As if the task were scheduled at the moment; what is due then is not after it.
         found = first_of_interval(schedule, after, start).nominal_ns(after)
         found += 0 if found > after else interval
-    end = end_ns(schedule, zone)
+    return _within_end(schedule, found)
+
+
+def _within_end(schedule: TaskSchedule, found: int | None) -> int | None:
+    """A nominal time, unless it comes after the end or lies beyond the axis."""
+    end = end_ns(schedule, schedule.zone_or(None))
     if found is None or found >= FAR_FUTURE_NS or (end is not None and found > end):
         return None
     return found

@@ -98,9 +98,16 @@ class Recurrence:
         rule = self._started_before(after_ns)
         waiting: list[int] = []
         last = after_ns
+        # The last gap that a wall time lay in, and whether the rule runs anyhow as it ends.
+        gap_end = (0, False)
         for wall in rule.xafter(self._wall_of(rule, after_ns), inc=True):
             # The first moments of walls are in order, the second ones are not.
-            reached, runs = self._moments_of(wall)
+            reached, runs, is_caught = self._moments_of(wall)
+            if is_caught and runs:
+                if reached != gap_end[0]:
+                    gap_end = reached, self._is_due_in_minute(rule, reached)
+                # Seconds refine a minute: of two runs in one, that of the gap is left out.
+                runs = () if gap_end[1] else runs
             for moment in runs:
                 if moment < FAR_FUTURE_NS:
                     heappush(waiting, moment)
@@ -117,17 +124,25 @@ class Recurrence:
                 last = moment
                 yield last
 
-    def _moments_of(self, wall: datetime) -> tuple[int, tuple[int, ...]]:
-        """When a wall time of the rule comes first, and when it runs: once, twice, or never."""
+    def _moments_of(self, wall: datetime) -> tuple[int, tuple[int, ...], bool]:
+        """When a wall time of the rule comes first, when it runs, and whether it lies in a gap."""
         moment = in_zone(wall, self._zone)
         exists = after_gap(moment)
         if exists is not None:
             reached = posix_ns(exists)
-            return reached, (reached,) if self._dst == "debian" else ()
+            return reached, (reached,) if self._dst == "debian" else (), True
         reached = posix_ns(moment)
         twice = self._dst == "wall-clock" or self._follows_real_time
         again = second_pass(moment) if twice else None
-        return reached, (reached,) if again is None else (reached, posix_ns(again))
+        return reached, (reached,) if again is None else (reached, posix_ns(again)), False
+
+    def _is_due_in_minute(self, rule: Any, moment_ns: int) -> bool:
+        """Whether the rule has a wall time in the minute that the wall shows at a moment."""
+        own = _zone_of_rule(rule)
+        wall = to_datetime(moment_ns, self._zone if own is None else own).replace(fold=0)
+        wall = wall if own is not None else wall.replace(tzinfo=None)
+        found = next(iter(rule.xafter(wall, count=1, inc=True)), None)
+        return found is not None and found < wall.replace(second=0) + span_of(60)
 
     def _wall_of(self, rule: Any, moment_ns: int) -> datetime:
         """A wall time of the rule from which on nothing is left out that comes after a moment."""

@@ -64,11 +64,14 @@ def zone_hint(name: str) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - rare
     from zoneinfo import available_timezones  # noqa: PLC0415 - rare, and slow
 
-    known = {one.lower(): one for one in available_timezones()}
-    close = get_close_matches(name[:64].lower().replace(" ", "_"), known, n=1, cutoff=0.75)
-    # The place alone, as in "Paris", is close to no name.
-    places = [one for one in known.values() if one.rpartition("/")[2].lower() == name.lower()]
-    found = places[0] if len(places) == 1 else known[close[0]] if close else None
+    word = name[:64].lower().replace(" ", "_")
+    # With and without the continent, as in "Paris".
+    known: dict[str, str] = {}
+    for one in sorted(available_timezones()):
+        known[one.lower()] = one
+        known.setdefault(one.rpartition("/")[2].lower(), one)
+    close = get_close_matches(word, known, n=1, cutoff=0.75)
+    found = known.get(word) or (known[close[0]] if close else None)
     return "" if found is None else f": did you mean {found!r}?"
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from num_agents.scheduler.cli.arguments import add_start, count, start_of, whole_span
-from num_agents.scheduler.cli.errors import CommandError, import_plot
+from num_agents.scheduler.cli.errors import CommandError, import_plot, schedule_warnings_as_notes
 from num_agents.scheduler.cli.text import (
     chart,
     is_ascii_only,
@@ -26,7 +25,7 @@ from num_agents.scheduler.cli.text import (
     wall_time,
     width_of,
 )
-from num_agents.scheduler.errors import ScheduleFileError, ScheduleWarning, listed_faults
+from num_agents.scheduler.errors import ScheduleFileError, listed_faults
 from num_agents.scheduler.files import parse_schedules, read_schedules
 from num_agents.scheduler.forecast import LONGEST_S
 from num_agents.scheduler.schedule import TaskSchedule
@@ -129,17 +128,18 @@ def run(namespace: argparse.Namespace) -> int:
     zone, start = start_of(namespace)
     plot = None if namespace.plot is None else import_plot(namespace.plot)
     strict = namespace.strict
-    entries = read_entries(namespace.file, system=namespace.system, strict=strict)
-    outlook = look_ahead(
-        namespace.file,
-        entries,
-        zone,
-        start,
-        horizon=timedelta(seconds=namespace.horizon),
-        bucket=timedelta(seconds=namespace.bucket),
-        busiest=namespace.busiest,
-        strict=strict,
-    )
+    with schedule_warnings_as_notes():
+        entries = read_entries(namespace.file, system=namespace.system, strict=strict)
+        outlook = look_ahead(
+            namespace.file,
+            entries,
+            zone,
+            start,
+            horizon=timedelta(seconds=namespace.horizon),
+            bucket=timedelta(seconds=namespace.bucket),
+            busiest=namespace.busiest,
+            strict=strict,
+        )
     if namespace.json:
         sys.stdout.write(json.dumps(outlook.as_json(), indent=2) + "\n")
     else:
@@ -164,13 +164,11 @@ def read_entries(file: str, *, system: bool | None, strict: bool = False) -> Sch
             (``FILE:LINE: reason``, one a line), or it has no schedule.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ScheduleWarning)
-            if file == STANDARD_INPUT:
-                text = sys.stdin.read()
-                entries = parse_schedules(text, file="<stdin>", system=system, strict=strict)
-            else:
-                entries = read_schedules(file, system=system, strict=strict)
+        if file == STANDARD_INPUT:
+            text = sys.stdin.read()
+            entries = parse_schedules(text, file="<stdin>", system=system, strict=strict)
+        else:
+            entries = read_schedules(file, system=system, strict=strict)
     except ScheduleFileError as error:
         raise CommandError(str(error)) from error
     except OSError as error:
@@ -445,4 +443,6 @@ def _counted(number: int, thing: str) -> str:
 
 
 def _shortened(name: str) -> str:
+    """A name of at most `NAME_WIDTH` characters, without those that would move the cursor."""
+    name = "".join(letter if letter.isprintable() else " " for letter in name)
     return name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 3] + "..."

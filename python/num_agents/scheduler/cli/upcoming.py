@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from num_agents.scheduler.cli import text
 from num_agents.scheduler.cli.arguments import add_start, count, start_of
-from num_agents.scheduler.cli.errors import CommandError
+from num_agents.scheduler.cli.errors import CommandError, schedule_warnings_as_notes
 from num_agents.scheduler.cli.text import (
     offset,
     precision_of,
@@ -84,12 +84,13 @@ def run(namespace: argparse.Namespace) -> int:
     expression = " ".join(namespace.expression)
     _, start = start_of(namespace)
     try:
-        schedule = TaskSchedule(
-            cron_expression=expression,
-            timezone=namespace.timezone,
-            dialect=namespace.dialect,
-            dst=namespace.dst,
-        )
+        with schedule_warnings_as_notes():
+            schedule = TaskSchedule(
+                cron_expression=expression,
+                timezone=namespace.timezone,
+                dialect=namespace.dialect,
+                dst=namespace.dst,
+            )
     except InvalidCronError as error:
         raise CommandError(pointed_out(error) + hint(namespace.expression)) from error
     except (ValueError, OverflowError) as error:
