@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import threading
+from concurrent import futures
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -54,6 +55,13 @@ WAYS: dict[str, Callable[[Scheduler, str], Any]] = {
     "wait_for_task_async": lambda scheduler, task_id: (
         asyncio.run(scheduler.wait_for_task_async(task_id, 2)).value
     ),
+    "concurrent.futures.wait": lambda scheduler, task_id: (
+        futures.wait([scheduler.future(task_id)], 2).done.pop().result(0)
+    ),
+    "as_completed": lambda scheduler, task_id: (
+        next(futures.as_completed([scheduler.future(task_id)], 2)).result(0)
+    ),
+    "wrap_future": lambda scheduler, task_id: asyncio.run(wrapped(scheduler, task_id)),
     "several at once": lambda scheduler, task_id: asyncio.run(several(scheduler, task_id)),
 }
 
@@ -63,6 +71,10 @@ def no_error(error: BaseException | None) -> int:
     if error is not None:
         raise error
     return 7
+
+
+async def wrapped(scheduler: Scheduler, task_id: str) -> object:
+    return await asyncio.wait_for(asyncio.wrap_future(scheduler.future(task_id)), 2)
 
 
 async def several(scheduler: Scheduler, task_id: str) -> object:

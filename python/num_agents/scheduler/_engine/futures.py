@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import CancelledError, Future
 from weakref import ref
 
@@ -52,6 +53,31 @@ class Waiter:
         self._kept = None
 
 
+class Watchers(list["Any"]):
+    """Those who wait by `concurrent.futures.wait` and `as_completed`, which ask for no result.
+
+    They enter here before they block, and leave here afterwards.
+    """
+
+    def __init__(self, future: TaskFuture) -> None:
+        super().__init__()
+        self._future = ref(future)
+
+    def append(self, watcher: Any) -> None:
+        """Enters one, and makes room for another worker if the calling thread is one."""
+        future = self._future()
+        if future is not None:
+            future.make_room()
+        super().append(watcher)
+
+    def remove(self, watcher: Any) -> None:
+        """Lets one leave, and takes the room back."""
+        super().remove(watcher)
+        future = self._future()
+        if future is not None:
+            future.give_back_room()
+
+
 class TaskFuture(Future["Any"]):
     """What will become of a task.
 
@@ -74,6 +100,7 @@ class TaskFuture(Future["Any"]):
         self.waiting = waiting
         #: Rooms that workers have made while they wait for it.
         self._rooms: list[Room] = []
+        self._waiters = Watchers(self)
 
     def result(self, timeout: float | None = None) -> Any:
         """What the callback returned; see `concurrent.futures.Future.result`."""
@@ -89,6 +116,7 @@ class TaskFuture(Future["Any"]):
         """Stops waiting. Returns whether it was in time. The task is not cancelled."""
         done = super().cancel()
         if done:
+            self.give_back_room()
             self.waiter.let_go()
             self.waiting.withdraw(self)
         return done
@@ -96,6 +124,9 @@ class TaskFuture(Future["Any"]):
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
         """Calls something when it is done, even if nothing else refers to it."""
         self.waiter.keep()
+        if current.room is not None and _runs_event_loop():
+            # It is awaited in a callback, on an event loop of the callback's own.
+            self.make_room()
         super().add_done_callback(fn)
 
     def make_room(self) -> None:
@@ -156,3 +187,9 @@ class TaskFuture(Future["Any"]):
     def __del__(self) -> None:
         if self.number is not None:
             self.waiting.withdraw(self)
+
+
+def _runs_event_loop() -> bool:
+    """Whether an event loop runs in the calling thread."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - no error
