@@ -136,7 +136,8 @@ def test_a_batch_that_fails_in_the_middle_leaves_nothing() -> None:
         import gc
         held = [object() for _ in range(1000)]
         try:
-            scheduler.schedule_many("t", print, delays=[1000.0] * 1000, args=[(one,) for one in held[:999]] + [5])
+            args = [(one,) for one in held[:999]] + [5]
+            scheduler.schedule_many("t", print, delays=[1000.0] * 1000, args=args)
         except TypeError:
             pass
         print(scheduler.statistics().pending, {sys.getrefcount(one) for one in held[:-1]})

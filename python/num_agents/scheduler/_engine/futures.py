@@ -132,8 +132,13 @@ class TaskFuture(Future["Any"]):
     def make_room(self) -> None:
         """Makes room for another worker, if the calling thread is one, until it is done."""
         room = current.room
-        if room is not None and not self.done() and room.enter():
-            self._rooms.append(room)
+        if room is None or self.done():
+            return
+        # Before it is entered: the replacement may settle the future at once.
+        self._rooms.append(room)
+        room.enter()
+        if self.done():
+            self.give_back_room()
 
     def give_back_room(self) -> None:
         """Takes back the room that was made; does nothing the second time."""
