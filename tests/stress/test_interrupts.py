@@ -276,6 +276,7 @@ def test_from_another_thread_at_any_moment(
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(thread.ident), ctypes.py_object(InjectedError)
             )
+            threading.Event().wait(rolled.uniform(0, 0.001))
             if rolled.random() < 0.1:
                 let_end(scheduler)
         let_end(scheduler)
