@@ -80,8 +80,8 @@ impl Engine {
             let tell = || waiter.bind(py).call_method1("settle", (&record,)).map(drop);
             if let Err(error) = tell() {
                 // The interrupt may have come before anything was done. Who has been told already
-                // is not told a second time.
-                let _ = tell();
+                // is not told a second time. Another interrupt may follow.
+                let _ = (0..3).any(|_| tell().is_ok());
                 done = Err(error);
             }
         }

@@ -167,6 +167,8 @@ class TaskFuture(Future["Any"]):
 
     def tell_again(self) -> None:
         """Wakes all who wait, and calls what has not been called: after an interrupt of that."""
+        if self._state == "CANCELLED":
+            self.set_running_or_notify_cancel()
         with self._condition:
             self._condition.notify_all()
         self._invoke_callbacks()

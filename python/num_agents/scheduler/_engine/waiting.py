@@ -144,6 +144,10 @@ class Waiting:
         settle_future(future, self._view.outcome(record))
 
 
+#: How often a future is told again if exceptions come in between.
+_TRIES = 3
+
+
 def settle_future(future: TaskFuture, outcome: Outcome | SchedulerStoppedError) -> None:
     """Gives a future the outcome of its task. Done-callbacks must not harm the thread.
 
@@ -154,8 +158,10 @@ def settle_future(future: TaskFuture, outcome: Outcome | SchedulerStoppedError) 
         _settle(future, outcome)
     except BaseException:
         # The exception may have come before anything was done, or half-way.
-        with suppress(BaseException):
-            _settle(future, outcome)
+        for _ in range(_TRIES):
+            with suppress(BaseException):
+                _settle(future, outcome)
+                break
         contain("A future of task %s could not be settled at once", future.task_id)
 
 
