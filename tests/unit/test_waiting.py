@@ -58,9 +58,9 @@ WAYS: dict[str, Callable[[Scheduler, str], Any]] = {
     "concurrent.futures.wait": lambda scheduler, task_id: (
         futures.wait([scheduler.future(task_id)], 2).done.pop().result(0)
     ),
-    "as_completed": lambda scheduler, task_id: (
-        next(futures.as_completed([scheduler.future(task_id)], 2)).result(0)
-    ),
+    "as_completed": lambda scheduler, task_id: next(
+        futures.as_completed([scheduler.future(task_id)], 2)
+    ).result(0),
     "wrap_future": lambda scheduler, task_id: asyncio.run(wrapped(scheduler, task_id)),
     "several at once": lambda scheduler, task_id: asyncio.run(several(scheduler, task_id)),
 }

@@ -17,6 +17,7 @@ __all__ = [
     "Forecast",
     "Part",
     "Recurrence",
+    "Steps",
     "TaskIds",
     "TaskRecord",
     "WorkerGroup",
@@ -240,6 +241,30 @@ class WorkerGroup:
         """Allows one more worker. Returns whether a thread must be started for it."""
 
 @final
+class Steps:
+    """The calls that a worker thread makes, one after another; it sleeps in between.
+
+    `next(filter(None, map(steps.finish, starmap(call, steps))))` makes them. `runs` is the Python
+    layer's part in a run: see `_engine.worker.Runs`. If each run is announced, it runs all.
+    """
+
+    def __new__(
+        cls,
+        engine: Engine,
+        runs: object,
+        is_announced: bool,
+        group: WorkerGroup,
+        context: Context,
+    ) -> Steps: ...
+    @property
+    def is_over(self) -> bool:
+        """Whether the worker must end; otherwise the next run needs a new context."""
+    def __iter__(self) -> Steps: ...
+    def __next__(self) -> tuple[Any, ...]: ...
+    def finish(self, value: object) -> None:
+        """Takes what a call returned: ends the run of a plain task with it."""
+
+@final
 class TaskRecord:
     """A task, alive or remembered, at the moment of asking."""
 
@@ -400,30 +425,6 @@ class Engine:
         """Whether it belongs to the parent of this process: then it must not be used."""
     def leak(self) -> None:
         """Keeps it, and all that it holds, until the process ends."""
-    def work(
-        self,
-        runs: object,
-        is_announced: bool,
-        group: WorkerGroup,
-        new_context: Callable[[], Context],
-    ) -> None:
-        """Runs what falls due, and sleeps in between, until the worker must end.
-
-        `runs` is the Python layer's part in a run: see `_engine.worker.Runs`. If each is announced,
-        it runs all. For a worker thread.
-
-        Raises:
-            BaseException: What came out of a run in a child that was forked in it.
-        """
-    def work_in(
-        self, runs: object, is_announced: bool, group: WorkerGroup, context: Context
-    ) -> bool:
-        """A part of `work`, inside of `context`.
-
-        Returns:
-            True when something was left in the context, so that the next run needs a new one; False
-            when the worker must end.
-        """
     def run_next(self, runs: object, is_announced: bool) -> bool:
         """Runs the first in order of what is due now. Returns whether there was anything.
 
@@ -436,6 +437,10 @@ class Engine:
         Returns:
             Its status, whether the task ended with it, and how many occurrences are skipped.
         """
+    def open_call(self) -> Call | None:
+        """What the task calls whose run the calling thread has taken; None if it is in no run."""
+    def abandon_open(self) -> None:
+        """Completes the run that the calling thread has taken, if any, as failed."""
     def take_missed(self) -> list[tuple[str, str, Any, int, int, bool]]:
         """Missed occurrences that are not reported yet.
 

@@ -1,12 +1,12 @@
 //! What a task calls, and how its last run ended.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 /// What a task calls. Plain one-shots with the same name and the same callback share one.
 #[pyclass(frozen, module = "num_agents.scheduler._native")]
@@ -26,6 +26,8 @@ pub(crate) struct Call {
     /// Whether the Python layer runs it: it needs more than a call with positional arguments.
     #[pyo3(get)]
     pub(crate) is_special: bool,
+    /// The tuple of the callback alone, once it was needed: see [`Call::step`].
+    alone: OnceLock<Py<PyTuple>>,
     /// How many tasks call it. Changed while the interpreter is held, so by one thread at a time.
     tasks: AtomicUsize,
     /// How the last run ended; kept for tasks with options only.
@@ -57,6 +59,7 @@ impl Call {
             kwargs,
             options,
             is_special,
+            alone: OnceLock::new(),
             tasks: AtomicUsize::new(0),
             last: Mutex::default(),
         }
@@ -101,6 +104,9 @@ impl Call {
         visit.call(&self.callback)?;
         visit.call(&self.kwargs)?;
         visit.call(&self.options)?;
+        if let Some(alone) = self.alone.get() {
+            visit.call(alone)?;
+        }
         let last = self.last_run();
         visit.call(&last.value)?;
         visit.call(&last.error)
@@ -123,6 +129,35 @@ impl Call {
         let mut last = self.last_run();
         last.failures_in_a_row = 0;
         [last.value.replace(value.clone().unbind()), last.error.take()]
+    }
+
+    /// The callback and its positional arguments, in one tuple. O(arguments).
+    #[inline]
+    pub(crate) fn step<'py>(
+        &self,
+        py: Python<'py>,
+        arguments: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let callback = self.callback.bind(py);
+        match arguments.len() {
+            0 => {
+                if let Some(alone) = self.alone.get() {
+                    return Ok(alone.bind(py).clone());
+                }
+                let alone = PyTuple::new(py, [callback])?;
+                // Another thread may have been first.
+                let _ = self.alone.set(alone.clone().unbind());
+                Ok(alone)
+            }
+            1 => PyTuple::new(py, [callback, &arguments.get_item(0)?]),
+            2 => PyTuple::new(py, [callback, &arguments.get_item(0)?, &arguments.get_item(1)?]),
+            many => {
+                let mut step = Vec::with_capacity(many + 1);
+                step.push(callback.clone());
+                step.extend(arguments.iter());
+                PyTuple::new(py, step)
+            }
+        }
     }
 
     /// Notes that one more task calls it.

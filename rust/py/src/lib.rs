@@ -18,6 +18,7 @@ mod ids;
 mod record;
 mod recurrence;
 mod running;
+mod steps;
 mod task_ids;
 mod view;
 mod watching;
@@ -48,6 +49,8 @@ mod native {
     use crate::record::TaskRecord;
     #[pymodule_export]
     use crate::recurrence::Recurrence;
+    #[pymodule_export]
+    use crate::steps::Steps;
     #[pymodule_export]
     use crate::task_ids::TaskIds;
     #[pymodule_export]

@@ -1,14 +1,16 @@
 //! The life of a run: take, call, complete.
 //!
-//! A thread takes one task, the first in order at that moment, and runs it. Three rules hold:
+//! A thread takes one task, the first in order at that moment, and runs it. Here are the steps, and
+//! the loop of a thread that moves a virtual clock; `steps.rs` has the loop of a worker thread. Three
+//! rules hold for both:
 //!
 //! 1. **Between taking a task and calling it nothing else runs**, except handlers of its own
 //!    `task_started` event. What the last run left is dropped (its arguments, its result) or
 //!    delivered (outcomes that have waiters) before the next task is taken: both can run any Python
 //!    code.
-//! 2. **Whatever was taken is completed.** [`Engine::run_taken`] has one way out. If the callback or
-//!    the Python layer around it comes back with the run still open, the run is abandoned: it is
-//!    completed as failed.
+//! 2. **Whatever was taken is completed.** A thread knows the run that it has taken and not completed.
+//!    If it comes to take another one, or to its end, with a run that is still open, that run is
+//!    abandoned: it is completed as failed.
 //! 3. **A child that was forked in a run completes nothing**: the engine is its parent's.
 
 use std::cell::Cell;
@@ -25,6 +27,7 @@ use crate::call::Call;
 use crate::engine::{Engine, lock};
 use crate::errors::Error;
 use crate::record::TaskRecord;
+use crate::steps;
 use crate::workers::WorkerGroup;
 
 thread_local! {
@@ -44,7 +47,7 @@ struct Runs<'a, 'py> {
 }
 
 /// What is to be done next.
-enum Next {
+pub(crate) enum Next {
     /// A slot, and how many overdue occurrences of its task are missed for this run.
     Run(u32, u64),
     Missed(Missed),
@@ -74,84 +77,12 @@ impl Next {
 
 #[pymethods]
 impl Engine {
-    /// Runs what falls due, one after another, and sleeps in between without the interpreter, until
-    /// the worker must end. For a worker thread; not for the main thread: it would hear no signal.
+    /// Runs the first in order of what is due now; for the thread that moves a virtual clock.
+    /// Returns whether there was anything. Raises what the Python layer lets through.
     ///
     /// `runs` is the Python layer's part in a run. It has the methods `run(call, arguments)`,
     /// `fail(call, error)`, `refuse(call, value)`, `missed()`, `given_up(task_id, name, missed,
-    /// skipped)` and `contain(error)`. If each run is announced, it runs all. `new_context` makes
-    /// an empty context.
-    ///
-    /// No line of Python is executed between two runs, so no asynchronous exception can end the
-    /// worker there. It raises only in a child that was forked in a run.
-    fn work(
-        slf: &Bound<'_, Self>,
-        runs: &Bound<'_, PyAny>,
-        is_announced: bool,
-        group: &Bound<'_, WorkerGroup>,
-        new_context: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        let step = slf.getattr("work_in")?;
-        loop {
-            let context = new_context.call0()?;
-            let goes_on =
-                context.call_method1("run", (&step, runs, is_announced, group, &context))?;
-            if !goes_on.is_truthy()? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// A part of `work`, inside of `context`. Returns True when something was left in it, so that
-    /// the next run needs a new one; False when the worker must end.
-    fn work_in(
-        &self,
-        py: Python<'_>,
-        runs: &Bound<'_, PyAny>,
-        is_announced: bool,
-        group: &WorkerGroup,
-        context: &Bound<'_, PyAny>,
-    ) -> PyResult<bool> {
-        let runs = Runs { runs, is_announced };
-        let mut arriving = false;
-        loop {
-            let gate = self.gate()?;
-            if group.must_leave() {
-                if arriving {
-                    // Hands on the watch over the next deadline.
-                    gate.take(true, |_, _| ());
-                }
-                return Ok(false);
-            }
-            match self.take_or_stop(std::mem::take(&mut arriving))? {
-                Next::Run(slot, missed) => {
-                    if let Err(error) = self.run_taken(py, &runs, slot, missed) {
-                        if self.belongs_to_parent() {
-                            return Err(error);
-                        }
-                        self.contain(py, &runs, error);
-                    }
-                }
-                Next::Missed(missed) => self.report_missed(py, &runs, missed),
-                // Without the interpreter: meanwhile the worker may be told to leave.
-                Next::Undecided => self.advance(py, gate),
-                Next::Nothing => {
-                    let clock = self.clock.get();
-                    let wait = || gate.wait_unless(clock, || group.must_leave());
-                    arriving = py.detach(wait);
-                    if !arriving {
-                        return Ok(false);
-                    }
-                }
-            }
-            if context.len()? > 0 {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// Runs the first in order of what is due now; for the thread that moves a virtual clock.
-    /// Returns whether there was anything. Raises what the Python layer lets through.
+    /// skipped)` and `contain(error)`. If each run is announced, it runs all.
     fn run_next(
         &self,
         py: Python<'_>,
@@ -165,7 +96,7 @@ impl Engine {
                 decided => break decided,
             }
         };
-        let outer = OPEN_RUN.take();
+        let outer = (OPEN_RUN.take(), steps::set_worker(false));
         let done = match next {
             Next::Run(slot, missed) => self.run_taken(py, &runs, slot, missed).map(|()| true),
             Next::Missed(missed) => {
@@ -174,7 +105,8 @@ impl Engine {
             }
             Next::Nothing | Next::Undecided => Ok(false),
         };
-        OPEN_RUN.set(outer);
+        OPEN_RUN.set(outer.0);
+        steps::set_worker(outer.1);
         done
     }
 
@@ -189,6 +121,19 @@ impl Engine {
     ) -> PyResult<(&'static str, bool, u64)> {
         let slot = self.open_slot().ok_or_else(|| PyRuntimeError::new_err("no run is open"))?;
         self.complete_slot(py, slot, value, failed)
+    }
+
+    /// What the task calls whose run the calling thread has taken; None if it is in no run.
+    fn open_call<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Call>> {
+        self.columns.call(py, self.open_slot()?)
+    }
+
+    /// Completes the run that the calling thread has taken, if any, as failed.
+    pub(crate) fn abandon_open(&self, py: Python<'_>) {
+        if let Some(slot) = self.open_slot() {
+            // What is answered is the error that the run ends with.
+            let _ = self.abandon(py, slot, Ok(()));
+        }
     }
 
     /// The missed occurrences that are not reported yet.
@@ -210,9 +155,7 @@ impl Engine {
 
     /// The id of the task whose run the calling thread has taken from this engine.
     fn current<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
-        let Some(slot) = self.open_slot() else { return Ok(None) };
-        let id = self.gate()?.look(|board| board.core.id_of(slot));
-        Ok(id.map(|id| self.codec.text(py, id)))
+        self.open_slot().map_or(Ok(None), |slot| self.id_of(py, slot))
     }
 
     /// The record of that task.
@@ -258,9 +201,25 @@ impl Engine {
 impl Engine {
     /// The slot whose run the calling thread has taken from this engine and not completed.
     #[inline]
-    fn open_slot(&self) -> Option<u32> {
+    pub(crate) fn open_slot(&self) -> Option<u32> {
         let (engine, slot) = OPEN_RUN.get()?;
         (engine == self.address()).then_some(slot)
+    }
+
+    /// The id of the task in a slot.
+    pub(crate) fn id_of<'py>(
+        &self,
+        py: Python<'py>,
+        slot: u32,
+    ) -> PyResult<Option<Bound<'py, PyString>>> {
+        let id = self.gate()?.look(|board| board.core.id_of(slot));
+        Ok(id.map(|id| self.codec.text(py, id)))
+    }
+
+    /// Notes that the calling thread has taken the run of a slot.
+    #[inline]
+    pub(crate) fn open(&self, slot: u32) {
+        OPEN_RUN.set(Some((self.address(), slot)));
     }
 
     fn address(&self) -> usize {
@@ -270,7 +229,7 @@ impl Engine {
     /// Takes the first in order of what is due, unless more is to be moved or counted for that than
     /// one lock hold may. Nothing else has been taken by this thread.
     #[inline]
-    fn take_or_stop(&self, arriving: bool) -> Result<Next, Error> {
+    pub(crate) fn take_or_stop(&self, arriving: bool) -> Result<Next, Error> {
         let clock = self.clock.get();
         Ok(self.gate()?.take(arriving, |board, open| Next::of(board, open, clock.now())))
     }
@@ -284,7 +243,7 @@ impl Engine {
         slot: u32,
         missed: u64,
     ) -> PyResult<()> {
-        OPEN_RUN.set(Some((self.address(), slot)));
+        self.open(slot);
         let late = if missed > 0 { self.current(py).unwrap_or(None) } else { None };
         let call = self.columns.call(py, slot);
         let arguments = self.columns.arguments(py, slot).into_bound(py);
@@ -343,7 +302,7 @@ impl Engine {
 
     /// Completes the run of a slot, and drops what it held.
     #[inline]
-    fn complete_slot(
+    pub(crate) fn complete_slot(
         &self,
         py: Python<'_>,
         slot: u32,
@@ -367,14 +326,14 @@ impl Engine {
         if status.is_some() {
             self.release(py, self.columns.empty(py, slot));
         }
-        self.settle(py, left)?;
+        self.settle_run(py, left)?;
         let word = status.unwrap_or(if failed { "failed" } else { "completed" });
         Ok((word, status.is_some(), done.map_or(0, |done| done.skipped)))
     }
 
     /// Completes a run that came back open, as failed. Returns the error, to be raised or logged.
     #[cold]
-    fn abandon(&self, py: Python<'_>, slot: u32, done: PyResult<()>) -> PyResult<()> {
+    pub(crate) fn abandon(&self, py: Python<'_>, slot: u32, done: PyResult<()>) -> PyResult<()> {
         let error = done.err().unwrap_or_else(|| PyRuntimeError::new_err("the run was given up"));
         let value = error.clone_ref(py).into_value(py).into_bound(py).into_any();
         // Without the frames, which would live as long as the history.
@@ -395,28 +354,32 @@ impl Engine {
         call: &Bound<'_, Call>,
         skipped: u64,
     ) -> PyResult<()> {
-        let id = self.gate()?.look(|board| board.core.id_of(slot));
-        let id = id.map(|id| self.codec.text(py, id));
+        let id = self.id_of(py, slot)?;
         runs.runs.call_method1("given_up", (id, &call.get().name, 0_u64, skipped)).map(drop)
     }
 
-    /// Ends a task all of whose occurrences were missed, or arms it again, and reports that.
+    /// Ends a task all of whose occurrences were missed; it is to be reported by `runs.missed()`.
     #[cold]
-    fn report_missed(&self, py: Python<'_>, runs: &Runs<'_, '_>, missed: Missed) {
+    pub(crate) fn note_missed(&self, py: Python<'_>, missed: Missed) -> PyResult<()> {
         let slot = missed.id.slot();
-        let Some(kept) = self.columns.kept(py, slot) else { return };
+        let Some(kept) = self.columns.kept(py, slot) else { return Ok(()) };
         let mut ending = Some(kept.clone_ref(py));
-        if let (Some(index), Ok(gate)) = (missed.history_index, self.gate()) {
+        lock(&self.misses).push((missed, kept));
+        if let Some(index) = missed.history_index {
+            let gate = self.gate()?;
             let mut left = Leftover::default();
             gate.edit(|board| board.end(py, slot, index, &mut ending, &mut left));
             self.release(py, self.columns.empty(py, slot));
-            if let Err(error) = self.settle(py, left) {
-                self.contain(py, runs, error);
-            }
+            self.settle_run(py, left)?;
         }
-        lock(&self.misses).push((missed, kept));
-        let told = runs.runs.call_method0("missed");
-        if let Err(error) = told {
+        Ok(())
+    }
+
+    /// Notes missed occurrences, and reports them.
+    fn report_missed(&self, py: Python<'_>, runs: &Runs<'_, '_>, missed: Missed) {
+        let noted = self.note_missed(py, missed);
+        let told = runs.runs.call_method0("missed").map(drop);
+        for error in [noted, told].into_iter().filter_map(Result::err) {
             self.contain(py, runs, error);
         }
     }
@@ -442,7 +405,7 @@ fn is_async_generator(value: &Bound<'_, PyAny>) -> bool {
 /// Whether what a callback returned is a result, and not something that somebody has to await or to
 /// iterate over asynchronously.
 #[inline]
-fn is_result(value: &Bound<'_, PyAny>) -> bool {
+pub(crate) fn is_result(value: &Bound<'_, PyAny>) -> bool {
     value.is_none()
         || value.is_exact_instance_of::<PyBool>()
         || value.is_exact_instance_of::<PyInt>()

@@ -4,12 +4,14 @@
 //! gets the outcome of that run. An outcome is delivered after the lock is released and before the
 //! thread takes its next task, because delivering it can run any Python code.
 
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyTuple};
 
 use crate::board::{Delivery, Leftover};
 use crate::convert::id_text;
 use crate::engine::{Engine, SLICE};
+use crate::steps;
 
 #[pymethods]
 impl Engine {
@@ -69,6 +71,29 @@ impl Engine {
         let Leftover { dropped, delivery } = left;
         drop(dropped);
         delivery.map_or(Ok(()), |delivery| self.deliver(py, delivery))
+    }
+
+    /// As [`Engine::settle`], at the end of a run. In a worker thread the waiters are told before the
+    /// thread takes another task: they can run any Python code.
+    #[inline]
+    pub(crate) fn settle_run(&self, py: Python<'_>, left: Leftover) -> PyResult<()> {
+        let Leftover { dropped, delivery } = left;
+        drop(dropped);
+        match delivery {
+            Some(delivery) if steps::is_worker() => self.deliver_later(py, delivery),
+            delivery => delivery.map_or(Ok(()), |delivery| self.deliver(py, delivery)),
+        }
+    }
+
+    #[cold]
+    fn deliver_later(&self, py: Python<'_>, delivery: Delivery) -> PyResult<()> {
+        let Delivery { outcome, waiters } = delivery;
+        let record = Bound::new(py, outcome.into_record(py, &self.codec))?.into_any();
+        for waiter in waiters {
+            let settle = waiter.getattr(py, intern!(py, "settle"))?.into_bound(py);
+            steps::push(PyTuple::new(py, [settle, record.clone()])?);
+        }
+        Ok(())
     }
 
     #[cold]

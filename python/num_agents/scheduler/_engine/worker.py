@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import Context
+from itertools import starmap
+from operator import call
 from types import AsyncGeneratorType
 
+from num_agents.scheduler import _native
 from num_agents.scheduler._engine.current import Room, current
 from num_agents.scheduler._log import contain, is_heard, log
 from num_agents.scheduler.outcomes import describe, without_frames
@@ -20,7 +23,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from num_agents.scheduler import _native
     from num_agents.scheduler._engine.announce import Announcer
     from num_agents.scheduler._engine.call import Call, TaskOptions
     from num_agents.scheduler._engine.control import Control
@@ -151,6 +153,14 @@ class Runs:
             text = "Task %r (%s) skipped %d occurrences that fell due while it ran"
             log("debug", text, name, task_id, skipped, task_id=task_id, task_name=name)
 
+    def end(self, error: BaseException) -> None:
+        """Ends the run that the calling thread is in, if it is in one, with what was raised."""
+        call = self._native.open_call()
+        if call is None:
+            self.contain(error)
+        else:
+            self.fail(call, error)
+
     def contain(self, error: BaseException) -> None:
         """Logs an error that must not end a worker."""
         try:
@@ -175,18 +185,29 @@ class Runs:
 def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None:
     """Runs what falls due, until the group tells the calling worker thread to leave.
 
-    Each run has a context of its own. A new one is made after a run that has set a variable.
+    The calls are made by iterators that are not written in Python: see `rust/py/src/steps.rs`. Each
+    run has a context of its own. A new one is made after a run that has set a variable.
     """
     current.engine, current.group, current.room = engine, group, Room(executor)
-    while True:
+    native, runs, is_announced = engine.native, engine.runs, engine.announcer is not None
+    errors: list[BaseException] = []
+    is_over = False
+    while not is_over:
         try:
-            engine.native.work(engine.runs, engine.announcer is not None, group, Context)
-            break
-        except BaseException:
-            # Not an exception of a callback: those are caught where it is called.
-            if engine.is_foreign:
+            if errors:
+                runs.end(errors.pop())
+            context = Context()
+            steps = _native.Steps(native, runs, is_announced, group, context)
+            # `finish` returns None, which `filter` drops: so `next` goes on until the iteration ends.
+            context.run(next, filter(None, map(steps.finish, starmap(call, steps))))
+        except BaseException as error:
+            if native.is_foreign:
                 raise
-            contain("A worker of the scheduler failed, and goes on")
+            if type(error) is StopIteration and native.open_call() is None:
+                # The end of the iteration, and not what a callback has raised.
+                is_over = steps.is_over
+            else:
+                errors.append(error)
     if not engine.waiting.is_running:
         # A run that outlasted the stop may have left a waiter for the next one.
         engine.waiting.tell_stopped()

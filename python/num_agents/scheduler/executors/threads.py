@@ -22,6 +22,7 @@ from num_agents.scheduler._engine.engine import (
     sharpen_timers,
 )
 from num_agents.scheduler._engine.worker import work
+from num_agents.scheduler._log import contain
 from num_agents.scheduler._messages import show
 from num_agents.scheduler.errors import SchedulerForkedError
 
@@ -145,13 +146,20 @@ class ThreadPool:
         Returns:
             Whether all have ended.
         """
-        for worker in list(self._workers):
-            if worker is current_thread() or (group is not None and worker.group is not group):
-                continue
-            if not worker.ended.wait(max(deadline - monotonic(), 0.0)):
+        while True:
+            # Anew each time: a worker that waits may have been replaced meanwhile.
+            others = [
+                worker
+                for worker in list(self._workers)
+                if worker is not current_thread() and (group is None or worker.group is group)
+            ]
+            going = next((worker for worker in others if not worker.ended.is_set()), None)
+            if going is None:
+                for worker in others:
+                    worker.join(max(deadline - monotonic(), 0.0))
+                return True
+            if not going.ended.wait(max(deadline - monotonic(), 0.0)):
                 return False
-            worker.join(max(deadline - monotonic(), 0.0))
-        return True
 
 
 class _Worker(Thread):
@@ -178,13 +186,14 @@ class _Worker(Thread):
 
 def _run_worker(engine: Engine, group: WorkerGroup, pool: ThreadPool) -> None:
     sharpen_timers()
-    error: BaseException | None = None
-    try:
-        work(engine, group, pool)
-    except BaseException as raised:
-        error = raised
-    if engine.is_foreign:
-        # This is a child that was forked in a callback, whose only thread this is.
-        lifetime.exit_child(None if type(error) is SchedulerForkedError else error)
-    if error is not None:
-        raise error
+    while True:
+        try:
+            work(engine, group, pool)
+            return
+        except BaseException as error:
+            if engine.is_foreign:
+                # This is a child that was forked in a callback, whose only thread this is.
+                forked = type(error) is SchedulerForkedError
+                lifetime.exit_child(None if forked else error)
+            # An asynchronous exception, in one of the few lines that are not guarded.
+            contain("A worker of the scheduler failed, and goes on")
