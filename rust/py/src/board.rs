@@ -141,7 +141,15 @@ impl Board {
         }
         match (self.results.get_mut(history_index as usize), kept.take()) {
             (Some(former), Some(kept)) => left.dropped = Some(std::mem::replace(former, kept)),
-            (None, Some(kept)) => self.results.push(kept),
+            (None, Some(kept)) => {
+                // Without memory for it, or for one before it, the task is not remembered.
+                let is_next = self.results.len() == history_index as usize;
+                if is_next && self.results.try_reserve(1).is_ok() {
+                    self.results.push(kept);
+                } else {
+                    left.dropped = Some(kept);
+                }
+            }
             (_, None) => {}
         }
     }
