@@ -15,7 +15,7 @@ pytestmark = [
 ]
 
 PRELUDE = """
-import array, gc, resource, sys, threading, time
+import array, resource, time
 from num_agents.scheduler import *
 
 def used():
@@ -63,29 +63,18 @@ def test_a_history_that_does_not_fit(history: str) -> None:
     assert printed == "no memory for what the scheduler was asked to hold\n7\n"
 
 
-@pytest.mark.parametrize(
-    "schedule",
-    [
-        "scheduler.schedule('t', nothing, delay=1000)",
-        "scheduler.schedule('t', nothing, interval=1000, first_run=1000)",
-        "scheduler.schedule('t', nothing, run_at=START)",
-    ],
-    ids=["delay", "interval", "run_at"],
-)
-def test_scheduling_until_there_is_no_memory(schedule: str) -> None:
+def test_scheduling_until_there_is_no_memory() -> None:
     printed = run(
-        f"""
-        from datetime import datetime, timedelta, UTC
-        START = datetime.now(UTC) + timedelta(hours=1)
+        """
         scheduler = Scheduler(history=1000)
         runs = []
         scheduler.schedule("before", lambda: runs.append(1), interval=0.01)
         scheduler.start()
-        limit(120 * MIB)
+        limit(40 * MIB)
         failed = count = 0
         while failed < 3:
             try:
-                {schedule}
+                scheduler.schedule('t', nothing, delay=1000)
                 count += 1
             except MemoryError:
                 failed += 1
@@ -124,23 +113,3 @@ def test_a_batch_that_does_not_fit_leaves_nothing() -> None:
         """
     )
     assert printed == "1\n1\n1\n10000 10001 pending\n1000000\n"
-
-
-def test_a_batch_that_fails_in_the_middle_leaves_nothing() -> None:
-    printed = run(
-        """
-        class Short(list):
-            pass
-
-        scheduler = Scheduler()
-        import gc
-        held = [object() for _ in range(1000)]
-        try:
-            args = [(one,) for one in held[:999]] + [5]
-            scheduler.schedule_many("t", print, delays=[1000.0] * 1000, args=args)
-        except TypeError:
-            pass
-        print(scheduler.statistics().pending, {sys.getrefcount(one) for one in held[:-1]})
-        """
-    )
-    assert printed.startswith("0 ")

@@ -186,10 +186,49 @@ impl History {
         (oldest..len).chain(0..oldest).filter_map(|index| self.ring.get(index))
     }
 
-    /// Memory held, in bytes. The system gives memory for the links as they are written.
+    /// Memory held, in bytes. The system gives memory for ends and links as they are written.
     pub(crate) fn bytes(&self) -> u64 {
-        let links = self.heads.capacity() + self.ring.len as usize;
-        (self.ring.chunks.len() * CHUNK * size_of::<Ended>() + links * size_of::<u32>()) as u64
+        let ends = self.ring.len as usize;
+        let links = self.heads.capacity() + ends;
+        (ends * size_of::<Ended>() + links * size_of::<u32>()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(number: u32) -> Ended {
+        Ended {
+            id: TaskId::new(number, 0),
+            ending: Ending::Completed,
+            priority: 0,
+            nominal: 0,
+            due: 0,
+            started: None,
+            ended: None,
+            runs: 1,
+            missed: 0,
+        }
+    }
+
+    #[test]
+    fn without_memory_for_more_the_oldest_are_forgotten() {
+        let mut history = History::new(5_000).expect("memory");
+        for number in 0..2 * CHUNK as u32 {
+            assert_eq!(history.record(ended(number)), number);
+        }
+        // As after a failed `grow`.
+        (history.capacity, history.next) = (history.ring.len, 0);
+        for number in 0..3 * CHUNK as u32 {
+            let id = 10_000 + number;
+            let index = history.record(ended(id));
+            assert_eq!(index, number % (2 * CHUNK as u32));
+            assert_eq!(history.find(TaskId::new(id, 0)).map(|(index, _)| index), Some(index));
+        }
+        assert_eq!(history.iter().count(), 2 * CHUNK);
+        assert!(history.find(TaskId::new(0, 0)).is_none());
+        assert!(history.iter().map(|ended| ended.id.slot()).is_sorted());
     }
 }
 

@@ -122,7 +122,9 @@ impl Slab {
         if stamps.is_none_or(|stamps| offset >= stamps.len())
             && let Err(error) = self.add_stamp(segment)
         {
+            // A segment without stamps is no use as a spare one.
             self.free(slot);
+            self.records.retire_if_empty(segment);
             return Err(error.into());
         }
         Ok(slot)

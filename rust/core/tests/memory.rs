@@ -97,15 +97,17 @@ fn fill(engine: &mut Engine, from: u64, left: u64, rule: Option<&Recurrence>) ->
     ids
 }
 
-/// Runs all that falls due in some hours, while there are no large blocks; how many runs.
-fn run_all(engine: &mut Engine, from: u64) -> usize {
-    let mut runs = 0;
+/// Runs all that falls due in some hours, while there are no large blocks; how many runs, and the
+/// last of them.
+fn run_all(engine: &mut Engine, from: u64) -> (usize, Option<TaskId>) {
+    let (mut runs, mut last) = (0, None);
     limited(1 << 16, 0, || {
         for second in 0..4_002 {
             let now = from + second * SECOND_NS;
             while !engine.advance(now, ADVANCE_BUDGET) {}
             while let Some(taken) = engine.take() {
                 let Taken::Run(slot) = taken else { panic!("{taken:?}") };
+                last = engine.id_of(slot);
                 let done = engine.complete(slot, now, false).unwrap();
                 if done.history_index.is_some() {
                     engine.release(slot);
@@ -115,7 +117,7 @@ fn run_all(engine: &mut Engine, from: u64) -> usize {
         }
     });
     engine.check_entries();
-    runs
+    (runs, last)
 }
 
 #[test]
@@ -140,15 +142,16 @@ fn scheduling_fails_and_all_that_was_scheduled_runs() {
             let mut engine = Engine::new(0, 1_000_000);
             let ids = fill(&mut engine, 0, left, rule);
             assert_eq!(fill(&mut engine, 0, 0, rule), []);
-            assert_eq!(run_all(&mut engine, 0), ids.len());
-            if let (None, Some(last)) = (rule, ids.last()) {
+            let (runs, last) = run_all(&mut engine, 0);
+            assert_eq!(runs, ids.len());
+            if let (None, Some(last)) = (rule, last) {
                 // The history has stopped growing, and the latest ends are remembered.
                 assert!((1..=ids.len()).contains(&engine.history().count()));
-                assert!(engine.history().any(|ended| ended.id == *last));
+                assert_eq!(engine.history().last().map(|ended| ended.id), Some(last));
                 // There is room for as many again.
                 let again = fill(&mut engine, 4_100 * SECOND_NS, 0, rule);
                 assert!(again.len() >= ids.len().min(1 << 16), "{} {}", again.len(), ids.len());
-                assert_eq!(run_all(&mut engine, 4_100 * SECOND_NS), again.len());
+                assert_eq!(run_all(&mut engine, 4_100 * SECOND_NS).0, again.len());
             }
             for id in &ids {
                 if let Cancelled::Removed { slot, .. } = engine.cancel(*id) {

@@ -337,7 +337,7 @@ fn compaction_goes_on_though_work_is_taken_where_it_stopped() {
             if index < 40 {
                 engine.check();
                 // Other lists want chunks too.
-                engine.schedule(1 << 30, 0, None);
+                assert!(engine.schedule(1 << 30, 0, None).is_ok());
             }
         }
         assert_eq!(engine.take(), None);

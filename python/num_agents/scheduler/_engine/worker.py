@@ -198,7 +198,7 @@ def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None
                 runs.end(errors.pop())
             context = Context()
             steps = _native.Steps(native, runs, is_announced, group, context)
-            # `finish` returns None, which `filter` drops: so `next` goes on until the iteration ends.
+            # `finish` returns None, which `filter` drops, so `next` goes on to the end.
             context.run(next, filter(None, map(steps.finish, starmap(call, steps))))
         except BaseException as error:
             if native.is_foreign:
