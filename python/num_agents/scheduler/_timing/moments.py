@@ -193,6 +193,9 @@ def _plain(value: object, argument: str) -> tuple[datetime, int]:
             item = datetime(item.year, item.month, item.day)
         if item is None:
             raise ValueError(f"{argument} must be {_MOMENT}, got {show(value)}")
+        if isinstance(item, int):
+            # Of a year that no datetime can say.
+            raise OverflowError(f"{argument} is out of range, got {show(value)}")
         value = item
     if not isinstance(value, datetime):
         raise TypeError(f"{argument} must be {_MOMENT}, got {show(value)}")
