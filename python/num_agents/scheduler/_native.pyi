@@ -112,8 +112,13 @@ class Part:
         second: int,
         zone: Zone,
         dst: str,
+        *,
+        has_start: bool = True,
     ) -> Part:
-        """Every so many days, weeks, months or years from a day on, at a second of the day."""
+        """Every so many days, weeks, months or years from a day on, at a second of the day.
+
+        Without a start it goes on before that day as well.
+        """
     @staticmethod
     def grid(anchor_ns: int, interval_ns: int) -> Part:
         """A moment, and every so many nanoseconds after it; 0 for none."""

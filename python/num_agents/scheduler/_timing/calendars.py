@@ -82,12 +82,18 @@ def cron_part(expression: str, dialect: str, zone: _native.Zone, dst: str) -> Pa
 
 @lru_cache(maxsize=_CACHE_SIZE)
 def interval_part(
-    interval: CalendarInterval, first_day: date, zone: _native.Zone, dst: str
+    interval: CalendarInterval, day: date, zone: _native.Zone, dst: str, *, has_start: bool
 ) -> Part:
-    """A calendar interval as a part of a calendar, from its anchor on or from a day."""
-    day = interval.anchor or first_day
-    anchor = (day.year, day.month, day.day)
-    return Part.interval(interval.every, interval.unit, anchor, interval.second_of_day, zone, dst)
+    """A calendar interval as a part of a calendar, from a day on, or through it."""
+    return Part.interval(
+        interval.every,
+        interval.unit,
+        (day.year, day.month, day.day),
+        interval.second_of_day,
+        zone,
+        dst,
+        has_start=has_start,
+    )
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
@@ -246,21 +252,26 @@ def piece_of(
 def part_of(schedule: TaskSchedule, zone: tzinfo | None, scheduled_ns: int) -> Part:
     """A schedule as a part of a calendar, in a zone that is known; not of an rrule or `any_of`."""
     start = start_ns(schedule, zone, scheduled_ns)
-    if schedule.calendar_interval is not None:
-        first = to_datetime(start, zone).date()
-        return interval_part(schedule.calendar_interval, first, native_zone(zone), schedule.dst)
+    # What begins when it is scheduled goes on before that, too: no run comes of it, unless the wall
+    # clock was ahead then and is set back.
+    has_start = schedule.start_after is not None
+    interval = schedule.calendar_interval
+    if interval is not None:
+        day = interval.anchor or to_datetime(start, zone).date()
+        has_start = has_start or interval.anchor is not None
+        return interval_part(interval, day, native_zone(zone), schedule.dst, has_start=has_start)
     if schedule.cron_expression is not None:
         every = every_ns(schedule.cron_expression, schedule.dialect)
         if every is None:
             return cron_part(
                 schedule.cron_expression, schedule.dialect, native_zone(zone), schedule.dst
             )
-        return grid_part(start + every, every)
+        return grid_part(start + every if has_start else start % every, every)
     if schedule.run_at is not None:
         check_exists(schedule.run_at, "run_at", zone, schedule.dst)
         return grid_part(moment_ns(schedule.run_at, "run_at", zone), 0)
-    interval = bounded_span_ns(schedule.interval, "interval", positive=True)
-    return grid_part(anchor_ns(schedule, start, interval), interval)
+    span = bounded_span_ns(schedule.interval, "interval", positive=True)
+    return grid_part(anchor_ns(schedule, start, span), span)
 
 
 def _is_plain_cron(schedule: TaskSchedule) -> bool:
