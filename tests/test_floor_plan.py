@@ -18,10 +18,10 @@ SCHEDULER = "num_agents.scheduler"
 #: Of the command line, which is a program of its own on top of all, `test_architecture.py` tells.
 FLOORS = [
     {"num_agents"},
+    {"_lazy"},
     {"core", "eventbus.eventbus"},
     {"eventbus"},
     # Ports, errors, and what says things.
-    {"scheduler._lazy"},
     {
         "scheduler._engine",
         "scheduler._hints",

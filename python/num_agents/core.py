@@ -21,7 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Any
+
+from num_agents import _lazy
+
+# `typing` is slow to import, and only annotations name it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing
+else:
+    typing = _lazy.LazyModule("typing")
 
 __all__ = ["Flow", "FlowError", "Node", "SharedStore"]
 
@@ -60,14 +68,14 @@ class SharedStore:
     # Each method is one operation on one dict, which Python makes atomic. A lock would add nothing
     # but the deadlock of a signal handler or finalizer that uses the store while it is held.
 
-    def __init__(self, data: Mapping[str, Any] | None = None) -> None:
-        self._data: dict[str, Any] = {} if data is None else dict(data)
+    def __init__(self, data: Mapping[str, typing.Any] | None = None) -> None:
+        self._data: dict[str, typing.Any] = {} if data is None else dict(data)
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: typing.Any) -> None:
         """Put `value` under `key`, in place of what was there."""
         self._data[key] = value
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: str, default: typing.Any = None) -> typing.Any:
         """Return what is under `key`, or `default` if nothing is."""
         return self._data.get(key, default)
 
@@ -130,7 +138,7 @@ class Node:
         self.name = name
         self._next_nodes: list[Node] = []
 
-    def exec(self, shared: SharedStore) -> dict[str, Any]:  # noqa: ARG002 - subclasses use it
+    def exec(self, shared: SharedStore) -> dict[str, typing.Any]:  # noqa: ARG002 - subclasses use it
         """Do the node's work.
 
         Args:
@@ -184,7 +192,7 @@ class Flow:
 
     def __init__(self, nodes: Iterable[Node] | None = None) -> None:
         self.shared = SharedStore()
-        self.results: dict[str, dict[str, Any]] = {}
+        self.results: dict[str, dict[str, typing.Any]] = {}
         self._names = _Names()
         # By the identity of the node before: a subclass of Node may have no hash.
         self._transitions: dict[int, list[Node]] = {}
@@ -231,7 +239,7 @@ class Flow:
         self._check_member(node, "node")
         self._start = node
 
-    def execute(self, shared: SharedStore | None = None) -> dict[str, dict[str, Any]]:
+    def execute(self, shared: SharedStore | None = None) -> dict[str, dict[str, typing.Any]]:
         """Run the start and every node that can be reached from it, each once, in this thread.
 
         The order is breadth-first: a node's successors run in the order in which they were
@@ -258,7 +266,7 @@ class Flow:
         """
         store = self.shared if shared is None else shared
         order = self._order()
-        results: dict[str, dict[str, Any]] = {}
+        results: dict[str, dict[str, typing.Any]] = {}
         try:
             for name, node in order:
                 results[name] = _run(name, node, store)
@@ -279,7 +287,7 @@ class Flow:
         names = self._names.copy()
         order = [self._start]
         reached = {id(self._start)}
-        # The list is its own queue: the loop goes on to what it appends.
+        # The list is the queue: the loop continues with what it appends.
         for node in order:
             for successor in (*self._transitions.get(id(node), ()), *node.get_next_nodes()):
                 if id(successor) in reached:
@@ -358,7 +366,7 @@ def _checked_node(node: Node, argument: str) -> Node:
     return node
 
 
-def _run(name: str, node: Node, shared: SharedStore) -> dict[str, Any]:
+def _run(name: str, node: Node, shared: SharedStore) -> dict[str, typing.Any]:
     try:
         # Subclasses forget to return something more often than type checkers notice.
         result: object = node.exec(shared)

@@ -897,7 +897,7 @@ class TestAtTheStart:
             "scheduler.clock_changed", lambda event: offsets.append(event.payload["offset"])
         )
         scheduler = Scheduler(event_bus=bus)
-        looks = iter([[], [(60.0, "set", 0)]])
+        looks = iter([[], [{"offset": 60.0, "reason": "set"}]])
         monkeypatch.setattr(scheduler._engine.wall, "look", lambda: next(looks, []))
         scheduler.start()
         scheduler.stop()

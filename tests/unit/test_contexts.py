@@ -53,6 +53,12 @@ def set_it(*_: object, **__: object) -> None:
     variable.set("left behind")
 
 
+def look_and_set() -> object:
+    seen = variable.get()
+    variable.set("left behind")
+    return seen
+
+
 def set_it_and_fail(*_: object, **__: object) -> None:
     variable.set("left behind")
     raise ValueError("no")
@@ -79,10 +85,10 @@ def test_what_one_run_sets_the_next_does_not_see(
     setter, options = SETTERS[number]
     for _ in range(3):
         scheduler.wait_for_task(scheduler.schedule("set", setter, **options), SECONDS)
-        for kwargs in ({}, {"kwargs": {"a": 1}}):
-            assert scheduler.result(scheduler.schedule("look", look, **kwargs), SECONDS) == (
-                "untouched"
-            )
+        for kwargs in ({}, {"a": 1}):
+            task_id = scheduler.schedule("look", look, kwargs=kwargs)
+            assert scheduler.result(task_id, SECONDS) == "untouched"
+        assert scheduler.result(scheduler.schedule("look", look), SECONDS) == "untouched"
     assert set(seen_by_handlers) <= {"untouched"}
     assert variable.get() == "untouched"
 
@@ -181,7 +187,7 @@ def test_waiting_in_a_run_does_not_mix_contexts(any_scheduler: Callable[..., Sch
 
     def outer() -> tuple[object, object]:
         variable.set("outer")
-        inner = scheduler.schedule("inner", lambda: (look(), set_it())[0])
+        inner = scheduler.schedule("inner", look_and_set)
         return scheduler.result(inner, SECONDS), variable.get()
 
     assert scheduler.result(scheduler.schedule("outer", outer), SECONDS) == ("untouched", "outer")

@@ -197,6 +197,24 @@ class TestRecurring:
         with pytest.raises(ValueError, match=r"^until must be 'run' or 'end'"):
             scheduler.wait_for_task(task_id, until="over")  # type: ignore[arg-type]
 
+    def test_until_its_end_in_every_way_of_waiting(
+        self, threaded: Callable[..., Scheduler]
+    ) -> None:
+        scheduler = threaded()
+
+        def schedule() -> str:
+            return scheduler.schedule("t", counter(), interval=0.001, max_runs=3)
+
+        assert scheduler.wait_for_task(schedule(), 5, until="end").value == 3
+        assert scheduler.result(schedule(), 5, until="end") == 3
+        assert scheduler.future(schedule(), until="end").result(5) == 3
+        assert asyncio.run(scheduler.result_async(schedule(), 5, until="end")) == 3
+        outcome = asyncio.run(scheduler.wait_for_task_async(schedule(), 5, until="end"))
+        assert (outcome.value, outcome.run_count) == (3, 3)
+        for wait in (scheduler.result, scheduler.future):
+            with pytest.raises(ValueError, match=r"^until must be 'run' or 'end'"):
+                wait(schedule(), until="over")  # type: ignore[arg-type]
+
     def test_both_at_once(self, threaded: Callable[..., Scheduler]) -> None:
         scheduler = threaded()
         gate = threading.Event()

@@ -17,12 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NoReturn
 
-# `re` is slow to import, and only private annotations name it.
+from num_agents import _lazy
+
+# These are slow to import, and only annotations name them here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
+    import typing
+else:
+    typing = _lazy.LazyModule("typing")
 
 __all__ = ["Event", "EventBus", "EventTypes"]
 
@@ -80,16 +84,16 @@ class Event:
     """
 
     event_type: str
-    payload: dict[str, Any]
-    metadata: dict[str, Any]
+    payload: dict[str, typing.Any]
+    metadata: dict[str, typing.Any]
     timestamp: datetime
     source: str | None
 
     def __init__(  # noqa: PLR0917 - documented so, in this order
         self,
         event_type: str,
-        payload: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
+        payload: dict[str, typing.Any] | None = None,
+        metadata: dict[str, typing.Any] | None = None,
         event_id: str | None = None,
         timestamp: datetime | None = None,
         source: str | None = None,
@@ -123,7 +127,7 @@ class Event:
         event_id: str = fields["_event_id"]
         return event_id
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, typing.Any]:
         """Return the event as a dict, `timestamp` as an ISO-8601 string.
 
         The payload and the metadata are copied shallowly. The dict can be written as JSON if they
@@ -139,7 +143,7 @@ class Event:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Event:
+    def from_dict(cls, data: Mapping[str, typing.Any]) -> Event:
         """Return an event made from what `to_dict` returned.
 
         Keys other than `event_type` may be absent, with the defaults of a new event. Unknown keys
@@ -167,13 +171,13 @@ class Event:
             data.get("source"),
         )
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
+    def __setattr__(self, name: str, value: object) -> typing.NoReturn:
         raise AttributeError(f"an event cannot be changed: {name!r}")
 
-    def __delattr__(self, name: str) -> NoReturn:
+    def __delattr__(self, name: str) -> typing.NoReturn:
         raise AttributeError(f"an event cannot be changed: {name!r}")
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, typing.Any]:
         # A copy is the same event, so it must have the same id.
         return vars(self) | {"_event_id": self.event_id}
 
@@ -195,7 +199,7 @@ class Event:
 class EventBus:
     """Carries events from publishers to subscribers.
 
-    Any thread may call any method at any time, handlers and signal handlers included.
+    typing.Any thread may call any method at any time, handlers and signal handlers included.
     """
 
     # Ground rules, in place of a lock. `_subscriptions` is an ordered set, changed by single dict
@@ -363,7 +367,7 @@ def _check_handler(handler: object) -> None:
         raise TypeError(f"handler must be callable, not {handler!r}")
     from functools import partial  # noqa: PLC0415 - slow, and not every process has handlers
 
-    function: Any = handler
+    function: typing.Any = handler
     while isinstance(function, partial):
         function = function.func
     if not hasattr(function, "__code__"):
@@ -393,7 +397,7 @@ def _check_text(value: str, argument: str) -> None:
         raise ValueError(f"{argument} must not be empty: ''")
 
 
-def _checked_dict(value: dict[str, Any], argument: str) -> dict[str, Any]:
+def _checked_dict(value: dict[str, typing.Any], argument: str) -> dict[str, typing.Any]:
     if not isinstance(value, dict):
         raise TypeError(f"{argument} must be a dict, not {value!r}")
     return value

@@ -7,6 +7,8 @@ with Scheduler() as scheduler:
     task_id = scheduler.schedule("greet", lambda: "hello", delay=0.01)
     print(scheduler.result(task_id))
 ```
+
+The types of arguments, for annotations, are in `num_agents.scheduler.types`.
 """
 
 from num_agents.scheduler.calendar import CalendarInterval, Exclusions

@@ -1,7 +1,7 @@
-"""The library's logger, imported when there is something to say: logging takes 5 ms to load.
+"""The library's logger, imported when there is something to log: `logging` takes 5 ms to load.
 
-What is lost or cut is a WARNING, what fails an ERROR, starting and stopping an INFO, an occurrence
-that is skipped a DEBUG. A record about a task carries `task_id` and `task_name`.
+Losses are logged as WARNING, failures as ERROR, starting and stopping as INFO, and skipped
+occurrences as DEBUG. A record about a task carries `task_id` and `task_name`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def log(
 
 
 def is_heard(level: Level) -> bool:
-    """Whether any handler would be given a message: for what may be said very often.
+    """Whether any handler would get a message: for messages that may be very frequent.
 
     Args:
         level: Its level.
@@ -71,10 +71,10 @@ def is_heard(level: Level) -> bool:
 
 
 def contain(message: str, *details: object) -> None:
-    """Logs the exception that is being handled, which must not end the thread that runs tasks.
+    """Logs the exception that is being handled, which must not end a worker.
 
     Raises:
-        KeyboardInterrupt: If that is what it is, in the main thread: it is meant for the program.
+        KeyboardInterrupt: It is one, and this is the main thread: it is meant for the program.
     """
     from threading import current_thread, main_thread  # noqa: PLC0415 - only failures ask
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def show(value: object) -> str:
-    """A value as it stands in a message, whatever its `__repr__` does."""
+    """A value for a message, even if its `__repr__` raises."""
     try:
         return repr(value)[:80]
     except Exception:
@@ -21,7 +21,7 @@ def show(value: object) -> str:
 
 
 def each(values: Iterable[T], argument: str) -> Iterable[T]:
-    """What can be iterated over, and is not a string, which would be taken apart.
+    """An iterable that is not a string, which would be split into characters.
 
     Raises:
         TypeError: It is not.

@@ -67,7 +67,7 @@ class ClockWatch:
 
 @final
 class Zone:
-    """What wall clocks show in a place, from 1970 to 2554."""
+    """A time zone, from 1970 to 2554."""
 
     @staticmethod
     def named(name: str) -> Zone:
@@ -103,7 +103,7 @@ class Part:
         """The span of an `@every` expression; None of any other. Raises as `cron` does."""
     @staticmethod
     def cron_warnings(expression: str, dialect: str) -> list[tuple[str | None, int, str]]:
-        """What is accepted, but hardly meant: field, position and reason. Raises as `cron`."""
+        """What is accepted but probably not meant: field, position, reason. Raises as `cron`."""
     @staticmethod
     def interval(
         every: int,
@@ -115,13 +115,13 @@ class Part:
         *,
         has_start: bool = True,
     ) -> Part:
-        """Every so many days, weeks, months or years from a day on, at a second of the day.
+        """Every n days, weeks, months or years from a day on, at a second of the day.
 
-        Without a start it goes on before that day as well.
+        Without a start it also fires before that day.
         """
     @staticmethod
     def grid(anchor_ns: int, interval_ns: int) -> Part:
-        """A moment, and every so many nanoseconds after it; 0 for none."""
+        """A moment, and every n nanoseconds after it; 0 for the moment alone."""
     @staticmethod
     def moments(moments_ns: Sequence[int]) -> Part: ...
 
@@ -226,7 +226,7 @@ class Call:
     def note_error(self, error: BaseException) -> int:
         """Notes that a run failed. Returns how many failed one after another."""
     def forget_failures(self) -> None:
-        """Begins to count failed runs anew."""
+        """Begins to count failed runs again."""
 
 @final
 class WorkerGroup:
@@ -242,7 +242,7 @@ class WorkerGroup:
     def cancel(self) -> None:
         """Asks the runs of the group to end."""
     def add(self) -> bool:
-        """Lets one more worker go on. Returns whether a thread must be started for that."""
+        """Allows one more worker. Returns whether a thread must be started for it."""
 
 @final
 class TaskRecord:
@@ -389,17 +389,17 @@ class Engine:
         """Gives tasks on the wall clock deadlines by what the wall shows now.
 
         Returns the step, how many tasks got another deadline, and of how many the next time was
-        computed anew because the clock was set back. O(tasks), in slices.
+        computed again because the clock was set back. O(tasks), in slices.
         """
     def check_process(self) -> None:
         """Refuses to be used in a child of the process that it belongs to."""
 
     def clock_moved(self) -> None:
-        """Makes whoever sleeps until a moment look at the clock again."""
+        """Makes the thread that sleeps until a moment look at the clock again."""
     def spread(self, span_ns: int) -> int:
         """Spreads what is overdue now over a span, in order; how many tasks that were."""
     def forecast(self, start_ns: int, seconds: int) -> Forecast:
-        """Counts the runs to come in each of so many seconds from a moment of the wall on."""
+        """Counts future runs in each of n seconds from a moment of the wall clock on."""
     @property
     def is_foreign(self) -> bool:
         """Whether it belongs to the parent of this process: then it must not be used."""
@@ -459,18 +459,18 @@ class Engine:
     def remove_worker(self, group: WorkerGroup) -> None:
         """Lets one worker of a group go: the first to end its run, or one that sleeps."""
     def watch(self, task_id: object, until_end: bool, waiter: object) -> int | None:
-        """Enters one who waits for the next outcome of a live task, or for its last.
+        """Enters a waiter for the next outcome of a live task, or for its last.
 
         Returns:
             Under which number; None if there is no such task.
         """
     def unwatch(self, task_id: object, number: int) -> None:
-        """Takes out one who waits no longer."""
+        """Takes out a waiter."""
     def unwatch_idle(self) -> list[tuple[str, Any]]:
-        """Takes out all who wait for tasks that no worker runs: id and waiter."""
+        """Takes out the waiters for tasks that no worker runs: id and waiter."""
     @property
     def watchers(self) -> int:
-        """How many wait."""
+        """The number of waiters."""
     def record(self, task_id: object) -> TaskRecord | None:
         """What is known of a task, alive or remembered. O(1)."""
     def task_ids(self, kind: str) -> TaskIds:
@@ -484,7 +484,7 @@ def note_fork() -> None:
     """Notes that this process is a child that has just been forked."""
 
 def transitions() -> list[tuple[str, str, str]]:
-    """Every lawful step in a task's life: from, by, to."""
+    """Every transition of a task: from, by, to."""
 
 def sharpen_timers() -> None:
     """Makes timed waits of the calling thread as exact as the system allows."""

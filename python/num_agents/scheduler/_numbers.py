@@ -1,4 +1,4 @@
-"""Numbers of other libraries, by protocol: an integer is what has `__index__`."""
+"""Numbers of other libraries, by protocol: an object with `__index__` is an integer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from num_agents.scheduler._messages import show
 def scalar_kind(value: object) -> str | None:
     """NumPy's letter for a scalar: "f" float, "i" and "u" integer, "m" span, "M" moment.
 
-    None for what is no scalar of NumPy's.
+    None if it is not a NumPy scalar.
     """
     if getattr(value, "ndim", None) != 0:
         return None
@@ -31,7 +31,7 @@ def integer(
         expected: What the message says it must be, instead of the bounds.
 
     Raises:
-        TypeError: It is no integer; a bool is none.
+        TypeError: It is not an integer, or it is a bool.
         ValueError: It is out of bounds.
     """
     if isinstance(value, bool):

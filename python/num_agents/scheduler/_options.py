@@ -1,4 +1,4 @@
-"""The options of `Scheduler.schedule`: for type checkers, and for whoever inspects it."""
+"""The options of `Scheduler.schedule`: for type checkers and `inspect`."""
 
 from __future__ import annotations
 

@@ -41,16 +41,16 @@ class _Fixed:
 
 
 class CalendarInterval(_Fixed):
-    """Every so many days, weeks, months or years, at a time of day.
+    """Every n days, weeks, months or years, at a time of day.
 
-    Counted from the anchor, so nothing drifts: every month from 31 January on is the last day of
-    February, then 31 March again.
+    Counted from the anchor, so nothing drifts: monthly from 31 January is the last day of February,
+    then 31 March again.
 
     Args:
-        days: So many days apart; exactly one of the four is given.
-        weeks: So many weeks apart.
-        months: So many months apart; in a month too short for the anchor's day, on its last day.
-        years: So many years apart; 29 February is the 28th in a common year.
+        days: Every n days. Exactly one of the four is given.
+        weeks: Every n weeks.
+        months: Every n months; in a month that is too short for the anchor's day, on its last day.
+        years: Every n years; 29 February becomes the 28th in other years.
         at: The time of day: a `datetime.time` without a zone, or `"HH:MM[:SS]"`. Midnight if None.
         anchor: The first day: a date, or an ISO-8601 string. If None, the day of `start_after`, or
             that of scheduling.
@@ -58,7 +58,7 @@ class CalendarInterval(_Fixed):
     Raises:
         TypeError: An argument is of another type.
         ValueError: None or several of the four are given, or one is not in 1 to 1,000,000; `at` or
-            `anchor` is no time or date.
+            `anchor` is not a time or a date.
     """
 
     __slots__ = ("anchor", "at", "every", "unit")
@@ -120,8 +120,8 @@ class Exclusions(_Fixed):
 
     Raises:
         TypeError: An argument is of another type.
-        ValueError: A name, a date or an hour is none; or nothing at all is left of the week or of
-            the day.
+        ValueError: A name, a date or an hour is invalid; or every day of the week or every hour of
+            the day is excluded.
     """
 
     __slots__ = ("dates", "hours", "weekdays")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import Any, SupportsIndex
 
-from num_agents.scheduler._lazy import LazyModule
+from num_agents._lazy import LazyModule
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._timing.moments import to_datetime
 from num_agents.scheduler._timing.spans import SECOND_NS, span_ns

@@ -1,8 +1,4 @@
-"""What became of runs and tasks.
-
-Nothing here is made for a task that nobody asks about: outcomes are built on the first look, from
-the engine's records.
-"""
+"""`Outcome`: how a run ended. It is built from the engine's records when somebody asks for it."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from num_agents.scheduler.errors import TaskCancelledError, TaskMissedError
 
 
 class Outcome:
-    """How one run of a task ended, or how the task did without one.
+    """How a run of a task ended, or how the task ended without a run.
 
     Attributes:
         task_id: The task.
@@ -107,7 +103,7 @@ class Outcome:
         raise TaskMissedError(f"task {self.task_name!r} ({self.task_id}) missed its time")
 
     def to_dict(self) -> dict[str, Any]:
-        """The attributes by name, as they are."""
+        """The attributes by name, unchanged."""
         return {name: getattr(self, name) for name in _FACTS}
 
     def __repr__(self) -> str:
@@ -134,7 +130,7 @@ _FACTS = (
 
 
 class TaskInfo:
-    """What is known of a task at the moment of asking.
+    """The current state of a task.
 
     Attributes:
         status: One of the words of `TaskStatus`.

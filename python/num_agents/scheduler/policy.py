@@ -1,7 +1,4 @@
-"""How a task runs: plain data.
-
-`TaskSchedule` says when, `RunPolicy` says how, `Task` says what.
-"""
+"""How a task runs: `RunPolicy`. `TaskSchedule` says when, and `Task` says what."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ MisfireWord = Literal["latest", "earliest", "all", "skip"]
 
 MISFIRE_WORDS = ("latest", "earliest", "all", "skip")
 
-#: The priority of a task that says nothing: as many lanes before it as behind it.
+#: The default priority, in the middle.
 DEFAULT_PRIORITY = 128
 
 
@@ -28,20 +25,21 @@ class RunPolicy:
 
     Args:
         priority: 0 (first) to 255 (last). Among tasks that are due, the lower number starts first.
-        misfire: Which of several overdue occurrences of a recurring task runs: the `"latest"`
-            (default) or the `"earliest"`, once; `"all"` of them, one after another; or none
-            (`"skip"`). The others are missed, and the run is told how many.
-        grace: Seconds or a timedelta: how late an occurrence may start; later than that it is
-            missed. None (default): it runs however late.
-        catch_up_limit: With `misfire="all"`, how many overdue occurrences run at the most; the
-            oldest are missed. None: all.
-        pause_after_failures: Pause the task after so many failed runs in a row. None: never.
+        misfire: What to do if several occurrences of a recurring task are overdue. Run once, for
+            the `"latest"` (default) or for the `"earliest"`; run `"all"` of them, one after
+            another; or `"skip"` those later than `grace`. The others are missed, and the run is
+            told how many.
+        grace: Seconds or a timedelta. An occurrence that is later than this is missed. None
+            (default): it runs however late it is; with `misfire="skip"`, 60 seconds.
+        catch_up_limit: With `misfire="all"`, run at most this many overdue occurrences. The oldest
+            are missed. None: no limit.
+        pause_after_failures: Pause the task after this many failed runs in a row. None: never.
 
     Warns:
         ScheduleWarning: `catch_up_limit` is given without `misfire="all"`.
 
     Raises:
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
         ValueError: An argument is out of its range.
     """
 
@@ -101,8 +99,8 @@ def count(value: object, argument: str) -> int | None:
     """A count of at least one, or None.
 
     Raises:
-        TypeError: It is neither an int nor None.
-        ValueError: It is less than one, or more than 2**63 - 1.
+        TypeError: It is neither an integer nor None.
+        ValueError: It is less than 1, or more than 2**63 - 1.
     """
     if value is None:
         return None

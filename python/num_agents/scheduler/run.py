@@ -1,9 +1,9 @@
-"""What a callback can learn of the run that it is in: `current_run()`."""
+"""What a callback can learn about its own run: `current_run()`."""
 
 from __future__ import annotations
 
+from num_agents._lazy import LazyModule
 from num_agents.scheduler._engine.current import current
-from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._timing.moments import to_datetime
 
 TYPE_CHECKING = False
@@ -16,13 +16,13 @@ else:
 
 
 class Run:
-    """The run that a callback is in.
+    """The run of the callback that asks.
 
     Attributes:
         task_id: The task.
         task_name: Its name.
         nominal_time: When the run was due.
-        missed: How many other occurrences were given up for this run, or before it.
+        missed: How many other occurrences were missed for this run, or before it.
     """
 
     __slots__ = ("_engine", "_group", "missed", "nominal_time", "task_id", "task_name")
@@ -41,7 +41,7 @@ class Run:
     def is_cancelled(self) -> bool:
         """The cancel token: whether the task was cancelled, or the scheduler stopped with "cancel".
 
-        A thread cannot be killed: a callback that takes long should look here now and then.
+        A thread cannot be killed, so a callback that takes long should check this regularly.
 
         Raises:
             SchedulerForkedError: In a forked child process.
@@ -54,7 +54,7 @@ class Run:
 
 
 def current_run() -> Run | None:
-    """The run whose callback calls this; None outside of callbacks, and in threads of their own.
+    """The run whose callback calls this; None outside of callbacks, and in other threads.
 
     Raises:
         SchedulerForkedError: In a child process that was forked in a callback.

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from typing import Any, ClassVar, Literal, NoReturn
 
+from num_agents._lazy import LazyModule
 from num_agents.scheduler._hints import hinted
-from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._timing import preview
 from num_agents.scheduler._timing.bounds import end_ns

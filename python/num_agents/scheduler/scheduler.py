@@ -1,4 +1,4 @@
-"""The scheduler: composes engine, executor, clock and event bus, and holds no algorithm."""
+"""The scheduler: it connects engine, executor, clock and event bus, and has no algorithm."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVarTuple, Unpack, overload
 
+from num_agents._lazy import LazyModule
 from num_agents.scheduler._engine import clock_watch, lifetime
 from num_agents.scheduler._engine.clock import Clock, default_clocks
 from num_agents.scheduler._engine.engine import Engine
 from num_agents.scheduler._engine.view import TaskIds, TasksMapping
 from num_agents.scheduler._hints import hinted
-from num_agents.scheduler._lazy import LazyModule
 from num_agents.scheduler._log import log
 from num_agents.scheduler._messages import each, show
 from num_agents.scheduler._numbers import integer
@@ -54,7 +54,7 @@ STOP_MODES = ("wait", "drain", "now", "cancel")
 
 
 class Scheduler:
-    """Schedules tasks and runs them: each on time, in order, once, and cancellable at any moment.
+    """Schedules tasks and runs them on time, in order and once. Tasks can be cancelled at any time.
 
     Use it as a context manager, or `start` and `stop` it. Tasks can be scheduled before it is
     started and while it is stopped. All methods may be called from any thread, callbacks included.
@@ -63,19 +63,19 @@ class Scheduler:
     due time, and, among those that are due, in the order of priority, due time, and scheduling.
 
     Args:
-        event_bus: Where to publish what happens (see `num_agents.scheduler.events`).
-        max_workers: Threads that run callbacks; by default the number of processors and four, at
+        event_bus: The bus that events are published on (see `num_agents.scheduler.events`).
+        max_workers: Threads that run callbacks; by default the number of processors plus four, at
             most 32.
         history: How many ended tasks are remembered for `result` and `get_task`.
-        timezone: The zone of naive datetimes, and of those given out: a tzinfo, "UTC" or "local"
-            (default).
+        timezone: The zone of naive datetimes in arguments, and of the datetimes that are returned:
+            a tzinfo, an IANA name, "UTC" or "local" (default).
         clock: A `VirtualClock`, for tests; by default the system's.
-        catch_up_spread: Seconds or a timedelta: when the scheduler starts, or the machine wakes up
-            or its wall clock is set, what is overdue is spread over this span, in order, instead of
-            being run all at once. None: it is run at once.
+        catch_up_spread: Seconds or a timedelta. When the scheduler starts, the machine wakes up or
+            the wall clock is set, overdue tasks are spread over this span, in order. None: they
+            all run at once.
 
     Raises:
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
         ValueError: An argument is out of its range.
     """
 
@@ -186,7 +186,7 @@ class Scheduler:
         With no `delay`, `run_at`, `interval` or calendar, the task runs immediately.
 
         Args:
-            name: What to call it in logs, events and lists; not necessarily unique.
+            name: The task's name in logs, events and lists. It need not be unique.
             callback: Called with `args` and `kwargs` at each run.
             delay: Run once, this many seconds (or a timedelta) from now.
             args: Positional arguments.
@@ -205,7 +205,7 @@ class Scheduler:
             ScheduleWarning: An option has no effect.
 
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: An argument is out of its range, or two contradict each other.
             InvalidCronError: A ValueError that says where the cron expression is wrong.
             OverflowError: A time lies beyond the year 9999.
@@ -228,14 +228,14 @@ class Scheduler:
     schedule.__wrapped__ = schedule_signature  # type: ignore[attr-defined]  # for `inspect`
 
     def schedule_task(self, task: Task) -> str:
-        """Schedules a task that was made before; it becomes a view of itself. O(1).
+        """Schedules a `Task`, which then shows the state of what was scheduled. O(1).
 
         Returns:
-            Its id.
+            The task's id.
 
         Raises:
-            TypeError: It is no `Task`.
-            ValueError: It is scheduled already, or would never run.
+            TypeError: `task` is not a `Task`.
+            ValueError: It is already scheduled, or would never run.
             OverflowError: A time lies beyond the year 9999.
         """
         if not isinstance(task, Task):
@@ -252,21 +252,21 @@ class Scheduler:
         args: Iterable[Iterable[Any]] | None = None,
         priorities: Iterable[int] | None = None,
     ) -> TaskIds:
-        """Schedules many one-shots of one callback at once; all arguments are checked first.
+        """Schedules many one-shot tasks with one callback. All arguments are checked first.
 
         Args:
-            name: The name of each.
-            callback: The callback of each.
+            name: The name of each task.
+            callback: The callback of each task.
             delays: Seconds or timedeltas from the call, or a buffer of float64 seconds.
             run_ats: Instead of delays: datetimes, ISO-8601 strings, or POSIX seconds.
-            args: For each task its positional arguments; none by default.
-            priorities: For each task 0 (first) to 255 (last); 128 by default.
+            args: The positional arguments of each task; none by default.
+            priorities: The priority of each task, 0 (first) to 255 (last); 128 by default.
 
         Returns:
-            The ids, as a sequence that prints them when they are looked at.
+            The ids: a sequence that makes each string when it is read.
 
         Raises:
-            TypeError: An argument is of another type; the message names the index.
+            TypeError: An argument has the wrong type; the message names the index.
             ValueError: An argument is out of its range, or the numbers of items differ.
             OverflowError: A time lies beyond the year 9999.
         """
@@ -292,11 +292,11 @@ class Scheduler:
         `current_run`), does not run again, and ends as cancelled.
 
         Returns:
-            Whether it stopped a future run, or signalled the current one; False for an id that is
-            unknown, finished, or cancelled before.
+            Whether it stopped a future run or signalled the current one. False if the id is
+            unknown, or if the task has ended or was cancelled before.
 
         Raises:
-            TypeError: The id is no string.
+            TypeError: The id is not a string.
         """
         return self._engine.cancel(task_id)
 
@@ -304,37 +304,38 @@ class Scheduler:
         """Cancels many tasks at once. Returns how many of them it stopped.
 
         Raises:
-            TypeError: It is no iterable, or one of the ids is no string; then nothing is cancelled.
+            TypeError: `task_ids` is not an iterable, or an id is not a string. Nothing is
+                cancelled then.
         """
         return self._engine.control.cancel_many(task_ids)
 
     def pause_task(self, task_id: str) -> bool:
-        """Keeps a task from running until it is resumed; one that runs now is paused afterwards.
+        """Pauses a task until it is resumed. If it is running, it is paused when the run ends.
 
         Returns:
-            Whether it did; False for an id that is unknown, finished, or paused already.
+            False if the id is unknown, or if the task has ended or is already paused.
         """
         return self._engine.control.pause(task_id)
 
     def resume_task(self, task_id: str) -> bool:
-        """Lets a paused task run again. What fell due meanwhile is late work: no burst.
+        """Resumes a paused task. Occurrences that it missed are handled as `misfire` says.
 
-        `pause_after_failures` begins to count anew.
+        `pause_after_failures` starts to count from zero.
 
         Returns:
-            Whether it did; False for an id that is unknown or not paused.
+            False if the id is unknown or the task is not paused.
         """
         return self._engine.control.resume(task_id)
 
     def reschedule_task(
         self, task_id: str, *, delay: Seconds | None = None, run_at: Moment | None = None
     ) -> bool:
-        """Gives a task another time; its id stays. A recurring task goes on from there.
+        """Gives a task a new time. Its id stays. A recurring task goes on from the new time.
 
         If the task is running, it will run again at that time, even if it is a one-shot.
 
         Returns:
-            Whether it did; False for an id that is unknown or finished.
+            False if the id is unknown or the task has ended.
 
         Raises:
             ValueError: Neither or both of `delay` and `run_at` are given.
@@ -365,7 +366,7 @@ class Scheduler:
         return self._running and not self._engine.is_foreign
 
     def start(self) -> None:
-        """Begins to run what is due. Does nothing if it has been started.
+        """Starts to run tasks that are due. Does nothing if the scheduler is already running.
 
         A scheduler that runs is kept alive until it is stopped, even if nobody refers to it.
         """
@@ -399,28 +400,28 @@ class Scheduler:
             self._announcer.publish("scheduler.started")
 
     async def start_async(self) -> None:
-        """As `start`, for programs that await it. Runs stay in the worker threads."""
+        """Does the same as `start`. Callbacks run in worker threads."""
         self.start()
 
     def stop(self, mode: StopMode = "wait", timeout: Seconds = 5.0) -> StopReport:
-        """Stops running tasks; pending ones stay, and `start` goes on with them.
+        """Stops the scheduler. Pending tasks stay, and run after the next `start`.
 
-        A scheduler that is stopped, but some of whose runs have not ended, can be stopped again, to
-        wait for them once more or to cancel them.
+        If some runs have not ended when this returns, it can be called again, to wait for them or
+        to cancel them.
 
         Args:
-            mode: `"wait"`: start nothing more, wait for what runs. `"drain"`: also run what is due
-                already. `"now"`: return at once. `"cancel"`: set the cancel tokens of what runs,
-                and wait for it.
+            mode: `"wait"`: start no more runs, and wait for those under way. `"drain"`: also run
+                what is already due. `"now"`: do not wait. `"cancel"`: set the cancel tokens of the
+                runs under way, and wait for them.
             timeout: Seconds or a timedelta to wait at most. The calling thread is blocked. In a
                 coroutine write `await asyncio.to_thread(scheduler.stop)`: callbacks that wait for
                 the event loop could not end while it is blocked.
 
         Returns:
-            What was left. Stopping a stopped scheduler does nothing and says so.
+            What was left: runs that go on, and pending tasks.
 
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: An argument is out of its range.
         """
         if mode not in STOP_MODES:
@@ -495,7 +496,7 @@ class Scheduler:
 
         Args:
             task_id: The task.
-            timeout: Seconds or a timedelta; None waits for ever, 0 only looks.
+            timeout: Seconds or a timedelta; None waits without limit, 0 does not wait.
             until: `"run"` or `"end"`.
 
         Raises:
@@ -557,8 +558,10 @@ class Scheduler:
         try:
             # Wrapped, it would be done a turn of the loop later, too late for a timeout of 0.
             if not future.done():
-                if limit_ns != 0:
-                    waiting.check_running(future)
+                if limit_ns == 0:
+                    # A look is no wait, and makes no room.
+                    raise TimeoutError
+                waiting.check_running(future)
                 # The loop may be one of a worker's own, which then is busy with it.
                 future.make_room()
                 await wait_for(wrap_future(future), None if limit_ns is None else wait_s(limit_ns))
@@ -579,20 +582,20 @@ class Scheduler:
     # ---- looking -----------------------------------------------------------------------------
 
     def get_task(self, task_id: str) -> Task | None:
-        """A view of a task, alive or remembered; None if there is none. O(1)."""
+        """The task of an id; None if it is unknown, or ended and forgotten. O(1)."""
         return self._engine.view.task(task_id)
 
     def get_all_tasks(self) -> list[Task]:
-        """Views of all tasks, the live ones and those remembered. O(n)."""
+        """All tasks: those that have not ended, and those that are remembered. O(n)."""
         view = self._engine.view
         return [*view.tasks("live"), *view.tasks("ended")]
 
     def get_pending_tasks(self) -> list[Task]:
-        """Views of the tasks that wait for their time or for a worker. O(n)."""
+        """The tasks that wait for their time or for a worker. O(n)."""
         return list(self._engine.view.tasks("pending"))
 
     def get_due_tasks(self) -> list[Task]:
-        """Views of the pending tasks whose time has come. O(n)."""
+        """The pending tasks that are due. O(n)."""
         return list(self._engine.view.tasks("due"))
 
     def live_task_ids(self) -> TaskIds:
@@ -601,12 +604,12 @@ class Scheduler:
 
     @property
     def tasks(self) -> Mapping[str, Task]:
-        """All tasks by id, as a read-only mapping: what `get_all_tasks` lists, looked up lazily."""
+        """The tasks of `get_all_tasks` by id: a read-only mapping that looks them up when asked."""
         self._engine.check_process()
         return TasksMapping(self._engine.view)
 
     def statistics(self) -> Statistics:
-        """What was done so far, and what is to be done."""
+        """Counts of tasks and runs so far, and of tasks in each state now."""
         return self._engine.view.statistics()
 
     def forecast(self, horizon: Seconds = 86_400, bucket: Seconds = 3600) -> Forecast:
@@ -635,7 +638,7 @@ class Scheduler:
         return Forecast(engine.forecast(start, seconds), start, seconds, width, engine.zone)
 
     def now(self) -> datetime:
-        """The present moment by the scheduler's clock, in its time zone."""
+        """The current time of the scheduler's clock, in its time zone."""
         self._engine.check_process()
         return to_datetime(self._engine.clock.now_ns(), self._engine.zone)
 

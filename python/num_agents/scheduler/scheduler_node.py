@@ -48,15 +48,15 @@ _MISSING = object()
 class ScheduleTaskNode(Node):
     """Schedules a task.
 
-    All arguments are checked when the node is made, and used anew each time that it runs: a `delay`
+    All arguments are checked when the node is made, and used each time that it runs: a `delay`
     counts from then.
 
     Args:
         scheduler: The scheduler of the task.
         task_name: The task's name.
         callback: Called at each run of the task.
-        delay: Run the task once, so many seconds (or a timedelta) after the node ran. With neither
-            this nor another time in `options`, the task runs immediately.
+        delay: Run the task once, this many seconds (or a timedelta) after the node ran. With
+            neither this nor another time in `options`, the task runs immediately.
         args: Positional arguments of the callback.
         priority: 0 (first) to 255 (last) among the tasks that are due.
         args_key: The key of positional arguments in the shared data, which replace `args` if there.
@@ -164,8 +164,8 @@ class CancelTaskNode(Node):
 class WaitForTaskNode(Node):
     """Waits for a task, without polling.
 
-    The result of an earlier task under `result_key` is removed when the wait begins, so that after
-    a wait that ends without a result no node takes the old one for the new.
+    An old result under `result_key` is removed when the wait begins, so that no node takes it for
+    the new one.
 
     Args:
         scheduler: The scheduler of the task.
@@ -173,9 +173,9 @@ class WaitForTaskNode(Node):
         result_key: The key under which the task's result is put into the shared data if the task
             completes. If it does not, there is nothing under it: the key is removed, or set to None
             in a store without `delete`.
-        timeout: Wait at most so many seconds (or a timedelta); None waits without limit.
+        timeout: Wait at most this many seconds (or a timedelta); None waits without limit.
         on_failure: What to do if the task failed, was cancelled or missed, did not end in time, or
-            is unknown. `"continue"` (default): report it, and the flow goes on. `"raise"`: raise an
+            is unknown. `"continue"` (default): report it; the flow continues. `"raise"`: raise an
             error, which stops the flow.
         name: The node's name; by default "WaitForTask_" and the key of the id.
 
@@ -270,7 +270,7 @@ class ScheduledFlowNode(Node):
     Args:
         scheduler: The scheduler of the task.
         sub_flow_nodes: The nodes of the sub-flow, in sequence.
-        delay: Run the sub-flow once, so many seconds (or a timedelta) after the node ran. With
+        delay: Run the sub-flow once, this many seconds (or a timedelta) after the node ran. With
             neither this nor another time in `options`, it runs immediately.
         priority: 0 (first) to 255 (last) among the tasks that are due.
         task_name: The task's name.

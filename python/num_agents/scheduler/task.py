@@ -1,7 +1,7 @@
-"""What runs: `Task`. When it does is said by `TaskSchedule`.
+"""`Task`: a callback with its arguments, and the state of the scheduled task.
 
-A `Task` is a description until it is scheduled. From then on it is a view: what it says of status,
-runs and results is looked up when asked for. A million pending tasks are not a million of these.
+Before a `Task` is scheduled, it is a description. Afterwards its status, runs and results are
+looked up in the scheduler each time. The scheduler keeps no `Task` objects.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["ScheduleOptions", "Task", "TaskSchedule", "TaskStatus", "task_of"]
 
 
 class TaskSource(Protocol):
-    """Where a scheduled task looks itself up."""
+    """Where a scheduled task looks up its state."""
 
     zone: tzinfo | None
 
@@ -39,7 +39,7 @@ class TaskSource(Protocol):
 
 
 class TaskStatus(StrEnum):
-    """The words for where a task is in life. Each equals its word: `task.status == "pending"`."""
+    """The states of a task. Each equals its string: `task.status == "pending"`."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -57,17 +57,17 @@ _FINAL = frozenset(("completed", "failed", "cancelled", "missed"))
 
 
 class Task:
-    """What runs: a callback with its arguments, under a name, on a schedule.
+    """A callback with its arguments, a name and a schedule.
 
     Args:
-        name: What to call it in logs, events and lists; not necessarily unique.
+        name: The task's name in logs, events and lists. It need not be unique.
         callback: Called with `args` and `kwargs` at each run.
-        schedule: When; at once if None.
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-        policy: How: priority, late work. Defaults if None.
-        tags: Words to find it by.
-        metadata: Anything of yours that belongs to it.
+        schedule: When it runs; immediately if None.
+        args: Positional arguments of the callback.
+        kwargs: Keyword arguments of the callback.
+        policy: How it runs: priority, late work. The defaults if None.
+        tags: Strings to group tasks by.
+        metadata: Your own data about the task. The scheduler does not use it.
         context: The context variables that each run gets a copy of. By default a run begins with
             none set. No run sees what another one has set.
 
@@ -75,11 +75,11 @@ class Task:
         ScheduleWarning: An option has no effect, such as `misfire` for a task that runs once.
 
     Raises:
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
 
-    Once scheduled, what it says of itself is looked up in the scheduler, which remembers the last
-    `history` tasks that ended: a task that is forgotten, and was not looked at after its end,
-    raises `UnknownTaskError`.
+    Once it is scheduled, its properties are looked up in the scheduler, which remembers the last
+    `history` tasks that ended. If it has been forgotten, and none of them was read after its end,
+    they raise `UnknownTaskError`.
     """
 
     __slots__ = (
@@ -159,8 +159,8 @@ class Task:
     def schedule(self) -> TaskSchedule:
         """When it runs.
 
-        Once it is scheduled, what this says of times is in the scheduler's zone, and of a one-shot
-        it says when it is due, whatever was said when it was scheduled.
+        Once the task is scheduled, its times are in the scheduler's zone. The time of a one-shot is
+        the one at which it is due, also after it was rescheduled.
         """
         if self._source is None or self._task_id is None:
             return self._schedule
@@ -169,7 +169,7 @@ class Task:
 
     @property
     def status(self) -> TaskStatus:
-        """Where it is in life; pending before it is scheduled."""
+        """The task's state; pending before it is scheduled."""
         info = self._info()
         return TaskStatus.PENDING if info is None else TaskStatus(info.status)
 
@@ -181,7 +181,7 @@ class Task:
 
     @property
     def next_run(self) -> datetime | None:
-        """When it is due next; None before it is scheduled, while it runs, and after its end."""
+        """When it runs next; None before it is scheduled, while it runs, and after its end."""
         info = self._info()
         return None if info is None else info.next_run
 
@@ -199,12 +199,12 @@ class Task:
 
     @property
     def error(self) -> BaseException | None:
-        """What its last run raised; None before that, or if it ended well."""
+        """What its last run raised; None before that, or if it completed."""
         info = self._info()
         return None if info is None else info.error
 
     def to_dict(self) -> dict[str, Any]:
-        """What is known of it now, by name; moments in ISO-8601."""
+        """The task's data and current state by name, with times as ISO-8601 strings."""
         info = self._info()
         facts: dict[str, Any] = {
             "task_id": self._task_id,
@@ -224,10 +224,10 @@ class Task:
         return facts
 
     def _schedule_once(self, source: TaskSource, schedule: Callable[[Task], str]) -> str:
-        """Has it scheduled, once, and makes it a view of what is scheduled.
+        """Schedules it, if that was not done before, and binds it to the scheduled task.
 
         Raises:
-            ValueError: It is scheduled already.
+            ValueError: It is already scheduled.
         """
         # Reentrant: a signal handler or a finalizer may schedule a task, too.
         with _scheduling:
@@ -243,7 +243,7 @@ class Task:
         return task_id
 
     def _bind(self, source: TaskSource, task_id: str, due_ns: int | None = None) -> None:
-        """Makes it a view of a scheduled task, whose last known nominal time is `due_ns`."""
+        """Binds it to a scheduled task, whose last known nominal time is `due_ns`."""
         self._due_ns = due_ns
         self._source = source
         self._task_id = task_id
@@ -284,7 +284,7 @@ class Task:
 
 
 def view_of(*description: Any) -> Task:
-    """A task of what a scheduler has kept, which was described, and warned of, before."""
+    """A `Task` made of what a scheduler has kept. Its options were checked before."""
     # Its constructor would warn again.
     task = object.__new__(Task)
     task._describe(*description)
@@ -293,17 +293,10 @@ def view_of(*description: Any) -> Task:
 
 def _warn(schedule: TaskSchedule, policy: RunPolicy) -> None:
     """Warns of what a policy says that has no effect on such a schedule."""
-    if not schedule.is_one_shot:
-        return
-    if policy.misfire != "latest":
+    if policy.misfire != "latest" and schedule.is_one_shot:
         warn(
             "misfire has no effect on a task that runs once, however late it is, got "
             f"{policy.misfire!r}; grace says how late it may be"
-        )
-    if policy.pause_after_failures is not None:
-        warn(
-            "pause_after_failures has no effect on a task that runs once, got "
-            f"{policy.pause_after_failures}"
         )
 
 
@@ -318,7 +311,7 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
     """The task that the arguments of `Scheduler.schedule` describe.
 
     Raises:
-        TypeError: An option is none of them, or of another type.
+        TypeError: There is no such option, or it has the wrong type.
         ValueError: An argument is out of its range, or two contradict each other.
     """
     unknown = options.keys() - _SCHEDULE_WORDS - _POLICY_WORDS - _TASK_WORDS
@@ -344,7 +337,7 @@ def checked_name(name: object) -> str:
     """A task's name.
 
     Raises:
-        TypeError: It is no string.
+        TypeError: It is not a string.
     """
     if not isinstance(name, str):
         hint = ": the name comes first, and then the callback" if callable(name) else ""
@@ -353,10 +346,10 @@ def checked_name(name: object) -> str:
 
 
 def checked_callback(callback: object) -> Callable[..., Any]:
-    """What can be called, and is not a coroutine function.
+    """A callable that is not a coroutine function.
 
     Raises:
-        TypeError: It is not.
+        TypeError: It cannot be called, or it is a coroutine function.
     """
     if not callable(callback):
         slip = "its name" if isinstance(callback, str) else "what it returns"
@@ -386,7 +379,7 @@ def checked_args(args: object) -> tuple[Any, ...]:
     """Positional arguments as a tuple.
 
     Raises:
-        TypeError: They are no iterable, or a string, which would be taken apart.
+        TypeError: They are not an iterable; or a string, whose characters are not meant.
     """
     if isinstance(args, tuple):
         return args
@@ -402,10 +395,10 @@ def checked_args(args: object) -> tuple[Any, ...]:
 
 
 def checked_kwargs(kwargs: object) -> dict[str, Any]:
-    """Keyword arguments as a dict of one's own.
+    """Keyword arguments as a new dict.
 
     Raises:
-        TypeError: They are no mapping, or a key is no string.
+        TypeError: They are not a mapping, or a key is not a string.
     """
     mapping = checked_mapping(kwargs, "kwargs")
     for key in mapping:
@@ -415,10 +408,10 @@ def checked_kwargs(kwargs: object) -> dict[str, Any]:
 
 
 def checked_mapping(value: object, argument: str) -> dict[Any, Any]:
-    """A mapping as a dict of one's own; None is the empty one.
+    """A mapping as a new dict, which is empty for None.
 
     Raises:
-        TypeError: It is no mapping.
+        TypeError: It is not a mapping.
     """
     if value is None:
         return {}
@@ -432,7 +425,7 @@ def checked_tags(tags: object) -> frozenset[str]:
     """Tags as a set.
 
     Raises:
-        TypeError: They are no iterable of strings, or a single string.
+        TypeError: They are not an iterable of strings, or they are a single string.
     """
     if isinstance(tags, str) or not hasattr(tags, "__iter__"):
         raise TypeError(f"tags must be an iterable of strings, got {show(tags)}")

@@ -30,7 +30,7 @@ def schedule_one_time_task(
         scheduler: The scheduler.
         name: The task's name.
         callback: Called with `args` and `kwargs` of `options`.
-        delay: Run after so many seconds, or a timedelta. With neither this nor `run_at`, the task
+        delay: Run after this many seconds, or a timedelta. With neither this nor `run_at`, the task
             runs immediately.
         run_at: Run at this moment: a datetime or an ISO-8601 string.
         options: Other options of `Scheduler.schedule`: `args`, `kwargs`, `priority`, and so on.
@@ -60,14 +60,14 @@ def schedule_recurring_task(
     end_after: Moment | None = None,
     **options: Any,
 ) -> str:
-    """Schedules a task that runs again and again, at a fixed rate. Returns its id.
+    """Schedules a task that runs repeatedly, at a fixed rate. Returns its id.
 
     Args:
         scheduler: The scheduler.
         name: The task's name.
         callback: Called with `args` and `kwargs` of `options` at each run.
         interval: Seconds, or a timedelta, from one run to the next.
-        max_runs: Start at most so many runs; None for any number.
+        max_runs: Start at most this many runs; None for any number.
         start_after: Not before this moment: a datetime or an ISO-8601 string.
         end_after: Not after this moment.
         options: Other options of `Scheduler.schedule`: `args`, `kwargs`, `priority`, and so on.
@@ -96,7 +96,7 @@ def schedule_cron_task(
     cron_expression: str,
     **options: Any,
 ) -> str:
-    """Schedules a task that runs when a cron expression says so. Returns its id.
+    """Schedules a task that runs when a cron expression fires. Returns its id.
 
     Args:
         scheduler: The scheduler.

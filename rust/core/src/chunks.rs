@@ -10,6 +10,7 @@
 //! further removals, which bounds the excess to three hundredths of the list. More chunks a call
 //! would cost no less in sum, and make each of these calls a longer lock hold.
 
+use crate::memory::abort;
 use crate::segments::{Item, NIL, Segments};
 use crate::slab::Slab;
 use crate::time::Nanos;
@@ -90,6 +91,13 @@ impl Item for Chunk {
 /// Where all lists get their chunks, in segments of 2 MiB.
 pub(crate) type ChunkPool = Segments<Chunk, 12>;
 
+/// How many chunks the entries of so many tasks need, in however many lists, wherever they move:
+/// twice as many as if all were full, and in each list one at either end.
+#[inline]
+pub(crate) const fn chunks_for(tasks: u64, lists: u64) -> u64 {
+    tasks / 16 + 2 * lists
+}
+
 /// A first-in-first-out list of entries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChunkList {
@@ -143,7 +151,7 @@ impl ChunkList {
     /// Puts back the entry that [`ChunkList::pop`] has just removed. O(1).
     pub(crate) fn push_front(&mut self, entry: Entry, pool: &mut ChunkPool) {
         if self.taken == 0 {
-            let Some(fresh) = pool.allocate() else { unreachable!("more chunks than slots") };
+            let Ok(fresh) = pool.allocate() else { abort::<Chunk>() };
             let chunk = &mut pool[fresh];
             (chunk.len, chunk.next) = (ENTRIES_PER_CHUNK as u32, self.head);
             if self.tail == NIL {
@@ -236,8 +244,9 @@ impl ChunkList {
     }
 
     fn grow(&mut self, pool: &mut ChunkPool) {
-        // 2^32 chunks are two terabytes: the slab runs out of slots long before.
-        let Some(fresh) = pool.allocate() else { unreachable!("more chunks than slots") };
+        // There are as many as `chunks_for` says, and the slab runs out of slots long before these
+        // run out of numbers.
+        let Ok(fresh) = pool.allocate() else { abort::<Chunk>() };
         pool[fresh].len = 0;
         pool[fresh].next = NIL;
         if self.tail == NIL {

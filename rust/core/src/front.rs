@@ -9,6 +9,7 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
 use crate::chunks::Entry;
+use crate::memory::drop_later;
 use crate::segments::NIL;
 use crate::slab::Slab;
 use crate::time::Nanos;
@@ -78,7 +79,20 @@ const KEPT_RUNS: usize = 16;
 const REMOVALS_PER_RUN: u64 = 16;
 
 impl Front {
-    /// Adds entries as one run. O(n log n), O(n) where they are sorted already.
+    /// Makes room for one more run. Returns whether there is.
+    #[inline]
+    pub(crate) fn reserve_run(&mut self) -> bool {
+        if !self.unused_runs.is_empty() {
+            return self.heads.try_reserve(1).is_ok();
+        }
+        // All may become unused.
+        self.heads.try_reserve(1).is_ok()
+            && self.runs.try_reserve(1).is_ok()
+            && self.unused_runs.try_reserve(self.runs.len() + 1).is_ok()
+    }
+
+    /// Adds entries as one run, for which there is room. O(n log n), O(n) where they are sorted
+    /// already.
     pub(crate) fn add(&mut self, found: &mut Vec<Due>, slab: &Slab) {
         slab.count_work(found.len() as u64);
         found.sort_unstable_by_key(|due| Reverse((due.deadline, due.sequence)));
@@ -186,8 +200,8 @@ impl Front {
     /// Drops all that is here, which is dead.
     fn clear(&mut self) {
         let mut retired = std::mem::take(&mut self.retired);
-        retired.head_buffers.push(std::mem::take(&mut self.heads));
-        retired.run_buffers.push(std::mem::take(&mut self.runs));
+        drop_later(&mut retired.head_buffers, std::mem::take(&mut self.heads));
+        drop_later(&mut retired.run_buffers, std::mem::take(&mut self.runs));
         *self = Self { retired, ..Self::default() };
     }
 
@@ -211,7 +225,7 @@ impl Front {
     fn give_back(&mut self) {
         if self.runs.len() > KEPT_RUNS {
             // The counts stay: the last entry may be dead, and its caller has yet to say so.
-            self.retired.run_buffers.push(std::mem::take(&mut self.runs));
+            drop_later(&mut self.retired.run_buffers, std::mem::take(&mut self.runs));
             self.unused_runs = Vec::new();
         }
     }

@@ -1,6 +1,7 @@
 //! The history: how the last tasks ended, in a ring of fixed size with an index.
 
 use crate::id::TaskId;
+use crate::memory::{OutOfMemory, zeros};
 use crate::time::Nanos;
 
 /// How a task ended.
@@ -68,16 +69,24 @@ impl Ring {
         self.chunks.get(index as usize / CHUNK)?.get(index as usize % CHUNK)
     }
 
-    /// Replaces an end, or appends one at the index beyond the last.
+    /// Makes room for an end at the index beyond the last.
+    fn grow(&mut self) -> Result<(), OutOfMemory> {
+        if self.len as usize == self.chunks.len() * CHUNK {
+            let mut chunk = Vec::new();
+            chunk.try_reserve_exact(CHUNK)?;
+            self.chunks.try_reserve(1)?;
+            self.chunks.push(chunk);
+        }
+        Ok(())
+    }
+
+    /// Replaces an end, or appends one at the index beyond the last, for which there is room.
     #[inline]
     fn set(&mut self, index: u32, ended: Ended) {
         let (chunk, offset) = (index as usize / CHUNK, index as usize % CHUNK);
         if index < self.len {
             self.chunks[chunk][offset] = ended;
             return;
-        }
-        if offset == 0 {
-            self.chunks.push(Vec::with_capacity(CHUNK));
         }
         self.chunks[chunk].push(ended);
         self.len += 1;
@@ -94,15 +103,22 @@ pub(crate) struct History {
     heads: Vec<u32>,
     /// For each index the next older one with its hash, plus one; 0 for none.
     links: Vec<u32>,
+    /// How many are remembered at most. Lowered if there is no memory for so many.
     capacity: u32,
     next: u32,
 }
 
 impl History {
-    pub(crate) fn new(capacity: u32) -> Self {
-        let heads = vec![0; (capacity as usize).next_power_of_two()];
-        let links = vec![0; capacity.max(1) as usize];
-        Self { ring: Ring::default(), heads, links, capacity, next: 0 }
+    /// A history of so many ends. The system provides the memory for them as they come.
+    ///
+    /// # Errors
+    /// There is no memory for the index, of at most 12 bytes an end, or for the first ends.
+    pub(crate) fn new(capacity: u32) -> Result<Self, OutOfMemory> {
+        let lengths = [(capacity as usize).next_power_of_two(), capacity.max(1) as usize];
+        let [heads, links] = zeros(lengths)?;
+        let mut ring = Ring::default();
+        ring.grow()?;
+        Ok(Self { ring, heads, links, capacity, next: 0 })
     }
 
     #[inline]
@@ -111,10 +127,15 @@ impl History {
         (mixed >> 32) as usize & (self.heads.len() - 1)
     }
 
-    /// Remembers an end and forgets the oldest beyond the capacity. Returns the index in the
-    /// ring, below max(1, capacity), under which a caller may keep what belongs to it. O(1).
+    /// Remembers an end and forgets the oldest beyond the capacity, or the oldest of all if there
+    /// is no memory for more. Returns the index in the ring, below max(1, capacity), under which a
+    /// caller may keep what belongs to it. O(1).
     #[inline]
     pub(crate) fn record(&mut self, ended: Ended) -> u32 {
+        if self.next == self.ring.len && self.ring.grow().is_err() {
+            self.capacity = self.ring.len;
+            self.next = 0;
+        }
         let index = self.next;
         self.next = if index + 1 >= self.capacity { 0 } else { index + 1 };
         if let Some(oldest) = self.ring.get(index) {
@@ -169,5 +190,43 @@ impl History {
     pub(crate) fn bytes(&self) -> u64 {
         let links = self.heads.capacity() + self.ring.len as usize;
         (self.ring.chunks.len() * CHUNK * size_of::<Ended>() + links * size_of::<u32>()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(number: u32) -> Ended {
+        Ended {
+            id: TaskId::new(number, 0),
+            ending: Ending::Completed,
+            priority: 0,
+            nominal: 0,
+            due: 0,
+            started: None,
+            ended: None,
+            runs: 1,
+            missed: 0,
+        }
+    }
+
+    #[test]
+    fn without_memory_for_more_the_oldest_are_forgotten() {
+        let mut history = History::new(5_000).expect("memory");
+        for number in 0..2 * CHUNK as u32 {
+            assert_eq!(history.record(ended(number)), number);
+        }
+        // As after a failed `grow`.
+        (history.capacity, history.next) = (history.ring.len, 0);
+        for number in 0..3 * CHUNK as u32 {
+            let id = 10_000 + number;
+            let index = history.record(ended(id));
+            assert_eq!(index, number % (2 * CHUNK as u32));
+            assert_eq!(history.find(TaskId::new(id, 0)).map(|(index, _)| index), Some(index));
+        }
+        assert_eq!(history.iter().count(), 2 * CHUNK);
+        assert!(history.find(TaskId::new(0, 0)).is_none());
+        assert!(history.iter().map(|ended| ended.id.slot()).is_sorted());
     }
 }

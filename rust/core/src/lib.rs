@@ -52,6 +52,7 @@ mod garbage;
 mod history;
 mod id;
 mod load;
+mod memory;
 mod plan;
 mod ready;
 mod recurrence;
@@ -72,6 +73,7 @@ pub use forecast::Forecast;
 pub use garbage::Garbage;
 pub use history::{Ended, Ending};
 pub use id::{LAST_GENERATION, TaskId};
+pub use memory::{OutOfMemory, ScheduleError};
 pub use recurrence::{
     Misfire, Occurrences, Recurrence, Repeat, SKIP_GRACE_NS, SKIPPED_LOOKS, Verdict, WallStep,
 };

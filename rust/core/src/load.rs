@@ -4,6 +4,7 @@
 //! Hours are folded into one: what recurs does so by the hour or by multiples of it nearly always,
 //! and a table of the whole day would cost more than it is worth.
 
+use crate::memory::{OutOfMemory, filled};
 use crate::recurrence::draw;
 use crate::time::{Nanos, SECOND_NS};
 
@@ -12,15 +13,20 @@ const SECONDS: u64 = 3600;
 /// Due times of recurring tasks, counted by second of the hour. Allocated when first counted.
 #[derive(Default)]
 pub(crate) struct Load {
-    counts: Vec<u32>,
+    counts: Box<[u32]>,
 }
 
 impl Load {
-    /// Counts a task that is due at a moment. O(1).
-    pub(crate) fn add(&mut self, due: Nanos) -> u16 {
+    /// Gets the table, before the first task is counted. O(1).
+    pub(crate) fn prepare(&mut self) -> Result<(), OutOfMemory> {
         if self.counts.is_empty() {
-            self.counts = vec![0; SECONDS as usize];
+            self.counts = filled(0, SECONDS as usize)?;
         }
+        Ok(())
+    }
+
+    /// Counts a task that is due at a moment, in a table that was got before. O(1).
+    pub(crate) fn add(&mut self, due: Nanos) -> u16 {
         let second = due / SECOND_NS % SECONDS;
         self.counts[second as usize] += 1;
         second as u16
@@ -50,7 +56,7 @@ impl Load {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        (self.counts.capacity() * size_of::<u32>()) as u64
+        (self.counts.len() * size_of::<u32>()) as u64
     }
 }
 
@@ -63,6 +69,7 @@ mod tests {
     #[test]
     fn windows_fill_evenly_and_are_kept() {
         let mut load = Load::default();
+        assert_eq!(load.prepare(), Ok(()));
         for task in 0..600 {
             let offset = load.choose_offset(5 * MINUTE, 10 * MINUTE - 1, task);
             assert!(offset < 10 * MINUTE);
@@ -75,6 +82,7 @@ mod tests {
     #[test]
     fn what_is_taken_is_avoided_and_what_is_given_back_is_used() {
         let mut load = Load::default();
+        assert_eq!(load.prepare(), Ok(()));
         let seconds: Vec<u16> = (0..60).map(|second| load.add(second * SECOND_NS)).collect();
         assert!(load.choose_offset(0, MINUTE, 9) >= MINUTE);
         load.remove(seconds[17]);
@@ -84,6 +92,7 @@ mod tests {
     #[test]
     fn no_offset_leaves_its_window() {
         let mut load = Load::default();
+        assert_eq!(load.prepare(), Ok(()));
         load.add(0);
         for window in [0, 1, SECOND_NS - 1, SECOND_NS, 90 * MINUTE, 3000 * MINUTE] {
             assert!((0..99).all(|seed| load.choose_offset(7 * MINUTE + 3, window, seed) <= window));

@@ -5,6 +5,7 @@
 //! (priority, effective deadline, sequence).
 
 use crate::chunks::{ChunkList, ChunkPool, Entry};
+use crate::memory::{OutOfMemory, filled};
 use crate::slab::Slab;
 use crate::time::Nanos;
 use crate::wheel::Budget;
@@ -19,12 +20,9 @@ pub(crate) struct ReadyQueue {
 }
 
 impl ReadyQueue {
-    pub(crate) fn new() -> Self {
-        Self {
-            lanes: vec![ChunkList::EMPTY; LANES].into_boxed_slice(),
-            occupied: [0; LANES / 64],
-            live: 0,
-        }
+    pub(crate) fn new() -> Result<Self, OutOfMemory> {
+        let lanes = filled(ChunkList::EMPTY, LANES)?;
+        Ok(Self { lanes, occupied: [0; LANES / 64], live: 0 })
     }
 
     /// Tasks that wait here.

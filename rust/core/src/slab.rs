@@ -4,6 +4,7 @@
 //! Everything a cancel has to know is in these 32 bytes, so that it costs one cache miss.
 
 use crate::id::{LAST_GENERATION, TaskId};
+use crate::memory::{OutOfMemory, ScheduleError, drop_later};
 use crate::segments::{Item, NIL, Segments};
 use crate::stamps::{NO_STAMP, Stamps};
 use crate::state::{Event, State};
@@ -109,28 +110,52 @@ impl Slab {
         }
     }
 
-    /// Takes a free slot; `None` if there is none. O(1).
+    /// Takes a free slot. O(1).
+    ///
+    /// # Errors
+    /// There is none, or no memory for more.
     #[inline]
-    pub(crate) fn allocate(&mut self) -> Option<u32> {
+    pub(crate) fn allocate(&mut self) -> Result<u32, ScheduleError> {
         let slot = self.records.allocate()?;
         let (segment, offset) = Self::split(slot);
-        if segment >= self.dense_stamps.len() {
+        let stamps = self.dense_stamps.get(segment);
+        if stamps.is_none_or(|stamps| offset >= stamps.len())
+            && let Err(error) = self.add_stamp(segment)
+        {
+            self.free(slot);
+            return Err(error.into());
+        }
+        Ok(slot)
+    }
+
+    /// Adds the stamp of the next slot of a segment.
+    fn add_stamp(&mut self, segment: usize) -> Result<(), OutOfMemory> {
+        // Where memory is short, segments are not always used in order.
+        while segment >= self.dense_stamps.len() {
+            self.dense_stamps.try_reserve(1)?;
             self.dense_stamps.push(Vec::new());
         }
         let stamps = &mut self.dense_stamps[segment];
-        if offset >= stamps.len() {
-            stamps.reserve_exact((1 << SEGMENT_BITS) - stamps.len());
-            stamps.push(NO_STAMP);
+        if stamps.capacity() == stamps.len() {
+            stamps.try_reserve_exact((1 << SEGMENT_BITS) - stamps.len())?;
         }
-        Some(slot)
+        stamps.push(NO_STAMP);
+        Ok(())
+    }
+
+    /// Slots in use.
+    #[inline]
+    pub(crate) const fn taken(&self) -> u64 {
+        self.records.taken()
     }
 
     /// Gives a slot back. O(1).
     #[inline]
     pub(crate) fn free(&mut self, slot: u32) {
         if self.records.free(slot) {
-            let stamps = &mut self.dense_stamps[Self::split(slot).0];
-            self.retired_stamps.push(std::mem::take(stamps));
+            let segment = Self::split(slot).0;
+            let stamps = self.dense_stamps.get_mut(segment).map(std::mem::take);
+            drop_later(&mut self.retired_stamps, stamps.unwrap_or_default());
         }
     }
 

@@ -15,6 +15,7 @@
 
 use crate::chunks::{ChunkList, ChunkPool, Entry};
 use crate::front::{Due, Front};
+use crate::memory::{OutOfMemory, filled};
 use crate::slab::{ListId, Slab};
 use crate::time::{NEVER, Nanos};
 
@@ -64,15 +65,26 @@ impl Budget {
     }
 }
 
+/// Makes room for so many items in an empty list, or for fewer if there is no memory for so many.
+/// Returns for how many.
+#[inline]
+fn reserve_some(list: &mut Vec<Due>, wanted: usize) -> usize {
+    let mut room = wanted.max(1);
+    while list.try_reserve(room).is_err() && room > 0 {
+        room /= 2;
+    }
+    room
+}
+
 impl Wheel {
-    pub(crate) fn new(now: Nanos) -> Self {
-        Self {
+    pub(crate) fn new(now: Nanos) -> Result<Self, OutOfMemory> {
+        let empty = Bucket { list: ChunkList::EMPTY, minimum: NEVER };
+        Ok(Self {
             position: tick_of(now),
-            buckets: vec![Bucket { list: ChunkList::EMPTY, minimum: NEVER }; LEVELS * BUCKETS]
-                .into_boxed_slice(),
+            buckets: filled(empty, LEVELS * BUCKETS)?,
             occupied: [[0; WORDS]; LEVELS],
             drained: Vec::new(),
-        }
+        })
     }
 
     /// Puts an entry into its bucket and returns which. O(1).
@@ -171,7 +183,9 @@ impl Wheel {
         if self.buckets[index].minimum > now {
             return true;
         }
-        while !budget.is_spent() {
+        let waiting = self.buckets[index].list.live().min(u64::from(budget.0)) as usize;
+        let room = if front.reserve_run() { reserve_some(&mut self.drained, waiting) } else { 0 };
+        while !budget.is_spent() && self.drained.len() < room {
             let Some(entry) = self.take_live(index, budget, pool, slab) else { break };
             let record = &mut slab[entry.slot];
             record.list = ListId::FRONT;

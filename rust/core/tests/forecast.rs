@@ -97,7 +97,7 @@ fn what_is_overdue_is_judged_as_it_will_be() {
         for rule in &rules {
             for late in [0, S / 20, 10 * S + S / 20, 12 * S] {
                 let mut engine = engine(seed);
-                engine.schedule(START, 128, Some(rule));
+                assert!(engine.schedule(START, 128, Some(rule)).is_ok());
                 engine.tell(START + late);
                 let foretold = foretold(&engine);
                 assert_eq!(foretold, seen(&mut engine), "{rule:?}, {late} late, seed {seed}");
@@ -159,7 +159,7 @@ fn tasks_that_are_counted_together_are_counted_right() {
         for k in 0..count {
             // At the edges of seconds and in between, some of them overdue.
             let first = START + k * S / 8 - k % 3;
-            engine.schedule(first, 128, Some(&every(interval * S)));
+            assert!(engine.schedule(first, 128, Some(&every(interval * S))).is_ok());
         }
     }
     for late in [0, 1, S / 8 - 1, S / 8, 2 * S] {

@@ -11,7 +11,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scheduler_core::{Cancelled, Engine, LAST_GENERATION, Nanos, State, Taken, TaskId};
+use scheduler_core::{
+    Cancelled, Engine, LAST_GENERATION, Nanos, ScheduleError, State, Taken, TaskId,
+};
 
 /// How many tasks one slot can have, one after another.
 const TENANTS: u64 = LAST_GENERATION as u64 + 1;
@@ -37,7 +39,7 @@ fn a_slot_is_retired_after_its_last_tenant_and_never_comes_back() {
         assert_eq!(engine.cancel_batch(&[id]), 1);
     }
     // Neither arming nor releasing revives it, and it holds no task.
-    assert_eq!(engine.arm(0, 10, 0, None), None);
+    assert_eq!(engine.arm(0, 10, 0, None), Err(ScheduleError::NotReserved));
     engine.release(0);
     engine.release(0);
     assert_eq!(engine.id_of(0), None);
@@ -60,9 +62,9 @@ fn a_slot_kept_after_its_last_tenant_cannot_be_armed_again() {
         assert_eq!(u64::from(id.generation()), tenant);
         assert!(matches!(engine.cancel(id), Cancelled::Removed { .. }));
     }
-    assert_eq!(engine.arm(slot, 10, 0, None), None);
+    assert_eq!(engine.arm(slot, 10, 0, None), Err(ScheduleError::NotReserved));
     engine.release(slot);
-    assert_ne!(engine.reserve(), Some(slot));
+    assert_ne!(engine.reserve(), Ok(slot));
 }
 
 #[test]

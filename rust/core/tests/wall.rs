@@ -393,7 +393,7 @@ fn a_storm_is_spread_in_order_and_what_is_on_time_is_not_held_up() {
 fn a_storm_is_spread_to_its_end_while_time_goes_on() {
     let mut engine = Engine::new(0, 9);
     for k in 0..1_000 {
-        engine.schedule(S + k, if k % 2 == 0 { 0 } else { 255 }, None);
+        assert!(engine.schedule(S + k, if k % 2 == 0 { 0 } else { 255 }, None).is_ok());
     }
     while !engine.advance(40 * S, 64) {}
     let mut pace = engine.pace(100 * S);
@@ -429,10 +429,11 @@ fn a_forecast_is_what_happens() {
     ];
     for (k, rule) in rules.iter().enumerate() {
         for copy in 0..3 {
-            engine.schedule(1_000 * S + (k + copy) as u64 * S / 4, 128, Some(rule));
+            let first = 1_000 * S + (k + copy) as u64 * S / 4;
+            assert!(engine.schedule(first, 128, Some(rule)).is_ok());
         }
     }
-    engine.schedule(1_003 * S + 1, 128, None);
+    assert!(engine.schedule(1_003 * S + 1, 128, None).is_ok());
     let paused = engine.schedule(1_004 * S, 128, None).expect("an id");
     engine.pause(paused);
 

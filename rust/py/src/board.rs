@@ -1,10 +1,11 @@
-//! What is behind the lock: the core, what ended tasks leave, and who waits for which outcome.
+//! What is behind the lock: the core, the results of ended tasks, and the waiters for outcomes.
 //!
-//! Nothing here is dropped under the lock, not even if a step panics: what a step takes over comes
-//! in by a mutable reference, and what is to be dropped goes into [`Leftover`], which belongs to
-//! the caller and outlives the lock.
+//! Nothing here is dropped under the lock, even if a step panics. What a step takes over comes in
+//! by a mutable reference, and what is to be dropped goes into [`Leftover`]. Both belong to the
+//! caller and outlive the lock.
 
 use std::collections::BTreeMap;
+use std::ops::{Bound, RangeInclusive};
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -17,12 +18,12 @@ use crate::record::Outcome;
 
 pub(crate) struct Board {
     pub(crate) core: Core,
-    /// What the tasks in the core's history left, by their index there.
+    /// The results of the tasks in the core's history, by their index there.
     results: Vec<Kept>,
     /// Whether any ended task is remembered.
     remembers: bool,
-    /// Who waits for the outcome of the task in a slot, in the order of coming.
-    waiters: BTreeMap<(u32, u64), Waiter>,
+    /// The waiters for the task in each slot, in the order in which they came.
+    waiters: BTreeMap<Place, Waiter>,
     next_waiter: u64,
 }
 
@@ -34,21 +35,24 @@ pub(crate) struct Kept {
     pub(crate) value: Option<Py<PyAny>>,
 }
 
-/// One who waits for an outcome of a task.
+/// Where the board keeps a waiter: the slot of the task, and a number of its own.
+pub(crate) type Place = (u32, u64);
+
+/// Waits for an outcome of a task.
 pub(crate) struct Waiter {
-    /// Who is to be told: the Python layer's.
+    /// The object of the Python layer that gets the outcome.
     waiter: Py<PyAny>,
-    /// Whether only the last outcome is meant.
+    /// Whether it waits for the last outcome only.
     until_end: bool,
 }
 
-/// An outcome, and who is to be told of it.
+/// An outcome, and the waiters that get it.
 pub(crate) struct Delivery {
     pub(crate) outcome: Outcome,
     pub(crate) waiters: Vec<Py<PyAny>>,
 }
 
-/// What a step leaves to be done after the lock is released.
+/// Work that a step leaves for after the lock is released.
 #[derive(Default)]
 pub(crate) struct Leftover {
     /// To be dropped.
@@ -141,7 +145,15 @@ impl Board {
         }
         match (self.results.get_mut(history_index as usize), kept.take()) {
             (Some(former), Some(kept)) => left.dropped = Some(std::mem::replace(former, kept)),
-            (None, Some(kept)) => self.results.push(kept),
+            (None, Some(kept)) => {
+                // Without memory for it, or for one before it, the task is not remembered.
+                let is_next = self.results.len() == history_index as usize;
+                if is_next && self.results.try_reserve(1).is_ok() {
+                    self.results.push(kept);
+                } else {
+                    left.dropped = Some(kept);
+                }
+            }
             (_, None) => {}
         }
     }
@@ -152,20 +164,20 @@ impl Board {
         Some((*ended, self.results.get(index as usize)?.clone_ref(py)))
     }
 
-    /// All that ended tasks have left.
+    /// The results of ended tasks.
     pub(crate) fn results(&self) -> &[Kept] {
         &self.results
     }
 
-    /// Hands out all that ended tasks have left.
+    /// Hands out the results of ended tasks.
     pub(crate) fn take_results(&mut self) -> Vec<Kept> {
         std::mem::take(&mut self.results)
     }
 
-    // ---- who waits ---------------------------------------------------------------------------
+    // ---- waiters -----------------------------------------------------------------------------
 
-    /// Enters one who waits for the next outcome of a live task, or for its last. Returns under
-    /// which number; None if there is no such task, and then takes nothing. O(log n).
+    /// Enters a waiter for the next outcome of a live task, or for its last. Returns its number;
+    /// None if there is no such task, and then takes nothing. O(log n).
     pub(crate) fn enter(
         &mut self,
         id: TaskId,
@@ -179,44 +191,54 @@ impl Board {
         Some(self.next_waiter)
     }
 
-    /// Takes out one who waits no longer. O(log n).
+    /// Takes out a waiter. O(log n).
     pub(crate) fn withdraw(&mut self, id: TaskId, number: u64) -> Option<Py<PyAny>> {
         self.waiters.remove(&(id.slot(), number)).map(|waiter| waiter.waiter)
     }
 
-    /// Takes out all who wait for tasks that no worker runs. O(n).
-    pub(crate) fn withdraw_idle(&mut self) -> Vec<(TaskId, Py<PyAny>)> {
-        let idle: Vec<_> = self
+    /// Looks at up to `budget` waiters after a place, and takes out those for tasks that no worker
+    /// runs. Returns the place to continue from; None if all have been looked at.
+    /// O(budget × log n).
+    pub(crate) fn withdraw_idle(
+        &mut self,
+        after: Option<Place>,
+        budget: usize,
+        found: &mut Vec<(TaskId, Py<PyAny>)>,
+    ) -> Option<Place> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let looked_at: Vec<Place> = self
             .waiters
-            .keys()
-            .filter_map(|key| {
-                let id = self.core.id_of(key.0)?;
-                let running = self.core.view(id)?.state.is_running();
-                (!running).then_some((id, *key))
-            })
+            .range((from, Bound::Unbounded))
+            .map(|(place, _)| *place)
+            .take(budget)
             .collect();
-        idle.into_iter()
-            .filter_map(|(id, key)| Some((id, self.waiters.remove(&key)?.waiter)))
-            .collect()
+        for place in &looked_at {
+            let Some(id) = self.core.id_of(place.0) else { continue };
+            let is_idle = self.core.view(id).is_some_and(|view| !view.state.is_running());
+            if is_idle && let Some(waiter) = self.waiters.remove(place) {
+                found.push((id, waiter.waiter));
+            }
+        }
+        (looked_at.len() == budget).then(|| looked_at.last().copied()).flatten()
     }
 
-    /// All who wait.
+    /// All waiters.
     pub(crate) fn waiters(&self) -> impl Iterator<Item = &Py<PyAny>> {
         self.waiters.values().map(|waiter| &waiter.waiter)
     }
 
-    /// Takes all out who wait.
-    pub(crate) fn take_waiters(&mut self) -> BTreeMap<(u32, u64), Waiter> {
+    /// Takes out all waiters.
+    pub(crate) fn take_waiters(&mut self) -> BTreeMap<Place, Waiter> {
         std::mem::take(&mut self.waiters)
     }
 
-    /// Whether somebody waits for the task in a slot.
+    /// Whether the task in a slot has a waiter.
     #[inline]
     fn is_awaited(&self, slot: u32) -> bool {
         !self.waiters.is_empty() && self.waiters.range(of(slot)).next().is_some()
     }
 
-    /// Takes out those for whom an outcome is meant, which ends the task or does not.
+    /// Takes out the waiters that get an outcome, which ends the task or does not.
     fn leave(&mut self, slot: u32, ends: bool) -> Vec<Py<PyAny>> {
         let told: Vec<_> = self
             .waiters
@@ -228,7 +250,7 @@ impl Board {
     }
 }
 
-fn of(slot: u32) -> std::ops::RangeInclusive<(u32, u64)> {
+fn of(slot: u32) -> RangeInclusive<Place> {
     (slot, 0)..=(slot, u64::MAX)
 }
 

@@ -115,10 +115,6 @@ impl Part {
     /// start it goes on before that day as well.
     #[staticmethod]
     #[pyo3(signature = (every, unit, anchor, second, zone, dst, *, has_start = true))]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called in one place, by keyword where it matters"
-    )]
     fn interval(
         every: u32,
         unit: &Bound<'_, PyString>,

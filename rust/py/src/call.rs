@@ -92,7 +92,7 @@ impl Call {
         failures
     }
 
-    /// Begins to count failed runs anew.
+    /// Begins to count failed runs again.
     fn forget_failures(&self) {
         self.last_run().failures_in_a_row = 0;
     }

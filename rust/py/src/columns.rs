@@ -2,9 +2,9 @@
 //! and after it the positional arguments. The two lie side by side because they are used together:
 //! at a million tasks each access is a cache miss, and this way it is one.
 //!
-//! Workers read the list; this side fills a slot before the core arms it, and empties it when the
-//! core has let go of it. From the core's step to the emptying the interpreter is held, and nothing
-//! of it is run, so nobody can be given the slot in between.
+//! A slot is filled before the core arms it, and emptied after the core has released it. Between
+//! release and emptying the interpreter is held and runs no Python code, so no other thread can get
+//! the slot.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -117,7 +117,7 @@ impl Columns {
         Ok(())
     }
 
-    /// Lets go of everything.
+    /// Drops everything.
     pub(crate) fn clear(&self, py: Python<'_>) {
         // Only a list that is no list could refuse.
         let _ = self.cells.bind(py).call_method0(intern!(py, "clear"));

@@ -50,7 +50,7 @@ pub(crate) fn id_text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
 }
 
 /// Numbers from a buffer of them. An empty one is not looked into: some have no address.
-pub(crate) fn numbers<T: pyo3::buffer::Element>(
+pub(crate) fn numbers<T: pyo3::buffer::Element + Default>(
     value: &Bound<'_, PyAny>,
     argument: &'static str,
     expected: &'static str,
@@ -60,5 +60,9 @@ pub(crate) fn numbers<T: pyo3::buffer::Element>(
     }
     let buffer =
         PyBuffer::<T>::get(value).map_err(|_| Error::wrong_type(argument, expected, value))?;
-    buffer.to_vec(value.py())
+    let mut numbers = Vec::new();
+    numbers.try_reserve_exact(buffer.item_count()).map_err(Error::from)?;
+    numbers.resize(buffer.item_count(), T::default());
+    buffer.copy_to_slice(value.py(), &mut numbers)?;
+    Ok(numbers)
 }

@@ -15,8 +15,8 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 use scheduler_core::{
-    ADVANCE_BUDGET, Cancelled, Clock as _, Engine as Core, Gate, Missed, Nanos, Repeat, TaskId,
-    WallStep, after_seconds,
+    ADVANCE_BUDGET, Cancelled, Clock as _, Engine as Core, Gate, Missed, Nanos, OutOfMemory,
+    Repeat, ScheduleError, TaskId, WallStep, after_seconds,
 };
 
 use crate::board::{Board, Kept, Leftover};
@@ -72,13 +72,13 @@ impl Engine {
         history: u32,
         instance: u64,
         new_call: Py<PyAny>,
-    ) -> Self {
-        let mut core = Core::new(clock.get().now(), history);
+    ) -> PyResult<Self> {
+        let mut core = Core::try_new(clock.get().now(), history).map_err(Error::from)?;
         core.set_seed(instance);
         if clock.get().offset() != 0 {
             core.set_wall_offset(clock.get().offset());
         }
-        Self {
+        Ok(Self {
             gate: Gate::new(Board::new(core, history > 0)),
             clock,
             codec: Arc::new(IdCodec::new(instance)),
@@ -88,7 +88,7 @@ impl Engine {
             checked_callback: AtomicUsize::new(0),
             misses: Mutex::default(),
             forks: fork::count(),
-        }
+        })
     }
 
     // ---- scheduling ----------------------------------------------------------------------
@@ -139,7 +139,7 @@ impl Engine {
         let id = self.arm(py, call, arguments, |core, slot| {
             let id = when.arm(core, slot, priority, recurrence)?;
             nominal = core.view(id).map_or(0, |view| view.nominal);
-            Some(id)
+            Ok(id)
         })?;
         Ok((self.codec.text(py, id), nominal))
     }
@@ -173,8 +173,12 @@ impl Engine {
                 reason,
             })
         };
-        let nominals: Result<_, Error> = delays.iter().enumerate().map(nominal).collect();
-        Ok(nominals?)
+        let mut nominals = Vec::new();
+        nominals.try_reserve_exact(delays.len()).map_err(Error::from)?;
+        for moment in delays.iter().enumerate().map(nominal) {
+            nominals.push(moment?);
+        }
+        Ok(nominals)
     }
 
     /// Schedules one-shots due at moments of the wall.
@@ -490,35 +494,47 @@ impl Engine {
         drop(emptied);
     }
 
-    /// Fills a slot's columns, then arms it: a worker that takes it finds them filled.
+    /// Fills a slot's columns, then arms it: a worker that takes it finds them filled. If that
+    /// fails, the slot is given back.
     #[inline]
     fn arm(
         &self,
         py: Python<'_>,
         call: &Bound<'_, Call>,
         arguments: &Bound<'_, PyAny>,
-        mut arm: impl FnMut(&mut Core, u32) -> Option<TaskId>,
+        arm: impl FnOnce(&mut Core, u32) -> Result<TaskId, ScheduleError>,
     ) -> PyResult<TaskId> {
         let gate = self.gate()?;
-        loop {
-            let slot = gate.edit(|board| board.core.reserve()).ok_or(Error::Full)?;
-            if let Err(error) = self.columns.fill(py, slot, call, arguments) {
-                gate.edit(|board| board.core.release(slot));
-                return Err(error);
-            }
-            if let Some(id) = gate.with(|board| arm(&mut board.core, slot)) {
-                return Ok(id);
-            }
+        let slot = gate.edit(|board| board.core.reserve()).map_err(Error::from)?;
+        if let Err(error) = self.columns.fill(py, slot, call, arguments) {
+            gate.edit(|board| board.core.release(slot));
+            return Err(error);
+        }
+        gate.with(|board| arm(&mut board.core, slot)).map_err(|error| {
+            self.give_back(py, gate, &[slot]);
+            Error::from(error).into()
+        })
+    }
+
+    /// Empties reserved slots that have been filled, and gives them back.
+    #[cold]
+    fn give_back(&self, py: Python<'_>, gate: &Gate<Board>, slots: &[u32]) {
+        for slot in slots {
+            let emptied = self.columns.empty(py, *slot);
+            gate.edit(|board| board.core.release(*slot));
+            self.release(py, emptied);
         }
     }
 
+    /// Schedules many, in slices. If that fails, those scheduled before are cancelled, and the error
+    /// says why; what has started meanwhile runs to its end.
     fn arm_many(
         &self,
         py: Python<'_>,
         call: &Bound<'_, Call>,
         arguments: &Bound<'_, PyAny>,
         nominals: &[Nanos],
-        arm: impl Fn(&mut Core, u32, Nanos, u8) -> Option<TaskId>,
+        arm: impl Fn(&mut Core, u32, Nanos, u8) -> Result<TaskId, ScheduleError>,
         priorities: &Bound<'_, PyAny>,
     ) -> PyResult<TaskIds> {
         let gate = self.gate()?;
@@ -533,33 +549,60 @@ impl Engine {
         }
         let shared = if listed.is_none() { priority(priorities)? } else { 0 };
 
-        let mut ids = Vec::with_capacity(count);
+        let mut ids = Vec::new();
+        ids.try_reserve_exact(count).map_err(Error::from)?;
         let mut slots = Vec::with_capacity(SLICE);
         for (number, slice) in nominals.chunks(SLICE).enumerate() {
             let first = number * SLICE;
-            gate.edit(|board| slots.extend(slice.iter().map_while(|_| board.core.reserve())));
-            if slots.len() < slice.len() {
-                return Err(Error::Full.into());
-            }
-            for (offset, slot) in slots.iter().enumerate() {
-                match each {
-                    Some(each) => {
-                        self.columns.fill(py, *slot, call, &each.get_item(first + offset)?)?
-                    }
-                    None => self.columns.fill(py, *slot, call, arguments)?,
-                }
-            }
-            gate.with(|board| {
-                for (offset, (slot, nominal)) in slots.iter().zip(slice).enumerate() {
-                    let priority = listed.map_or(shared, |listed| listed[first + offset]);
-                    // A reserved slot of ours is never a retired one.
-                    ids.extend(arm(&mut board.core, *slot, *nominal, priority));
-                }
+            let (mut filled, mut armed) = (0, 0);
+            let done = Self::fill_slots(gate, &mut slots, slice.len(), |slot, offset| {
+                let item = each.map(|each| each.get_item(first + offset)).transpose()?;
+                self.columns.fill(py, slot, call, item.as_ref().unwrap_or(arguments))?;
+                filled += 1;
+                Ok(())
             });
+            let done = done.and_then(|()| {
+                gate.with(|board| {
+                    for (offset, (slot, nominal)) in slots.iter().zip(slice).enumerate() {
+                        let priority = listed.map_or(shared, |listed| listed[first + offset]);
+                        ids.push(arm(&mut board.core, *slot, *nominal, priority)?);
+                        armed += 1;
+                    }
+                    Ok::<_, ScheduleError>(())
+                })
+                .map_err(|error| Error::from(error).into())
+            });
+            if let Err(error) = done {
+                self.give_back(py, gate, &slots[armed..filled]);
+                gate.edit(|board| {
+                    slots[filled..].iter().for_each(|slot| board.core.release(*slot));
+                });
+                let scheduled = Bound::new(py, TaskIds { ids, codec: self.codec.clone() })?;
+                self.cancel_many(py, scheduled.as_any())?;
+                return Err(error);
+            }
             slots.clear();
             Self::let_others_run(py);
         }
         Ok(TaskIds { ids, codec: self.codec.clone() })
+    }
+
+    /// Reserves so many slots and fills each, by its offset.
+    #[inline]
+    fn fill_slots(
+        gate: &Gate<Board>,
+        slots: &mut Vec<u32>,
+        count: usize,
+        mut fill: impl FnMut(u32, usize) -> PyResult<()>,
+    ) -> PyResult<()> {
+        gate.edit(|board| {
+            for _ in 0..count {
+                slots.push(board.core.reserve()?);
+            }
+            Ok::<_, ScheduleError>(())
+        })
+        .map_err(Error::from)?;
+        slots.iter().enumerate().try_for_each(|(offset, slot)| fill(*slot, offset))
     }
 
     /// Changes a live task; false for an id that names none.
@@ -571,7 +614,12 @@ impl Engine {
         let id = self.codec.parse(id_text(task_id)?);
         let gate = self.gate()?;
         let now = self.clock.get().now();
-        Ok(id.is_some_and(|id| gate.with(|board| change(&mut board.core, id, now))))
+        let Some(id) = id else { return Ok(false) };
+        let changed = gate.with(|board| {
+            board.core.reserve_plan()?;
+            Ok(change(&mut board.core, id, now))
+        });
+        Ok(changed.map_err(|error: OutOfMemory| Error::from(error))?)
     }
 
     fn parse_many(&self, task_ids: &Bound<'_, PyAny>) -> PyResult<Vec<TaskId>> {
@@ -630,7 +678,7 @@ impl When {
         slot: u32,
         priority: u8,
         recurrence: Option<&scheduler_core::Recurrence>,
-    ) -> Option<TaskId> {
+    ) -> Result<TaskId, ScheduleError> {
         match (self.wall, recurrence) {
             (Some(wall), None) if self.follows_wall => core.arm_on_wall(slot, wall, priority),
             (Some(wall), Some(recurrence)) if recurrence.on_wall => {

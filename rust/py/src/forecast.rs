@@ -1,4 +1,4 @@
-//! The load to come, second by second, for Python to sum up.
+//! A forecast: future runs by the second, for Python to sum up.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,7 +11,7 @@ pub(crate) struct Forecast(pub(crate) scheduler_core::Forecast);
 
 #[pymethods]
 impl Forecast {
-    /// Runs in buckets of so many seconds, from one of them on, at most so many.
+    /// Runs in buckets of `width` seconds: at most `count` of them, from the one numbered `first`.
     fn buckets(&self, py: Python<'_>, width: usize, first: usize, count: usize) -> Vec<u64> {
         let sum = |bucket: &[u32]| bucket.iter().copied().map(u64::from).sum();
         let seconds = self.0.seconds();

@@ -1,8 +1,8 @@
 //! Task ids as users see them: UUIDs of version 8 (RFC 9562, section 5.8).
 //!
 //! 58 bits name the scheduler instance, 64 the generation and slot. Parsing is a comparison of the
-//! constant part and sixteen hexadecimal digits, so an id of another process, or of nonsense, is
-//! told from one of ours without any table.
+//! constant part and sixteen hexadecimal digits, so ids of other processes and other text are
+//! recognised without a table.
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;

@@ -1,4 +1,4 @@
-//! What Python is told of a task.
+//! Records of tasks and of outcomes, for Python.
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -65,7 +65,7 @@ pub(crate) struct TaskRecord {
 }
 
 impl Outcome {
-    /// How a run ended after which the task goes on.
+    /// How a run ended that did not end its task.
     pub(crate) fn of_run(
         id: TaskId,
         view: &TaskView,

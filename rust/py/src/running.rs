@@ -1,11 +1,11 @@
 //! The life of a run: take, call, complete.
 //!
-//! A thread takes one task, the first in order at that moment, and runs it. The steps are three,
-//! and three rules hold:
+//! A thread takes one task, the first in order at that moment, and runs it. Three rules hold:
 //!
-//! 1. **Between taking a task and calling it nothing else runs.** What the last run left is dropped
-//!    (its arguments, its result) or delivered (the outcomes that somebody waits for) before the
-//!    next task is taken: both can run any Python code.
+//! 1. **Between taking a task and calling it nothing else runs**, except handlers of its own
+//!    `task_started` event. What the last run left is dropped (its arguments, its result) or
+//!    delivered (outcomes that have waiters) before the next task is taken: both can run any Python
+//!    code.
 //! 2. **Whatever was taken is completed.** [`Engine::run_taken`] has one way out. If the callback or
 //!    the Python layer around it comes back with the run still open, the run is abandoned: it is
 //!    completed as failed.
@@ -39,13 +39,13 @@ type MissedReport<'py> = (Bound<'py, PyString>, Py<PyString>, Option<Py<PyAny>>,
 /// The Python layer's part in a run.
 struct Runs<'a, 'py> {
     runs: &'a Bound<'py, PyAny>,
-    /// Whether each run is announced, so that it has a part in all.
+    /// Whether each run is announced: then the Python layer runs all.
     is_announced: bool,
 }
 
 /// What is to be done next.
 enum Next {
-    /// A slot, and how many overdue occurrences of its task are given up for this run.
+    /// A slot, and how many overdue occurrences of its task are missed for this run.
     Run(u32, u64),
     Missed(Missed),
     Nothing,
@@ -82,8 +82,8 @@ impl Engine {
     /// skipped)` and `contain(error)`. If each run is announced, it runs all. `new_context` makes
     /// an empty context.
     ///
-    /// There is no line of Python's between two runs, at which an asynchronous exception could end
-    /// the worker. It raises only in a child that was forked in a run.
+    /// No line of Python is executed between two runs, so no asynchronous exception can end the
+    /// worker there. It raises only in a child that was forked in a run.
     fn work(
         slf: &Bound<'_, Self>,
         runs: &Bound<'_, PyAny>,
@@ -275,7 +275,7 @@ impl Engine {
         Ok(self.gate()?.take(arriving, |board, open| Next::of(board, open, clock.now())))
     }
 
-    /// Runs what was taken, to its end. An error is what must be let through after it.
+    /// Runs what was taken, to its end. An error is what must be raised after it.
     #[inline]
     fn run_taken(
         &self,
@@ -341,7 +341,7 @@ impl Engine {
         }
     }
 
-    /// Completes the run of a slot, and lets go of what it held.
+    /// Completes the run of a slot, and drops what it held.
     #[inline]
     fn complete_slot(
         &self,
@@ -372,7 +372,7 @@ impl Engine {
         Ok((word, status.is_some(), done.map_or(0, |done| done.skipped)))
     }
 
-    /// Completes a run as failed that came back open. The error goes on if it must be let through.
+    /// Completes a run that came back open, as failed. Returns the error, to be raised or logged.
     #[cold]
     fn abandon(&self, py: Python<'_>, slot: u32, done: PyResult<()>) -> PyResult<()> {
         let error = done.err().unwrap_or_else(|| PyRuntimeError::new_err("the run was given up"));
@@ -385,7 +385,7 @@ impl Engine {
         Err(error)
     }
 
-    /// Says that occurrences fell due while the run of a slot went on, and were skipped.
+    /// Reports occurrences that fell due during the run of a slot, and were skipped.
     #[cold]
     fn report_skipped(
         &self,
@@ -400,7 +400,7 @@ impl Engine {
         runs.runs.call_method1("given_up", (id, &call.get().name, 0_u64, skipped)).map(drop)
     }
 
-    /// Ends a task all of whose occurrences were missed, or arms it again, and says so.
+    /// Ends a task all of whose occurrences were missed, or arms it again, and reports that.
     #[cold]
     fn report_missed(&self, py: Python<'_>, runs: &Runs<'_, '_>, missed: Missed) {
         let slot = missed.id.slot();
@@ -421,7 +421,7 @@ impl Engine {
         }
     }
 
-    /// Has an error logged that must not end a worker.
+    /// Logs an error that must not end a worker.
     #[cold]
     fn contain(&self, py: Python<'_>, runs: &Runs<'_, '_>, error: PyErr) {
         let value = error.clone_ref(py).into_value(py);

@@ -1,20 +1,20 @@
-//! Who is told of outcomes.
+//! Delivers outcomes to those who wait for them.
 //!
-//! Who waits is kept behind the core's lock, so that entering and completing cannot cross: one who
-//! entered before a run completed is told of that run. An outcome is delivered after the lock is
-//! released and before the thread takes its next task, for being told may run anything.
+//! Waiters are kept behind the core's lock, so a waiter that was entered before a run completed
+//! gets the outcome of that run. An outcome is delivered after the lock is released and before the
+//! thread takes its next task, because delivering it can run any Python code.
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::board::{Delivery, Leftover};
 use crate::convert::id_text;
-use crate::engine::Engine;
+use crate::engine::{Engine, SLICE};
 
 #[pymethods]
 impl Engine {
-    /// Enters one who waits for the next outcome of a live task, or for its last. Returns under
-    /// which number; None if there is no such task.
+    /// Enters a waiter for the next outcome of a live task, or for its last. Returns its number;
+    /// None if there is no such task.
     fn watch(
         &self,
         task_id: &Bound<'_, PyAny>,
@@ -27,7 +27,7 @@ impl Engine {
         Ok(gate.edit(|board| board.enter(id, until_end, &mut waiter)))
     }
 
-    /// Takes out one who waits no longer.
+    /// Takes out a waiter.
     fn unwatch(&self, task_id: &Bound<'_, PyAny>, number: u64) -> PyResult<()> {
         if let Some(id) = self.codec.parse(id_text(task_id)?) {
             // Dropped after the lock is released.
@@ -36,16 +36,25 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes out all who wait for tasks that no worker runs: id and waiter.
+    /// Takes out the waiters for tasks that no worker runs: id and waiter.
     fn unwatch_idle<'py>(
         &self,
         py: Python<'py>,
     ) -> PyResult<Vec<(Bound<'py, PyString>, Py<PyAny>)>> {
-        let idle = self.gate()?.edit(|board| board.withdraw_idle());
-        Ok(idle.into_iter().map(|(id, waiter)| (self.codec.text(py, id), waiter)).collect())
+        let gate = self.gate()?;
+        let (mut found, mut place) = (Vec::new(), None);
+        loop {
+            // Room for those found: none must be dropped under the lock.
+            found.reserve(SLICE);
+            place = gate.edit(|board| board.withdraw_idle(place, SLICE, &mut found));
+            if place.is_none() {
+                break;
+            }
+        }
+        Ok(found.into_iter().map(|(id, waiter)| (self.codec.text(py, id), waiter)).collect())
     }
 
-    /// How many wait.
+    /// The number of waiters.
     #[getter]
     fn watchers(&self) -> PyResult<usize> {
         Ok(self.gate()?.look(|board| board.waiters().count()))
@@ -53,8 +62,8 @@ impl Engine {
 }
 
 impl Engine {
-    /// Does what a step under the lock has left to be done: drops what is to be dropped, and tells
-    /// all who wait for the outcome. An error is what interrupted that, after all have been told.
+    /// Does what a step under the lock has left: drops what is to be dropped, and gives the outcome
+    /// to all waiters. An error is what interrupted this, returned after all have been told.
     #[inline]
     pub(crate) fn settle(&self, py: Python<'_>, left: Leftover) -> PyResult<()> {
         let Leftover { dropped, delivery } = left;
@@ -71,8 +80,8 @@ impl Engine {
             let tell = || waiter.bind(py).call_method1("settle", (&record,)).map(drop);
             if let Err(error) = tell() {
                 // The interrupt may have come before anything was done. Who has been told already
-                // is not told a second time.
-                let _ = tell();
+                // is not told a second time. Another interrupt may follow.
+                let _ = (0..3).any(|_| tell().is_ok());
                 done = Err(error);
             }
         }

@@ -1,4 +1,4 @@
-//! A group of worker threads: how many of them may go on, and whether what they run is cancelled.
+//! A group of worker threads: how many of them may continue, and their cancel token.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 /// The workers of one start of a scheduler.
 ///
 /// A worker that waits for a task makes room for another one, and takes the room back afterwards.
-/// Then there is one worker too many, and whichever comes first to the end of its run leaves.
+/// Then there is one worker too many, and the first to end its run leaves.
 #[pyclass(frozen, module = "num_agents.scheduler._native")]
 pub(crate) struct WorkerGroup {
     /// Workers that are too many; below 0, workers that are missing.
@@ -44,7 +44,7 @@ impl WorkerGroup {
         self.is_cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Lets one more worker go on. Returns whether a thread must be started for that: not if one
+    /// Allows one more worker. Returns whether a thread must be started for it: not if a worker
     /// that was to leave can stay.
     fn add(&self) -> bool {
         let missing = self.surplus.fetch_sub(1, Ordering::AcqRel) <= 0;
@@ -56,17 +56,17 @@ impl WorkerGroup {
 }
 
 impl WorkerGroup {
-    /// Lets no worker go on.
+    /// Lets all workers leave.
     pub(crate) fn dismiss(&self) {
         self.is_dismissed.store(true, Ordering::Release);
     }
 
-    /// Lets one worker fewer go on.
+    /// Lets one worker leave.
     pub(crate) fn remove(&self) {
         self.surplus.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Whether the calling worker must leave. One that is told so is not counted any more.
+    /// Whether the calling worker must leave. If so, it is no longer counted.
     #[inline]
     pub(crate) fn must_leave(&self) -> bool {
         if self.is_dismissed.load(Ordering::Acquire) {

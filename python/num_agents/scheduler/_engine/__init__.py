@@ -1,7 +1,7 @@
-"""The other side of the extension module: what runs, who is told, and what happens to both.
+"""The other side of the extension module: running tasks, and everything that follows from it.
 
-`call` has what belongs to one task, `worker` the life of one run, `control` what changes a task,
-`waiting` who waits for outcomes, `announce` every event, `clock` the wall clock, `pieces` the
-calendars whose times are computed in pieces, `view` what can be looked up, `lifetime` exit and
-fork. `engine` puts them together.
+`call`: what belongs to one task. `worker`: the life of a run. `control`: changes of a task.
+`waiting`: waits for outcomes. `announce`: events. `clock`: the wall clock. `pieces`: calendars
+whose times are computed in pieces. `view`: queries. `lifetime`: exit and fork. `engine` composes
+them.
 """

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Announcer:
     """Publishes what happens, on a bus.
 
-    The events of one task come in order: while one thread announces its scheduling, what other
-    threads have to say of it is published by that thread afterwards. So nobody waits, and no run is
+    The events of a task come in order: while one thread announces its scheduling, the events that
+    other threads add are published by that thread afterwards. So no thread waits, and no run is
     announced before the task.
 
     Args:
@@ -57,7 +57,7 @@ class Announcer:
         self._waiting: dict[str, deque[tuple[str, dict[str, Any]]]] = {}
 
     def wants(self, event_type: str) -> bool:
-        """Whether somebody reads events of this type; assumed of a bus that does not say."""
+        """Whether events of this type have a subscriber; True if the bus does not tell."""
         if self._has_subscribers is None:
             return True
         try:

@@ -66,7 +66,7 @@ def recurrence_of(
     calendar: _native.Calendar | None,
     zone: tzinfo | None,
 ) -> _native.Recurrence | None:
-    """How a task goes on after its first time; None for a one-shot that runs however late."""
+    """A task's times after the first; None for a one-shot that runs however late it is."""
     if calendar is None and not (
         schedule.interval is not None
         or schedule.end_after is not None

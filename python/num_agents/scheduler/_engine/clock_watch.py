@@ -1,7 +1,7 @@
-"""Who notices that the wall clock was set, or that the machine was suspended.
+"""The thread that notices when the wall clock is set, or the machine was suspended.
 
-One daemon thread a process, started by the first scheduler that runs on the system's clock. On
-Linux the kernel says so at once; elsewhere the thread looks each second.
+Each process has one, a daemon, started by the first scheduler that runs on the system's clock. On
+Linux the kernel notifies it at once; elsewhere it looks each second.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Reentrant: a signal handler may start or stop a scheduler while another is started.
 _lock = RLock()
-#: The engines that are told of changes.
+#: The engines that are notified of changes.
 _watching: WeakSet[Engine] = WeakSet()
 _watch: _native.ClockWatch | None = None
 _thread: Thread | None = None
@@ -28,38 +28,47 @@ _JOIN_S = 1.0
 
 
 def enter(engine: Engine) -> None:
-    """Tells an engine of changes from now on."""
-    global _watch, _thread
+    """Notifies an engine of changes from now on."""
     with _lock:
         _watching.add(engine)
-        if _watch is not None:
-            return
-        try:
-            watch = _native.ClockWatch()
-            thread = Thread(
-                target=_look_out, args=(watch,), name="num-agents-clock-watch", daemon=True
-            )
-            thread.start()
-        except (OSError, RuntimeError):
-            # Without a descriptor or a thread to spare it is noticed at the next start.
-            contain("The wall clock is not watched")
-            return
-        if _watch is None and _watching:
-            _watch, _thread = watch, thread
-        else:
-            # A signal handler has started another one, or stopped the last scheduler.
-            watch.close()
+        _adapt()
 
 
 def leave(engine: Engine) -> Thread | None:
     """Stops telling an engine of changes. Returns the thread to `join` if it was the last one."""
-    global _watch, _thread
-    ending = None
     with _lock:
         _watching.discard(engine)
-        if not _watching and _watch is not None:
-            _watch.close()
-            ending, _watch, _thread = _thread, None, None
+        return _adapt()
+
+
+def _adapt() -> Thread | None:
+    """Starts the thread if it is needed, ends it if it is not. Returns one that ends.
+
+    A signal handler may do the same in the midst of it, in this very thread. So what it finds is
+    checked and changed without a call in between, and looked at again afterwards.
+    """
+    global _watch, _thread
+    ending = None
+    while bool(_watching) != (_watch is not None):
+        if not _watching:
+            watch, ending, _watch, _thread = _watch, _thread, None, None
+            if watch is not None:
+                watch.close()
+            continue
+        try:
+            fresh = _native.ClockWatch()
+            thread = Thread(
+                target=_look_out, args=(fresh,), name="num-agents-clock-watch", daemon=True
+            )
+            thread.start()
+        except (OSError, RuntimeError):
+            # Without a descriptor or a thread, changes are noticed at the next start only.
+            contain("The wall clock is not watched")
+            return None
+        if _watch is None:
+            _watch, _thread = fresh, thread
+        else:
+            fresh.close()
     return ending
 
 

@@ -76,7 +76,7 @@ class Control:
         return pause(self._native, self._announcer, task_id, reason)
 
     def resume(self, task_id: str) -> bool:
-        """Resumes a task, and begins to count its failed runs anew."""
+        """Resumes a task, and begins to count its failed runs again."""
         # What is no id at all is refused below, in words.
         if isinstance(task_id, str) and task_id in self._piece_ids:
             self._pieces.extend_all(self._clock.now_ns())

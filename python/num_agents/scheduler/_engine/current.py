@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Room:
-    """The room that a worker has made for another one, as long as anything keeps it waiting.
+    """The room that a worker makes for another one while it waits.
 
     A worker can wait for several futures at once, on an event loop of its own. The room is taken
-    back with the last of them: by whoever settles that future, so that the replacement leaves
-    before it takes another task, or by the worker itself when it stops waiting.
+    back with the last of them: by the thread that settles that future, so that the replacement
+    leaves before it takes another task, or by the worker itself when it stops waiting.
     """
 
     __slots__ = ("_executor", "_grown", "_lock", "_waits")
@@ -30,20 +30,16 @@ class Room:
         self._waits = 0
         self._grown: object = None
 
-    def enter(self) -> bool:
-        """Notes one more wait, of which the first makes room. Whether there is room."""
-        with self._lock:
-            self._waits += 1
-            is_first = self._waits == 1
-        if is_first:
-            try:
-                self._grown = self._executor.grow()
-            except Exception:
-                with self._lock:
-                    self._waits -= 1
-                contain("No thread could be started in place of a worker that waits")
-                return False
-        return True
+    def enter(self) -> None:
+        """Notes one more wait, of which the first makes room."""
+        try:
+            # Under the lock, so that the last wait to leave finds the room that the first has made.
+            with self._lock:
+                self._waits += 1
+                if self._waits == 1 and self._grown is None:
+                    self._grown = self._executor.grow()
+        except Exception:
+            contain("No thread could be started in place of a worker that waits")
 
     def leave(self) -> None:
         """Notes one wait fewer; the last takes the room back."""

@@ -1,4 +1,4 @@
-"""The engine: the extension module's, and the parts around it."""
+"""The engine of the extension module, and the parts around it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ sharpen_timers = _native.sharpen_timers
 
 
 class Engine:
-    """The native engine and what belongs to it. A scheduler has one.
+    """The native engine and the parts around it. Each scheduler has one.
 
     Args:
         clock: What the engine is told the time by.
@@ -102,7 +102,7 @@ class Engine:
         return self._announced(name, arm)
 
     def schedule(self, task: Task) -> str:
-        """Schedules a task in all generality. Returns its id."""
+        """Schedules any task. Returns its id."""
         schedule, policy, zone = task.schedule, task.policy, self.zone
         now = self.clock.now_ns()
         calendar: _native.Calendar | None
@@ -173,7 +173,7 @@ class Engine:
         return self._announced_many(name, arm, lambda: moments_ns)
 
     def forecast(self, start_ns: int, seconds: int) -> _native.Forecast:
-        """Counts the runs to come in each second from a moment of the wall clock on."""
+        """Counts future runs in each second from a moment of the wall clock on."""
         self.pieces.extend_all(start_ns + seconds * SECOND_NS)
         return self.native.forecast(start_ns, seconds)
 
@@ -198,7 +198,7 @@ class Engine:
     # ---- for the run that the calling thread is in -------------------------------------------
 
     def current_record(self) -> _native.TaskRecord | None:
-        """The task whose run the calling thread is in; None if it is in none of this engine's."""
+        """The task that the calling thread runs for this engine; None if there is none."""
         return self.native.current_record()
 
     def is_stopping(self, task_id: str) -> bool:
@@ -213,7 +213,7 @@ class Engine:
         return self.native.is_foreign
 
     def check_process(self) -> None:
-        """Refuses to be used in a child process.
+        """Raises an error in a child process.
 
         Raises:
             SchedulerForkedError: It belongs to the parent of this process.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import CancelledError, Future
 from weakref import ref
 
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Waiter:
-    """Stands for a future where the engine keeps who waits.
+    """Stands for a future in the engine.
 
-    It does not keep the future alive, which nobody may want any more, unless the future has to call
-    somebody when it is done.
+    It does not keep the future alive, unless the future has done-callbacks: otherwise a future that
+    the program has dropped would stay.
     """
 
     __slots__ = ("_future", "_kept")
@@ -40,7 +41,7 @@ class Waiter:
 
     @property
     def future(self) -> TaskFuture | None:
-        """The future, if anybody wants it."""
+        """The future; None if it has been dropped."""
         return self._future()
 
     def keep(self) -> None:
@@ -48,8 +49,33 @@ class Waiter:
         self._kept = self._future()
 
     def let_go(self) -> None:
-        """Lets the future go."""
+        """Keeps the future alive no longer."""
         self._kept = None
+
+
+class Watchers(list["Any"]):
+    """Those who wait by `concurrent.futures.wait` and `as_completed`, which ask for no result.
+
+    They enter here before they block, and leave here afterwards.
+    """
+
+    def __init__(self, future: TaskFuture) -> None:
+        super().__init__()
+        self._future = ref(future)
+
+    def append(self, watcher: Any) -> None:
+        """Enters one, and makes room for another worker if the calling thread is one."""
+        future = self._future()
+        if future is not None:
+            future.make_room()
+        super().append(watcher)
+
+    def remove(self, watcher: Any) -> None:
+        """Lets one leave, and takes the room back."""
+        super().remove(watcher)
+        future = self._future()
+        if future is not None:
+            future.give_back_room()
 
 
 class TaskFuture(Future["Any"]):
@@ -59,7 +85,7 @@ class TaskFuture(Future["Any"]):
     moves the time. Cancelling it, or dropping it, leaves the task alone.
 
     Args:
-        waiting: Who settles it.
+        waiting: What settles it.
         task_id: The task.
         of_value: Whether it is for what the callback returns, and not for the outcome.
     """
@@ -74,6 +100,7 @@ class TaskFuture(Future["Any"]):
         self.waiting = waiting
         #: Rooms that workers have made while they wait for it.
         self._rooms: list[Room] = []
+        self._waiters = Watchers(self)
 
     def result(self, timeout: float | None = None) -> Any:
         """What the callback returned; see `concurrent.futures.Future.result`."""
@@ -86,23 +113,32 @@ class TaskFuture(Future["Any"]):
         return super().exception(0)
 
     def cancel(self) -> bool:
-        """Stops waiting; whether it was not too late for that. The task goes on."""
+        """Stops waiting. Returns whether it was in time. The task is not cancelled."""
         done = super().cancel()
         if done:
+            self.give_back_room()
             self.waiter.let_go()
             self.waiting.withdraw(self)
         return done
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
-        """Has something called when it is done, even if nobody else keeps it."""
+        """Calls something when it is done, even if nothing else refers to it."""
         self.waiter.keep()
+        if current.room is not None and _runs_event_loop():
+            # It is awaited in a callback, on an event loop of the callback's own.
+            self.make_room()
         super().add_done_callback(fn)
 
     def make_room(self) -> None:
         """Makes room for another worker, if the calling thread is one, until it is done."""
         room = current.room
-        if room is not None and not self.done() and room.enter():
-            self._rooms.append(room)
+        if room is None or self.done():
+            return
+        # Before it is entered: the replacement may settle the future at once.
+        self._rooms.append(room)
+        room.enter()
+        if self.done():
+            self.give_back_room()
 
     def give_back_room(self) -> None:
         """Takes back the room that was made; does nothing the second time."""
@@ -129,10 +165,22 @@ class TaskFuture(Future["Any"]):
             limit_ns = None if timeout is None else span_ns(max(timeout, 0), "timeout")
             self.waiting.wait(self, limit_ns)
 
+    def tell_again(self) -> None:
+        """Wakes all who wait, and calls what has not been called: after an interrupt of that."""
+        if self._state == "CANCELLED":
+            self.set_running_or_notify_cancel()
+        with self._condition:
+            self._condition.notify_all()
+        self._invoke_callbacks()
+
     def _invoke_callbacks(self) -> None:
         """As inherited, but an interrupt in one callback does not take the others their call."""
         interrupt: BaseException | None = None
-        for callback in self._done_callbacks:  # type: ignore[attr-defined]  # of the base class
+        callbacks: list[Callable[[Future[Any]], object]]
+        callbacks = self._done_callbacks  # type: ignore[attr-defined]  # of the base class
+        while callbacks:
+            # Taken out, so that none is called twice.
+            callback = callbacks.pop(0)
             try:
                 callback(self)
             except BaseException as error:
@@ -146,3 +194,9 @@ class TaskFuture(Future["Any"]):
     def __del__(self) -> None:
         if self.number is not None:
             self.waiting.withdraw(self)
+
+
+def _runs_event_loop() -> bool:
+    """Whether an event loop runs in the calling thread."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - no error

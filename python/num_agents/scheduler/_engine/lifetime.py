@@ -1,12 +1,13 @@
 """Exit and fork: what happens to schedulers when the process ends, or splits.
 
-A scheduler that runs is kept alive until it is stopped, whoever drops it. At exit every one is
-stopped while the interpreter is still whole: a thread that sleeps in native code when that is torn
-down would crash (before Python 3.14) or hang (since).
+A running scheduler is kept alive until it is stopped, even if nothing else refers to it. At exit
+all are stopped while the interpreter is still complete: a thread that sleeps in native code during
+finalization would crash (before Python 3.14) or hang (since).
 
-A forked child has none of its parent's threads, and the engine's lock may be held by one of them
-for ever. So every use of an engine in the child raises `SchedulerForkedError`, and what the parent
-owns is never destroyed there: destructors of pending arguments would delete what the parent uses.
+A forked child has none of its parent's threads, and one of them may have held the engine's lock,
+which is then never released. So every use of an engine in the child raises `SchedulerForkedError`.
+What the parent owns is never destroyed there: destructors of pending arguments could delete what
+the parent uses.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from weakref import WeakSet
 
 from num_agents.scheduler import _native
 from num_agents.scheduler._engine import clock_watch
+from num_agents.scheduler._engine.current import current
 from num_agents.scheduler._log import log
 
 TYPE_CHECKING = False
@@ -38,7 +40,7 @@ EXIT_TIMEOUT_S = 5.0
 #: After how many seconds a stop that blocks an event loop is warned of.
 LOOP_BLOCKED_S = 0.2
 
-#: Those that run on the system's clock. A virtual clock runs nothing by itself.
+#: Those that run on the system's clock. On a virtual clock nothing runs unless it is moved.
 _running: set[Scheduler] = set()
 _engines: WeakSet[Engine] = WeakSet()
 
@@ -91,7 +93,9 @@ def loop_watched(count_running: Callable[[], int]) -> Iterator[None]:
 
     timer = Timer(LOOP_BLOCKED_S, look)
     timer.daemon = True
-    timer.start()
+    with suppress(RuntimeError):
+        # Without a thread for it there is no warning, but the scheduler must be stopped.
+        timer.start()
     try:
         yield
     finally:
@@ -153,6 +157,9 @@ def _after_fork_in_child() -> None:
     _native.note_fork()
     clock_watch.forget_all()
     _running.clear()
+    # The only thread is no worker any more. Which engine it worked for is kept, so that
+    # `current_run` says so.
+    current.group = current.room = None
     for engine in list(_engines):
         engine.leak()
 

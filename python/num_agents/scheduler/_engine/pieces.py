@@ -31,7 +31,7 @@ class KnownTimes:
     __slots__ = ("last_ns", "scheduled_ns")
 
     def __init__(self, scheduled_ns: int, last_ns: int) -> None:
-        #: When the task was scheduled: a recurrence without a start counts from then.
+        #: When the task was scheduled: a recurrence without a start begins then.
         self.scheduled_ns = scheduled_ns
         #: The last time that is known; `FAR_FUTURE_NS` if all are.
         self.last_ns = last_ns
@@ -72,7 +72,7 @@ class Pieces:
         self._clock = clock
         self._zone = zone
         self._announcer = announcer
-        #: Those that live.
+        #: Those that have not ended.
         self.task_ids: set[str] = set()
 
     def extend_all(self, until_ns: int) -> None:
@@ -88,7 +88,7 @@ class Pieces:
                 self._extend(record, record.nominal_ns, lookahead)
 
     def begin_again(self, set_back_by_ns: int) -> None:
-        """Computes the times of all such tasks anew, from now on: the wall clock was set far back.
+        """Computes the times of all such tasks again, from now: the wall clock was set far back.
 
         The engine then arms them again, as it does all tasks on a calendar.
 
@@ -137,7 +137,7 @@ class Pieces:
         return True
 
     def _record(self, task_id: str) -> _native.TaskRecord | None:
-        """Such a task, if it lives."""
+        """Such a task, if it has not ended."""
         record = self._native.record(task_id)
         return record if record is not None and record.is_live else None
 
@@ -162,7 +162,7 @@ class Pieces:
         *,
         also_from_ns: int | None = None,
     ) -> _native.Calendar | None:
-        """Computes what comes after a moment; None if nothing does."""
+        """Computes the times after a moment; None if there are none."""
         from num_agents.scheduler._timing.calendars import piece_of  # noqa: PLC0415 - rarely needed
 
         options: TaskOptions = record.options
@@ -188,7 +188,7 @@ class Pieces:
         return piece.calendar
 
     def _give_up(self, record: _native.TaskRecord, error: Exception) -> None:
-        """Pauses a task whose next times could not be computed, and says so."""
+        """Pauses a task whose next times could not be computed, and reports that."""
         log(
             "error",
             "Task %r (%s) is paused: its next times could not be computed: %s",

@@ -1,4 +1,4 @@
-"""What can be looked up: tasks, outcomes, figures."""
+"""Queries: tasks, outcomes, figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ transitions = _native.transitions
 
 
 class View:
-    """Looks up what the engine knows, in the words of users.
+    """Makes tasks, outcomes and statistics from the engine's records.
 
     Args:
         native: The engine.
@@ -113,7 +113,7 @@ class View:
         )
 
     def statistics(self) -> Statistics:
-        """What was done so far, and what is to be done."""
+        """Counts of what was done, and of what is pending."""
         return Statistics(dict(self._native.statistics()), self._native.lateness())
 
     def _moment(self, moment_ns: int) -> datetime:

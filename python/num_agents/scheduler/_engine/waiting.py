@@ -1,11 +1,13 @@
-"""Who waits for outcomes.
+"""Waits for outcomes.
 
-A future is made on the first wait. The engine keeps who waits for which task, behind its own lock;
-so one who entered before a run ended is told of that run, and whoever has stopped waiting is gone
-at once.
+A future is made on the first wait, and entered behind the engine's lock. So a future that was
+entered before a run ended gets the outcome of that run, and one that is cancelled or dropped is
+taken out at once.
 """
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from num_agents.scheduler._log import contain
 from num_agents.scheduler._messages import show
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from num_agents.scheduler._engine.futures import TaskFuture
     from num_agents.scheduler._engine.view import View
 
-    #: Moves a virtual clock until a condition holds, at most so many nanoseconds.
+    #: Moves a virtual clock until a condition holds, at most this many nanoseconds.
     RunUntil = Callable[[Callable[[], bool], int | None], None]
 
 
@@ -38,7 +40,7 @@ class Waiting:
         self._native = native
         self._view = view
         self._run_until = run_until
-        #: Whether what is due is run; kept by the scheduler.
+        #: Whether due tasks are run; set by the scheduler.
         self.is_running = False
 
     def future(
@@ -71,7 +73,7 @@ class Waiting:
         return future
 
     def withdraw(self, future: TaskFuture) -> None:
-        """Takes out a future whose owner has stopped waiting."""
+        """Takes out a future that waits no longer."""
         number, future.number = future.number, None
         if number is not None and not self._native.is_foreign:
             self._native.unwatch(future.task_id, number)
@@ -86,7 +88,7 @@ class Waiting:
         Raises:
             TimeoutError: Time ran out.
             SchedulerStoppedError: The scheduler does not run, so that the wait could not end.
-            SchedulerForkedError: This is a child process: nobody here would end the wait.
+            SchedulerForkedError: This is a child process, where nothing would end the wait.
         """
         # First: another thread may have held the future's lock at the moment of the fork.
         self._native.check_process()
@@ -101,10 +103,10 @@ class Waiting:
             raise TimeoutError(f"task {future.task_id} did not end within {span:g} s")
 
     def check_running(self, future: TaskFuture) -> None:
-        """Refuses a wait that cannot end.
+        """Raises an error if a wait cannot end.
 
         Raises:
-            SchedulerStoppedError: The scheduler does not run, and nor does the task.
+            SchedulerStoppedError: The scheduler is not running, and nor is the task.
         """
         if self.is_running or future.done():
             return
@@ -115,47 +117,72 @@ class Waiting:
             )
 
     def tell_stopped(self) -> None:
-        """Tells all who wait for tasks that nobody runs that the scheduler has been stopped."""
+        """Ends the waits for tasks that no worker runs: the scheduler has been stopped.
+
+        Raises:
+            KeyboardInterrupt: In the main thread, when all have been told.
+        """
+        interrupt: BaseException | None = None
         for task_id, waiter in self._native.unwatch_idle():
             future = waiter.future
-            if future is not None:
-                future.number = None
-                error = SchedulerStoppedError(
-                    f"the scheduler was stopped before task {task_id} ran"
-                )
+            if future is None:
+                continue
+            future.number = None
+            error = SchedulerStoppedError(f"the scheduler was stopped before task {task_id} ran")
+            try:
                 settle_future(future, error)
+            except KeyboardInterrupt as raised:
+                interrupt = raised
+        if interrupt is not None:
+            raise interrupt
 
     def settle(self, future: TaskFuture, record: _native.TaskRecord) -> None:
-        """Tells a future of an outcome; does nothing the second time."""
+        """Gives a future an outcome; does nothing the second time."""
         if future.done():
             return
         future.number = None
         settle_future(future, self._view.outcome(record))
 
 
+#: How often a future is told again if exceptions come in between.
+_TRIES = 3
+
+
 def settle_future(future: TaskFuture, outcome: Outcome | SchedulerStoppedError) -> None:
-    """Gives a future what became of its task; what that sets off must not harm the thread.
+    """Gives a future the outcome of its task. Done-callbacks must not harm the thread.
 
     Raises:
         KeyboardInterrupt: In the main thread, when all callbacks of the future have been called.
     """
+    try:
+        _settle(future, outcome)
+    except BaseException:
+        # The exception may have come before anything was done, or half-way.
+        for _ in range(_TRIES):
+            with suppress(BaseException):
+                _settle(future, outcome)
+                break
+        contain("A future of task %s could not be settled at once", future.task_id)
+
+
+def _settle(future: TaskFuture, outcome: Outcome | SchedulerStoppedError) -> None:
     # First: a worker that waits for it goes on, and its replacement must leave.
     future.give_back_room()
     future.waiter.let_go()
-    try:
-        if future.of_value and isinstance(outcome, Outcome) and outcome.status == "cancelled":
-            future.cancel()
-        # It may have been cancelled: then its owner has stopped waiting.
-        if not future.running() and not future.set_running_or_notify_cancel():
-            return
-        if isinstance(outcome, SchedulerStoppedError):
-            future.set_exception(outcome)
-        elif not future.of_value:
-            future.set_result(outcome)
-        else:
-            _settle_with_value(future, outcome)
-    except BaseException:
-        contain("A future of task %s could not be settled", future.task_id)
+    if future.done():
+        future.tell_again()
+        return
+    if future.of_value and isinstance(outcome, Outcome) and outcome.status == "cancelled":
+        future.cancel()
+    # It may have been cancelled: then its owner has stopped waiting.
+    if not future.running() and not future.set_running_or_notify_cancel():
+        return
+    if isinstance(outcome, SchedulerStoppedError):
+        future.set_exception(outcome)
+    elif not future.of_value:
+        future.set_result(outcome)
+    else:
+        _settle_with_value(future, outcome)
 
 
 def _settle_with_value(future: TaskFuture, outcome: Outcome) -> None:

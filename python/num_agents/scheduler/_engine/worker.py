@@ -1,4 +1,4 @@
-"""The life of one run, as far as it is Python's: around the callback, and after it.
+"""The life of a run, Python's part: around the callback, and after it.
 
 `rust/py/src/running.rs` takes a task, calls plain callbacks itself, and completes their runs. It
 comes here with whatever needs more: keyword arguments, a context, an announcement, a failure. A run
@@ -62,7 +62,7 @@ class Runs:
             if options is not None and options.context is not None:
                 value = options.context.copy().run(call.callback, *arguments, **kwargs)
             elif self._announcer is not None:
-                # What a handler has set is not for the callback, nor the other way round.
+                # Callback and event handlers do not see each other's context variables.
                 value = Context().run(call.callback, *arguments, **kwargs)
             else:
                 value = call.callback(*arguments, **kwargs)
@@ -80,16 +80,16 @@ class Runs:
         record = self._native.current_record()
         if record is not None and self._announcer is not None:
             self._announcer.started(record)
-            # A handler may have forked, and the child has no run to go on with.
+            # A handler may have forked: the child has no run to continue.
             self._native.check_process()
         if record is not None and has_pieces:
             self._pieces.extend_for_run(record)
 
     def refuse(self, call: Call, value: Any) -> None:
-        """Fails a run whose callback returned something that nobody will await."""
+        """Fails a run whose callback returned something that would have to be awaited."""
         kind = type(value).__name__
         if isinstance(value, Coroutine):
-            # Or Python would warn that it was never awaited, from wherever it is collected.
+            # Otherwise Python would warn that it was never awaited, wherever it is collected.
             with suppress(Exception):
                 value.close()
         message = f"the callback of task {call.name!r} returned a {kind} that nobody awaits"
@@ -124,7 +124,7 @@ class Runs:
             raise error
 
     def missed(self) -> None:
-        """Reports occurrences that were given up without a run."""
+        """Reports occurrences that were missed without a run."""
         for task_id, name, options, nominal_ns, missed, ended in self._native.take_missed():
             log(
                 "warning",
@@ -143,7 +143,7 @@ class Runs:
                 self._control.cancel(task_id)
 
     def given_up(self, task_id: str, name: str, missed: int, skipped: int) -> None:
-        """Logs occurrences that were given up for a run, or during it."""
+        """Logs occurrences that were missed for a run, or skipped during it."""
         if missed and is_heard("warning"):
             text = "Task %r (%s) gave up %d occurrences that were overdue, and ran once"
             log("warning", text, name, task_id, missed, task_id=task_id, task_name=name)
@@ -173,7 +173,7 @@ class Runs:
 
 
 def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None:
-    """Runs what falls due, until the group lets the calling thread go. For a worker thread.
+    """Runs what falls due, until the group tells the calling worker thread to leave.
 
     Each run has a context of its own. A new one is made after a run that has set a variable.
     """
@@ -183,12 +183,12 @@ def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None
             engine.native.work(engine.runs, engine.announcer is not None, group, Context)
             break
         except BaseException:
-            # Not a callback's: that is caught where it is called.
+            # Not an exception of a callback: those are caught where it is called.
             if engine.is_foreign:
                 raise
             contain("A worker of the scheduler failed, and goes on")
     if not engine.waiting.is_running:
-        # A run that outlasted the stop may have left somebody who waits for the next one.
+        # A run that outlasted the stop may have left a waiter for the next one.
         engine.waiting.tell_stopped()
 
 
@@ -208,7 +208,7 @@ def _is_awaitable(value: object) -> bool:
     try:
         return hasattr(type(value), "__await__") or type(value) is AsyncGeneratorType
     except BaseException:
-        # A metaclass may raise, which is no fault of the run.
+        # A metaclass may raise, which must not fail the run.
         return False
 
 

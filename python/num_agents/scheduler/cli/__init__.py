@@ -5,7 +5,7 @@ A command is one line of `COMMANDS` and a module with ``add_arguments(parser)`` 
 
 Exit codes: 0, the command did its work, and every promise held; 1, a promise was broken; 2, the
 command could not be run as asked, or its output could not be written (arguments, files, a missing
-extra, a full disk); 130, interrupted from the keyboard; 141, whoever read the output closed it, as
+extra, a full disk); 130, interrupted from the keyboard; 141, the reader of the output closed it, as
 `head` does.
 """
 
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argparse does.
     """
     if sys.stdout is None or sys.stderr is None:
-        # Closed by whoever started the process: there is nowhere to print to.
+        # The parent process closed it: there is nowhere to print to.
         return _fail("standard output is closed")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -132,8 +132,8 @@ def add_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timezone",
         metavar="ZONE",
-        help="the time zone of everything that names no other: an IANA name, UTC, or local (the"
-        " default)",
+        help="the time zone of times and schedules without a zone: an IANA name, UTC, or local"
+        " (the default)",
     )
     parser.add_argument(
         "--from",

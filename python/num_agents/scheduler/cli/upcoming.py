@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="debian",
         help="the rule for times that daylight saving skips or repeats. debian (the default): a"
         " fixed time runs once, one with * in minute or hour follows real time; skip: a skipped"
-        " time does not run; wall-clock: nor does it, and a repeated time runs twice",
+        " time does not run; wall-clock: the same, and a repeated time runs twice",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class InlineExecutor:
-    """Runs what is due when it is told to, in the calling thread.
+    """Runs what is due when `run_due` is called, in the calling thread.
 
     Args:
         engine: Where it takes runs from.
@@ -27,7 +27,7 @@ class InlineExecutor:
         self.engine.set_phase(OPEN)
 
     def drain(self, timeout: float) -> bool:
-        """Runs what is due now. It takes none of the clock's time, so there is no timeout."""
+        """Runs what is due now. This takes no time of the clock, so `timeout` is not used."""
         del timeout
         self.run_due()
         return True
@@ -39,7 +39,7 @@ class InlineExecutor:
         self.engine.set_phase(CLOSED)
 
     def join(self, timeout: float) -> bool:
-        """Waits for nothing: only the run from which it is called can still go on."""
+        """Returns at once: only the run that calls this can still be in progress."""
         del timeout
         return True
 
@@ -48,7 +48,7 @@ class InlineExecutor:
         run_due(self.engine, self._group)
 
     def grow(self) -> None:
-        """Makes no room: whoever waits on a virtual clock runs the others itself."""
+        """Makes no room: a thread that waits on a virtual clock runs the other tasks itself."""
 
     def shrink(self, room: object) -> None:
         """Does nothing."""

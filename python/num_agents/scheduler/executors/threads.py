@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from itertools import count
-from threading import RLock, Thread, current_thread
+from threading import Event, RLock, Thread, current_thread
 from time import monotonic
 
 from num_agents.scheduler._engine import lifetime
@@ -39,8 +39,8 @@ _numbers = count()
 class ThreadPool:
     """Worker threads, all daemons: a callback that never returns does not keep the process alive.
 
-    At most `max_workers` callbacks run at once. One that waits for a task is not counted meanwhile,
-    and when it goes on, the worker that took its place leaves at the end of the run that it is in.
+    At most `max_workers` callbacks run at once, not counting those that wait for a task. When such
+    a wait ends, the worker that replaced it leaves at the end of its run.
 
     Args:
         engine: Where they take runs from.
@@ -48,7 +48,7 @@ class ThreadPool:
             `concurrent.futures`.
 
     Raises:
-        TypeError: `max_workers` is no int.
+        TypeError: `max_workers` is not an int.
         ValueError: It is less than one, or more than `MAX_WORKERS`.
     """
 
@@ -67,8 +67,8 @@ class ThreadPool:
         self._lock = RLock()
         #: The workers of this start; None when stopped.
         self._group: WorkerGroup | None = None
-        #: All that have not ended, of earlier starts as well: thread and group.
-        self._workers: list[tuple[Thread, WorkerGroup]] = []
+        #: All that have not ended, of earlier starts as well.
+        self._workers: list[_Worker] = []
 
     def start(self) -> None:
         """Starts the workers."""
@@ -99,11 +99,11 @@ class ThreadPool:
         return self._join(group, deadline)
 
     def dismiss(self, *, cancel: bool) -> None:
-        """Lets the workers start nothing more. Those of a start that came meanwhile go on."""
+        """Lets the workers start nothing more, of earlier starts included."""
         with self._lock:
             self._group = None
             self._engine.set_phase(CLOSED)
-            for group in {group for _, group in self._workers}:
+            for group in {worker.group for worker in self._workers}:
                 if cancel:
                     group.cancel()
                 self._engine.dismiss(group)
@@ -129,15 +129,15 @@ class ThreadPool:
             self._engine.remove_worker(room)
 
     def _add_worker(self, group: WorkerGroup) -> None:
-        thread = Thread(
-            target=_run_worker,
-            args=(self._engine, group, self),
-            name=f"num-agents-scheduler-{next(_numbers)}",
-            daemon=True,
-        )
-        thread.start()
-        self._workers[:] = [one for one in self._workers if one[0].is_alive()]
-        self._workers.append((thread, group))
+        worker = _Worker(self._engine, group, self)
+        self._workers[:] = [one for one in self._workers if not one.ended.is_set()]
+        # Before it starts: an interrupt after that must not lose it.
+        self._workers.append(worker)
+        try:
+            worker.start()
+        except Exception:
+            self._workers.remove(worker)
+            raise
 
     def _join(self, group: WorkerGroup | None, deadline: float) -> bool:
         """Waits for the workers of a group, or for all, but not for the calling one.
@@ -145,19 +145,35 @@ class ThreadPool:
         Returns:
             Whether all have ended.
         """
-        while True:
-            others = [
-                thread
-                for thread, its in list(self._workers)
-                if thread is not current_thread() and (group is None or its is group)
-            ]
-            alive = next((thread for thread in others if thread.is_alive()), None)
-            if alive is None:
-                return True
-            left = deadline - monotonic()
-            if left <= 0:
+        for worker in list(self._workers):
+            if worker is current_thread() or (group is not None and worker.group is not group):
+                continue
+            if not worker.ended.wait(max(deadline - monotonic(), 0.0)):
                 return False
-            alive.join(left)
+            worker.join(max(deadline - monotonic(), 0.0))
+        return True
+
+
+class _Worker(Thread):
+    """A worker thread.
+
+    It says itself that it has ended: `is_alive` takes a thread for dead whose `join` was
+    interrupted (CPython up to 3.12).
+    """
+
+    def __init__(self, engine: Engine, group: WorkerGroup, pool: ThreadPool) -> None:
+        super().__init__(name=f"num-agents-scheduler-{next(_numbers)}", daemon=True)
+        self.group = group
+        self.ended = Event()
+        self._engine = engine
+        self._pool = pool
+
+    def run(self) -> None:
+        """Runs what falls due."""
+        try:
+            _run_worker(self._engine, self.group, self._pool)
+        finally:
+            self.ended.set()
 
 
 def _run_worker(engine: Engine, group: WorkerGroup, pool: ThreadPool) -> None:

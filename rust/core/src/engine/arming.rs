@@ -2,24 +2,46 @@
 
 use super::Engine;
 use super::clock::shift;
-use crate::chunks::Entry;
+use crate::chunks::{Entry, chunks_for};
 use crate::id::TaskId;
+use crate::memory::{OutOfMemory, ScheduleError, abort};
 use crate::plan::Plan;
+use crate::ready::LANES;
 use crate::recurrence::{Recurrence, Repeat};
 use crate::segments::NIL;
 use crate::slab::{ListId, ON_WALL};
 use crate::state::{Event, State};
 use crate::time::{FAR_FUTURE, Nanos};
+use crate::wheel::LISTS;
+
+/// All lists that get chunks from the pool.
+const ALL_LISTS: u64 = LISTS as u64 + LANES as u64;
 
 impl Engine {
-    /// Takes a slot for a task to come; `None` when 2^32 − 2^16 are taken. O(1).
+    /// Takes a slot for a task to come, and makes room for its entry in whatever list. O(1).
+    ///
+    /// # Errors
+    /// All slots are taken, or there is no memory for one more.
     #[inline]
-    pub fn reserve(&mut self) -> Option<u32> {
+    pub fn reserve(&mut self) -> Result<u32, ScheduleError> {
         let slot = self.slab.allocate()?;
+        if let Err(error) = self.pool.ensure(chunks_for(self.slab.taken(), ALL_LISTS)) {
+            self.slab.free(slot);
+            return Err(error.into());
+        }
         let record = &mut self.slab[slot];
         record.plan = NIL;
         record.state = State::Reserved;
-        Some(slot)
+        Ok(slot)
+    }
+
+    /// Makes sure that the next operation on one task has the memory it needs. O(1).
+    ///
+    /// # Errors
+    /// There is none.
+    #[inline]
+    pub fn reserve_plan(&mut self) -> Result<(), OutOfMemory> {
+        self.plans.ensure_next()
     }
 
     /// Gives back a reserved slot: one never armed, or one whose task has ended. O(1).
@@ -30,13 +52,18 @@ impl Engine {
         if self.slab.get(slot).is_some_and(|record| record.state == State::Reserved) {
             self.slab[slot].state = State::Vacant;
             self.slab.free(slot);
+            self.pool.lower(chunks_for(self.slab.taken(), ALL_LISTS));
         }
     }
 
     /// Schedules a task in a reserved slot: due at `nominal`, at once if that has passed. O(1).
     ///
-    /// `nominal` is a moment of the wall if the recurrence says so, else one of the axis. `None` if
-    /// the slot is not reserved, or retired because its generations are used up.
+    /// `nominal` is a moment of the wall if the recurrence says so, else one of the axis.
+    ///
+    /// # Errors
+    /// The slot is not reserved, or retired because its generations are used up; or there is no
+    /// memory for the plan of a task with a recurrence, or whose time has passed. The slot is then
+    /// to be released.
     #[inline]
     pub fn arm(
         &mut self,
@@ -44,26 +71,35 @@ impl Engine {
         nominal: Nanos,
         priority: u8,
         recurrence: Option<&Recurrence>,
-    ) -> Option<TaskId> {
-        let state = self.slab.get(slot)?.state.after(Event::Arm)?;
+    ) -> Result<TaskId, ScheduleError> {
+        let state = self.slab.get(slot).and_then(|record| record.state.after(Event::Arm));
+        let state = state.ok_or(ScheduleError::NotReserved)?;
         let sequence = self.draw_sequence();
+        let mut deadline = nominal;
+        if recurrence.is_some() || nominal < self.now {
+            self.attach_plan(slot, nominal, sequence, recurrence.cloned())?;
+            deadline = self.deadline(slot, nominal);
+        }
         let record = &mut self.slab[slot];
         record.state = state;
         record.priority = priority;
-        let mut deadline = nominal;
-        if recurrence.is_some() || nominal < self.now {
-            self.attach_plan(slot, nominal, sequence, recurrence.cloned());
-            deadline = self.deadline(slot, nominal);
-        }
         self.arm_timer(slot, deadline.max(self.now), sequence);
         self.counters.scheduled += 1;
         self.gauges.pending += 1;
-        Some(self.slab.id(slot))
+        Ok(self.slab.id(slot))
     }
 
     /// Schedules a one-shot on the wall clock in a reserved slot, as [`Engine::arm`] does. O(1).
+    ///
+    /// # Errors
+    /// Those of [`Engine::arm`].
     #[inline]
-    pub fn arm_on_wall(&mut self, slot: u32, wall: Nanos, priority: u8) -> Option<TaskId> {
+    pub fn arm_on_wall(
+        &mut self,
+        slot: u32,
+        wall: Nanos,
+        priority: u8,
+    ) -> Result<TaskId, ScheduleError> {
         let nominal = self.to_axis(wall);
         if nominal < self.now || nominal == FAR_FUTURE {
             let recurrence = Recurrence { on_wall: true, ..Recurrence::default() };
@@ -71,18 +107,25 @@ impl Engine {
         }
         let id = self.arm(slot, nominal, priority, None)?;
         self.slab[slot].plan = ON_WALL[self.wall_parity()];
-        Some(id)
+        Ok(id)
     }
 
     /// Reserves and arms in one step, for callers that keep nothing by slot. O(1).
+    ///
+    /// # Errors
+    /// All slots are taken, or there is no memory for one more task.
     pub fn schedule(
         &mut self,
         nominal: Nanos,
         priority: u8,
         recurrence: Option<&Recurrence>,
-    ) -> Option<TaskId> {
+    ) -> Result<TaskId, ScheduleError> {
         let slot = self.reserve()?;
-        self.arm(slot, nominal, priority, recurrence)
+        let armed = self.arm(slot, nominal, priority, recurrence);
+        if armed.is_err() {
+            self.release(slot);
+        }
+        armed
     }
 
     #[inline]
@@ -164,20 +207,25 @@ impl Engine {
         nominal: Nanos,
         sequence: u64,
         recurrence: Option<Recurrence>,
-    ) {
-        // Plans never outnumber slots.
-        let Some(number) = self.plans.allocate() else { unreachable!("more plans than slots") };
+    ) -> Result<(), OutOfMemory> {
         let mut plan = Plan::new(recurrence.unwrap_or_default(), nominal, sequence);
+        let is_series =
+            matches!(plan.recurrence.repeat, Repeat::FixedRate(_) | Repeat::Calendar(_));
+        if is_series {
+            self.load.prepare()?;
+        }
+        let number = self.plans.allocate().map_err(|_| OutOfMemory)?;
         self.slab[slot].plan = number;
         let seed = self.seed_of(slot);
         if plan.recurrence.window > 0 {
             plan.window_offset = self.load.choose_offset(nominal, plan.recurrence.window, seed);
         }
-        if matches!(plan.recurrence.repeat, Repeat::FixedRate(_) | Repeat::Calendar(_)) {
+        if is_series {
             let due = plan.occurrences(seed).due(nominal);
             plan.load = Some(self.load.add(due));
         }
         self.plans[number] = plan;
+        Ok(())
     }
 
     /// The plan of a task; a plain one-shot gets one that says the same.
@@ -191,7 +239,10 @@ impl Engine {
             }
             let started = record.sequence;
             let sequence = if running { self.draw_sequence() } else { started };
-            self.attach_plan(slot, nominal, sequence, Some(recurrence));
+            if self.attach_plan(slot, nominal, sequence, Some(recurrence)).is_err() {
+                // Operations on one task have called `reserve_plan`.
+                abort::<Plan>();
+            }
             let plan = self.slab[slot].plan;
             if running {
                 self.slab[slot].deadline = nominal;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Engine;
+use crate::memory::drop_later;
 use crate::plan::Plan;
 use crate::recurrence::{Occurrences, Repeat, WallStep};
 use crate::slab::{ON_WALL, Record};
@@ -226,7 +227,7 @@ impl Engine {
         }
         if let Some(extended) = calendar.extended_back(from, to) {
             let extended = Repeat::Calendar(Arc::new(extended));
-            self.calendars.push(std::mem::replace(&mut recurrence.repeat, extended));
+            drop_later(&mut self.calendars, std::mem::replace(&mut recurrence.repeat, extended));
         }
     }
 }

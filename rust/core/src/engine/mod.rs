@@ -38,6 +38,7 @@ use crate::garbage::Garbage;
 use crate::history::{Ended, Ending, History};
 use crate::id::TaskId;
 use crate::load::Load;
+use crate::memory::{OutOfMemory, abort, drop_later};
 use crate::plan::Plans;
 use crate::ready::ReadyQueue;
 use crate::recurrence::{JUDGE_LOOKS, Looks, Repeat, Verdict};
@@ -118,18 +119,28 @@ pub struct Completion {
 
 impl Engine {
     /// An engine at the moment `now` that remembers the last `history` tasks that ended.
+    ///
+    /// Ends the process if there is no memory for that; see [`Engine::try_new`].
     pub fn new(now: Nanos, history: u32) -> Self {
-        Self {
+        Self::try_new(now, history).unwrap_or_else(|OutOfMemory| abort::<Self>())
+    }
+
+    /// As [`Engine::new`].
+    ///
+    /// # Errors
+    /// There is no memory for the index of the history, of at most 12 bytes a task.
+    pub fn try_new(now: Nanos, history: u32) -> Result<Self, OutOfMemory> {
+        Ok(Self {
             now,
             slab: Slab::new(),
             plans: Plans::new(),
             pool: ChunkPool::new(),
-            wheel: Wheel::new(now),
+            wheel: Wheel::new(now)?,
             front: Front::default(),
-            ready: ReadyQueue::new(),
-            history: History::new(history),
+            ready: ReadyQueue::new()?,
+            history: History::new(history)?,
             counters: Counters::default(),
-            lateness: LatenessHistogram::default(),
+            lateness: LatenessHistogram::new()?,
             gauges: Gauges::default(),
             load: Load::default(),
             wall_offsets: [0; 2],
@@ -139,7 +150,7 @@ impl Engine {
             next_sequence: 0,
             sweep: Sweep::default(),
             calendars: Vec::new(),
-        }
+        })
     }
 
     /// Sets what jitter is drawn from, beside the task and the moment.
@@ -178,7 +189,8 @@ impl Engine {
         let mut budget = Budget(budget.max(1));
         loop {
             let Self { wheel, front, pool, slab, .. } = self;
-            if !wheel.empty_position(self.now, &mut budget, front, pool, slab) {
+            let is_empty = wheel.empty_position(self.now, &mut budget, front, pool, slab);
+            if !is_empty && budget.is_spent() {
                 return false;
             }
             while let Some(due) = self.front.pop(self.now) {
@@ -187,6 +199,10 @@ impl Engine {
                 if budget.is_spent() {
                     return false;
                 }
+            }
+            if !is_empty {
+                // There was no memory for another run, and may be now that one has been used up.
+                return false;
             }
             if !self.wheel.move_on(self.now) {
                 return self.ready.drop_leading_dead(&mut budget, &mut self.pool, &mut self.slab);
@@ -442,7 +458,7 @@ impl Engine {
             // A calendar is not kept by a task that has ended; the last reference is dropped later.
             let recurrence = std::mem::take(&mut plan.recurrence);
             if matches!(&recurrence.repeat, Repeat::Calendar(one) if Arc::strong_count(one) == 1) {
-                self.calendars.push(recurrence.repeat);
+                drop_later(&mut self.calendars, recurrence.repeat);
             }
             plan.judging = None;
             self.plans.free(number);

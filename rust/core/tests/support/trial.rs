@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::OnceLock;
 
 use scheduler_core::{
-    Cancelled, Engine, FAR_FUTURE, LAST_GENERATION, NEVER, Nanos, Recurrence, State, Taken, TaskId,
+    Cancelled, Engine, FAR_FUTURE, LAST_GENERATION, NEVER, Nanos, Recurrence, ScheduleError, State,
+    Taken, TaskId,
 };
 
 use super::operations::{Dice, Operation, Program, Step, Timing, When, Who};
@@ -235,7 +236,10 @@ impl<'a> Trial<'a> {
         let retired = self.retired.first().copied();
         for slot in [known.map(TaskId::slot), retired, Some(u32::MAX)].into_iter().flatten() {
             for lane in &mut self.lanes {
-                assert_eq!(lane.engine.arm(slot, 0, priority, None), None);
+                assert_eq!(
+                    lane.engine.arm(slot, 0, priority, None),
+                    Err(ScheduleError::NotReserved)
+                );
             }
         }
     }
