@@ -111,8 +111,8 @@ impl Part {
         Ok(warnings.map(|one| (one.field, one.position, one.reason)).collect())
     }
 
-    /// Every so many days, weeks, months or years from a day on, at a second of the day. Without a
-    /// start it goes on before that day as well.
+    /// Every n days, weeks, months or years from a day on, at a second of the day. Without a start
+    /// it also fires before that day.
     #[staticmethod]
     #[pyo3(signature = (every, unit, anchor, second, zone, dst, *, has_start = true))]
     fn interval(

@@ -42,10 +42,10 @@ _CACHE_SIZE = 4096
 
 @lru_cache(maxsize=_CACHE_SIZE)
 def every_ns(expression: str, dialect: str) -> int | None:
-    """The span of an `@every` expression; None of any other.
+    """The span of an `@every` expression; None for any other.
 
     Raises:
-        InvalidCronError: It is no expression.
+        InvalidCronError: It is not a cron expression.
     """
     try:
         return Part.every_ns(expression, dialect)
@@ -55,10 +55,10 @@ def every_ns(expression: str, dialect: str) -> int | None:
 
 @lru_cache(maxsize=_CACHE_SIZE)
 def cron_warnings(expression: str, dialect: str) -> tuple[str, ...]:
-    """What is accepted in a cron expression, but hardly meant, each as a message.
+    """Warnings about a cron expression that is valid but probably not meant, as messages.
 
     Raises:
-        InvalidCronError: It is no expression.
+        InvalidCronError: It is not a cron expression.
     """
     try:
         found = Part.cron_warnings(expression, dialect)
@@ -72,7 +72,7 @@ def cron_part(expression: str, dialect: str, zone: _native.Zone, dst: str) -> Pa
     """A cron expression as a part of a calendar.
 
     Raises:
-        InvalidCronError: It is no expression, or names no zone.
+        InvalidCronError: It is not a cron expression, or its zone is unknown.
     """
     try:
         return Part.cron(expression, dialect, zone, dst, 0)
@@ -84,7 +84,7 @@ def cron_part(expression: str, dialect: str, zone: _native.Zone, dst: str) -> Pa
 def interval_part(
     interval: CalendarInterval, day: date, zone: _native.Zone, dst: str, *, has_start: bool
 ) -> Part:
-    """A calendar interval as a part of a calendar, from a day on, or through it."""
+    """A calendar interval as a part of a calendar: from a day on, or before it as well."""
     return Part.interval(
         interval.every,
         interval.unit,
@@ -107,7 +107,7 @@ def cron_calendar(expression: str, dialect: str, zone: _native.Zone, dst: str) -
     """The calendar of a cron expression; the same one for the same arguments.
 
     Raises:
-        InvalidCronError: It is no expression, or never fires.
+        InvalidCronError: It is not a cron expression, or never fires.
     """
     part = cron_part(expression, dialect, zone, dst)
     try:
@@ -252,8 +252,8 @@ def piece_of(
 def part_of(schedule: TaskSchedule, zone: tzinfo | None, scheduled_ns: int) -> Part:
     """A schedule as a part of a calendar, in a zone that is known; not of an rrule or `any_of`."""
     start = start_ns(schedule, zone, scheduled_ns)
-    # What begins when it is scheduled goes on before that, too: no run comes of it, unless the wall
-    # clock was ahead then and is set back.
+    # Without a start of its own it also fires before it was scheduled. That only matters if the
+    # wall clock was ahead at that time and is set back later.
     has_start = schedule.start_after is not None
     interval = schedule.calendar_interval
     if interval is not None:

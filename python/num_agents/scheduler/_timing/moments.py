@@ -241,7 +241,7 @@ def calendar_date(value: object, argument: str) -> date:
 
     Raises:
         TypeError: It is neither.
-        ValueError: It is a string that is no date.
+        ValueError: It is a string that is not a date.
     """
     if scalar_kind(value) == "M":
         value = value.item()  # type: ignore[attr-defined]
@@ -261,7 +261,7 @@ def time_of_day(value: object, argument: str) -> time:
 
     Raises:
         TypeError: It is neither.
-        ValueError: It is a string that is no time, or has a zone or a fraction.
+        ValueError: It is a string that is not a time, or has a zone or a fraction.
     """
     message = f'{argument} must be a time of day or "HH:MM[:SS]", got {show(value)}'
     if isinstance(value, str):

@@ -51,9 +51,9 @@ def span_ns(value: object, argument: str, *, positive: bool = False) -> int:
         positive: Whether zero is refused.
 
     Raises:
-        TypeError: It is of another type; a bool or a string is no number.
+        TypeError: It is of another type; a bool or a string is not a number.
         ValueError: It is NaN, infinite, negative, or zero where that is refused; or text that is
-            no span.
+            not a span.
     """
     if isinstance(value, float):
         nanoseconds = _float_ns(float(value), argument)
@@ -118,7 +118,7 @@ def parse_span_s(text: str, argument: str) -> float:
     The units are those of Go's durations, and "d" for 24 hours and "w" for 7 days.
 
     Raises:
-        ValueError: The text is none.
+        ValueError: The text is not a span.
     """
     import re  # noqa: PLC0415 - only those who read text need it
 
@@ -158,7 +158,7 @@ def after_ns(now_ns: int, value: object, argument: str) -> int:
 
 
 def bounded_span_ns(value: object, argument: str, *, positive: bool = False) -> int:
-    """A span as the engine keeps it: one beyond 584 years is as good as 584 years."""
+    """A span as the engine keeps it: at most 584 years."""
     return min(span_ns(value, argument, positive=positive), FAR_FUTURE_NS)
 
 

@@ -48,7 +48,7 @@ pub struct CalendarInterval {
     pub(super) unit: Unit,
     pub(super) anchor: Date,
     pub(super) second_of_day: u32,
-    /// Whether the anchor is the first day; else it says only which days are counted.
+    /// Whether nothing fires before the anchor; else the anchor only sets the phase.
     pub(super) has_start: bool,
 }
 
