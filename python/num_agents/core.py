@@ -186,7 +186,7 @@ class Flow:
             before the one that raised.
 
     Raises:
-        TypeError: One of `nodes` is not a `Node`.
+        TypeError: `nodes` is not iterable, or one of them is not a `Node`.
         ValueError: Two of `nodes` were given the same name, or one of `nodes` is there twice.
     """
 
@@ -197,6 +197,8 @@ class Flow:
         # By the identity of the node before: a subclass of Node may have no hash.
         self._transitions: dict[int, list[Node]] = {}
         self._start: Node | None = None
+        if nodes is not None and not isinstance(nodes, Iterable):
+            raise TypeError(f"nodes must be an iterable of Nodes, not {nodes!r}")
         sequence = [] if nodes is None else list(nodes)
         for node in sequence:
             self.add_node(node)
@@ -358,6 +360,9 @@ def _counted(number: int, thing: str) -> str:
 def _checked_node(node: Node, argument: str) -> Node:
     if not isinstance(node, Node):
         raise TypeError(f"{argument} must be a Node, not {node!r}")
+    if not hasattr(node, "name"):
+        kind = type(node).__name__
+        raise TypeError(f"{argument}: {kind}.__init__ must call super().__init__(), got a {kind}")
     return node
 
 

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from num_agents.eventbus.eventbus import EventBus
-from num_agents.scheduler import CalendarInterval, Scheduler, TaskSchedule, current_run
+from num_agents.scheduler import (
+    CalendarInterval,
+    Exclusions,
+    Scheduler,
+    TaskSchedule,
+    current_run,
+)
 from num_agents.scheduler.testing import VirtualClock
 
 if TYPE_CHECKING:
@@ -494,6 +500,31 @@ class TestBackward:
         world.clock.advance(600 * DAY)
         due = [due / DAY for _, due, _, _ in world.runs[before:]]
         assert [round(24 * one, 6) for one in due] == [24 * k + 9.5 for k in range(3, 603)]
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            {"calendar_interval": CalendarInterval(days=1, at="09:30")},
+            {
+                "calendar_interval": CalendarInterval(days=1, at="09:30"),
+                "exclude": Exclusions(hours=[3]),
+            },
+            {"any_of": [TaskSchedule(calendar_interval=CalendarInterval(days=1, at="09:30"))]},
+            {"any_of": [TaskSchedule(cron_expression="@every 24h"), TaskSchedule(run_at=START)]},
+        ],
+    )
+    def test_what_is_anchored_by_scheduling_goes_on_after_a_year_ahead_is_put_right(
+        self, world: World, words: dict[str, Any]
+    ) -> None:
+        world.clock.shift_wall(365 * DAY)
+        world.schedule(**words)
+        world.clock.advance(2.5 * DAY)
+        world.clock.shift_wall(-365 * DAY)
+        before = len(world.runs)
+        world.clock.advance(600 * DAY)
+        due = [due for _, due, _, _ in world.runs[before:]]
+        assert len(due) == 600
+        assert {after - one for one, after in pairwise(due)} == {DAY}
 
     def test_none_comes_before_its_start(self, world: World) -> None:
         start = START + timedelta(hours=1)

@@ -347,6 +347,19 @@ class TestBadFlow:
         with pytest.raises(TypeError, match="node must be a Node, not 'a'"):
             Flow("a")  # type: ignore[arg-type]
 
+    def test_an_init_that_forgets_its_base_is_named(self) -> None:
+        class Forgetful(Node):
+            def __init__(self) -> None:
+                self.size = 1
+
+        with pytest.raises(TypeError, match=r"node: Forgetful.__init__ must call super"):
+            Flow([Forgetful()])
+
+    def test_nodes_must_be_iterable(self) -> None:
+        nodes: Any = 3
+        with pytest.raises(TypeError, match="nodes must be an iterable of Nodes, not 3"):
+            Flow(nodes)
+
 
 class TestFailure:
     @pytest.mark.parametrize(

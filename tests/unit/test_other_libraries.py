@@ -234,6 +234,31 @@ def test_nanoseconds_are_kept() -> None:
     assert moment_ns(np.datetime64("2026-03-01"), "run_at", UTC) == moment_ns(START, "x", UTC)
 
 
+def test_long_doubles_are_numbers(scheduler: Scheduler) -> None:
+    np = pytest.importorskip("numpy")
+    half = np.longdouble("1.5")
+    assert span_ns(half, "delay") == signed_span_ns(half, "span") == 1_500_000_000
+    assert TaskSchedule(interval=half).describe() == "every 1.5 seconds"
+    for word in ("delays", "run_ats"):
+        words: dict[str, Any] = {word: [half]}
+        (task_id,) = scheduler.schedule_many("t", print, **words)
+        assert scheduler.tasks[task_id].next_run is not None
+    with pytest.raises(ValueError, match="delay must be finite"):
+        TaskSchedule(delay=np.longdouble("inf"))
+
+
+@pytest.mark.parametrize("unit", ["Y", "D", "s"])
+def test_a_moment_that_no_datetime_can_say_is_out_of_range(unit: str) -> None:
+    np = pytest.importorskip("numpy")
+    far = np.datetime64("10000-01-01", unit)
+    with pytest.raises(OverflowError, match=r"run_at is out of range, got .*10000"):
+        TaskSchedule(run_at=far)
+
+
+def test_both_letters_mu_are_read() -> None:
+    assert span_ns("5\u00b5s", "delay") == span_ns("5\u03bcs", "delay") == 5_000
+
+
 class TestNumbers:
     def test_integers(self, scheduler: Scheduler) -> None:
         np = pytest.importorskip("numpy")

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from num_agents.scheduler import (
+    CalendarInterval,
     RunPolicy,
     Scheduler,
     ScheduleWarning,
@@ -76,6 +77,16 @@ class TestOfATask:
                 {"any_of": [TaskSchedule(cron_expression="0 9 * * *")]},
                 "at 09:00 every day, Europe/Paris",
                 "2026-03-02 09:00:00+01:00",
+            ),
+            (
+                {
+                    "any_of": [
+                        TaskSchedule(calendar_interval=CalendarInterval(days=2, at="14:00")),
+                        TaskSchedule(cron_expression="@every 2h"),
+                    ]
+                },
+                "every 2 days at 14:00, Europe/Paris; and every 2 hours",
+                "2026-03-01 14:00:00+01:00",
             ),
         ],
     )

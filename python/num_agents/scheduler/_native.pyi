@@ -113,8 +113,13 @@ class Part:
         second: int,
         zone: Zone,
         dst: str,
+        *,
+        has_start: bool = True,
     ) -> Part:
-        """Every n days, weeks, months or years from a day on, at a second of the day."""
+        """Every n days, weeks, months or years from a day on, at a second of the day.
+
+        Without a start it also fires before that day.
+        """
     @staticmethod
     def grid(anchor_ns: int, interval_ns: int) -> Part:
         """A moment, and every n nanoseconds after it; 0 for the moment alone."""

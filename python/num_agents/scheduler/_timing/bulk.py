@@ -99,7 +99,10 @@ _NUMBERS = ("f", "i", "u")
 
 def _posix_ns(value: object, argument: str) -> int:
     """POSIX seconds in nanoseconds; what lies before 1970 counts as 1970."""
-    number: float = value.item() if scalar_kind(value) is not None else value  # type: ignore[attr-defined, assignment]
+    number: float = value  # type: ignore[assignment]
+    if scalar_kind(value) is not None:
+        # Not `item()`, which gives a long double back as it is.
+        number = float(value) if scalar_kind(value) == "f" else value.item()  # type: ignore[arg-type, attr-defined]
     if isinstance(number, float) and number < 0:
         number = 0.0 if number > float("-inf") else number
     return after_ns(0, max(number, 0) if type(number) is int else number, argument)

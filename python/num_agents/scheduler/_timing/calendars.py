@@ -42,10 +42,10 @@ _CACHE_SIZE = 4096
 
 @lru_cache(maxsize=_CACHE_SIZE)
 def every_ns(expression: str, dialect: str) -> int | None:
-    """The span of an `@every` expression; None of any other.
+    """The span of an `@every` expression; None for any other.
 
     Raises:
-        InvalidCronError: It is no expression.
+        InvalidCronError: It is not a cron expression.
     """
     try:
         return Part.every_ns(expression, dialect)
@@ -55,10 +55,10 @@ def every_ns(expression: str, dialect: str) -> int | None:
 
 @lru_cache(maxsize=_CACHE_SIZE)
 def cron_warnings(expression: str, dialect: str) -> tuple[str, ...]:
-    """What is accepted in a cron expression, but hardly meant, each as a message.
+    """Warnings about a cron expression that is valid but probably not meant, as messages.
 
     Raises:
-        InvalidCronError: It is no expression.
+        InvalidCronError: It is not a cron expression.
     """
     try:
         found = Part.cron_warnings(expression, dialect)
@@ -72,7 +72,7 @@ def cron_part(expression: str, dialect: str, zone: _native.Zone, dst: str) -> Pa
     """A cron expression as a part of a calendar.
 
     Raises:
-        InvalidCronError: It is no expression, or names no zone.
+        InvalidCronError: It is not a cron expression, or its zone is unknown.
     """
     try:
         return Part.cron(expression, dialect, zone, dst, 0)
@@ -82,12 +82,18 @@ def cron_part(expression: str, dialect: str, zone: _native.Zone, dst: str) -> Pa
 
 @lru_cache(maxsize=_CACHE_SIZE)
 def interval_part(
-    interval: CalendarInterval, first_day: date, zone: _native.Zone, dst: str
+    interval: CalendarInterval, day: date, zone: _native.Zone, dst: str, *, has_start: bool
 ) -> Part:
-    """A calendar interval as a part of a calendar, from its anchor on or from a day."""
-    day = interval.anchor or first_day
-    anchor = (day.year, day.month, day.day)
-    return Part.interval(interval.every, interval.unit, anchor, interval.second_of_day, zone, dst)
+    """A calendar interval as a part of a calendar: from a day on, or before it as well."""
+    return Part.interval(
+        interval.every,
+        interval.unit,
+        (day.year, day.month, day.day),
+        interval.second_of_day,
+        zone,
+        dst,
+        has_start=has_start,
+    )
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
@@ -101,7 +107,7 @@ def cron_calendar(expression: str, dialect: str, zone: _native.Zone, dst: str) -
     """The calendar of a cron expression; the same one for the same arguments.
 
     Raises:
-        InvalidCronError: It is no expression, or never fires.
+        InvalidCronError: It is not a cron expression, or never fires.
     """
     part = cron_part(expression, dialect, zone, dst)
     try:
@@ -246,21 +252,26 @@ def piece_of(
 def part_of(schedule: TaskSchedule, zone: tzinfo | None, scheduled_ns: int) -> Part:
     """A schedule as a part of a calendar, in a zone that is known; not of an rrule or `any_of`."""
     start = start_ns(schedule, zone, scheduled_ns)
-    if schedule.calendar_interval is not None:
-        first = to_datetime(start, zone).date()
-        return interval_part(schedule.calendar_interval, first, native_zone(zone), schedule.dst)
+    # Without a start of its own it also fires before it was scheduled. That only matters if the
+    # wall clock was ahead at that time and is set back later.
+    has_start = schedule.start_after is not None
+    interval = schedule.calendar_interval
+    if interval is not None:
+        day = interval.anchor or to_datetime(start, zone).date()
+        has_start = has_start or interval.anchor is not None
+        return interval_part(interval, day, native_zone(zone), schedule.dst, has_start=has_start)
     if schedule.cron_expression is not None:
         every = every_ns(schedule.cron_expression, schedule.dialect)
         if every is None:
             return cron_part(
                 schedule.cron_expression, schedule.dialect, native_zone(zone), schedule.dst
             )
-        return grid_part(start + every, every)
+        return grid_part(start + every if has_start else start % every, every)
     if schedule.run_at is not None:
         check_exists(schedule.run_at, "run_at", zone, schedule.dst)
         return grid_part(moment_ns(schedule.run_at, "run_at", zone), 0)
-    interval = bounded_span_ns(schedule.interval, "interval", positive=True)
-    return grid_part(anchor_ns(schedule, start, interval), interval)
+    span = bounded_span_ns(schedule.interval, "interval", positive=True)
+    return grid_part(anchor_ns(schedule, start, span), span)
 
 
 def _is_plain_cron(schedule: TaskSchedule) -> bool:

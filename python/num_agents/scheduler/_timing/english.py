@@ -42,11 +42,7 @@ def _by_calendar(schedule: TaskSchedule) -> str:
             return f"every {_span_ns(every)}"
     calendar = schedule.calendar(None, 0)
     assert calendar is not None  # it goes by one
-    said = calendar.describe()
-    if schedule.calendar_interval is not None and schedule.calendar_interval.anchor is None:
-        # Without an anchor it begins when it is scheduled, which is not known here.
-        said = said.replace(" from 1970-01-01", "").replace(" from 1969-12-31", "")
-    return said
+    return calendar.describe()
 
 
 def _by_recurrences(schedule: TaskSchedule) -> str:

@@ -193,6 +193,9 @@ def _plain(value: object, argument: str) -> tuple[datetime, int]:
             item = datetime(item.year, item.month, item.day)
         if item is None:
             raise ValueError(f"{argument} must be {_MOMENT}, got {show(value)}")
+        if isinstance(item, int):
+            # Of a year that no datetime can say.
+            raise OverflowError(f"{argument} is out of range, got {show(value)}")
         value = item
     if not isinstance(value, datetime):
         raise TypeError(f"{argument} must be {_MOMENT}, got {show(value)}")
@@ -238,7 +241,7 @@ def calendar_date(value: object, argument: str) -> date:
 
     Raises:
         TypeError: It is neither.
-        ValueError: It is a string that is no date.
+        ValueError: It is a string that is not a date.
     """
     if scalar_kind(value) == "M":
         value = value.item()  # type: ignore[attr-defined]
@@ -258,7 +261,7 @@ def time_of_day(value: object, argument: str) -> time:
 
     Raises:
         TypeError: It is neither.
-        ValueError: It is a string that is no time, or has a zone or a fraction.
+        ValueError: It is a string that is not a time, or has a zone or a fraction.
     """
     message = f'{argument} must be a time of day or "HH:MM[:SS]", got {show(value)}'
     if isinstance(value, str):

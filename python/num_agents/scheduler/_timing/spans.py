@@ -18,6 +18,8 @@ _UNITS_NS = {
     "ns": 1,
     "us": 1_000,
     "µs": 1_000,
+    # The Greek letter, which looks the same.
+    "μs": 1_000,
     "ms": 1_000_000,
     "s": SECOND_NS,
     "m": 60 * SECOND_NS,
@@ -49,9 +51,9 @@ def span_ns(value: object, argument: str, *, positive: bool = False) -> int:
         positive: Whether zero is refused.
 
     Raises:
-        TypeError: It is of another type; a bool or a string is no number.
+        TypeError: It is of another type; a bool or a string is not a number.
         ValueError: It is NaN, infinite, negative, or zero where that is refused; or text that is
-            no span.
+            not a span.
     """
     if isinstance(value, float):
         nanoseconds = _float_ns(float(value), argument)
@@ -94,7 +96,9 @@ def _timedelta_ns(value: timedelta) -> int:
 def _scalar_ns(value: object, argument: str, *, positive: bool) -> int:
     """A scalar of NumPy's, a float of another width or a timedelta64, in nanoseconds."""
     kind = scalar_kind(value)
-    item = value.item() if kind in {"f", "m"} else None  # type: ignore[attr-defined]
+    if kind == "f":
+        return span_ns(float(value), argument, positive=positive)  # type: ignore[arg-type]
+    item = value.item() if kind == "m" else None  # type: ignore[attr-defined]
     if isinstance(item, int):
         # So it is in units that a timedelta lacks.
         scale = FINE_UNITS_PER_NS.get(value.dtype.str[4:-1])  # type: ignore[attr-defined]
@@ -114,11 +118,11 @@ def parse_span_s(text: str, argument: str) -> float:
     The units are those of Go's durations, and "d" for 24 hours and "w" for 7 days.
 
     Raises:
-        ValueError: The text is none.
+        ValueError: The text is not a span.
     """
     import re  # noqa: PLC0415 - only those who read text need it
 
-    parts = re.findall(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?(ns|us|µs|ms|s|m|h|d|w)", text)
+    parts = re.findall(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?(ns|us|µs|μs|ms|s|m|h|d|w)", text)
     said = "".join(f"{whole}{'.' * bool(part)}{part}{unit}" for whole, part, unit in parts)
     if not text or said != text:
         raise ValueError(
@@ -154,7 +158,7 @@ def after_ns(now_ns: int, value: object, argument: str) -> int:
 
 
 def bounded_span_ns(value: object, argument: str, *, positive: bool = False) -> int:
-    """A span as the engine keeps it: one beyond 584 years is as good as 584 years."""
+    """A span as the engine keeps it: at most 584 years."""
     return min(span_ns(value, argument, positive=positive), FAR_FUTURE_NS)
 
 
