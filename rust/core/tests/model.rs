@@ -354,7 +354,9 @@ fn slots_are_used_again_before_new_ones_are_made() {
         assert_eq!(engine.cancel_batch(&ids), ids.len());
         assert_eq!(engine.slot_limit(), 0);
     }
-    assert_eq!(limits, [limits[0]; 4]);
+    // How much of the chunks is touched depends on the deadlines, which differ from round to round.
+    let (slots, mebibytes) = limits[0];
+    assert!(limits.iter().all(|limit| limit.0 == slots && limit.1 <= mebibytes + 1), "{limits:?}");
 }
 
 // ---- runs by hand, and what they must leave alone ----------------------------------------------
