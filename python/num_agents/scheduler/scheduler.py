@@ -217,9 +217,9 @@ class Scheduler:
             args = checked_args(args)
         if delay is None:
             delay = 0
-        announcer = self._announcer
-        is_silent = announcer is None or not announcer.wants("scheduler.task_scheduled")
-        if is_silent and (type(delay) is float or type(delay) is int):
+        if (type(delay) is float or type(delay) is int) and (
+            self._announcer is None or not self._announcer.wants("scheduler.task_scheduled")
+        ):
             return engine.schedule_plain(name, callback, args, delay, priority)
         after_ns(engine.clock.now_ns(), delay, "delay")  # raises if it ends too late
         span = span_ns(delay, "delay")

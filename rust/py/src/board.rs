@@ -1,7 +1,7 @@
 //! What is behind the lock: the core, the results of ended tasks, and the waiters for outcomes.
 //!
 //! Nothing here is dropped under the lock, even if a step panics. What a step takes over comes in
-//! by a mutable reference, and what is to be dropped goes into [`Leftover`]. Both belong to the
+//! by a mutable reference, and what is to be dropped goes into [`AfterUnlock`]. Both belong to the
 //! caller and outlive the lock.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::record::Outcome;
 pub(crate) struct Board {
     pub(crate) core: Core,
     /// The results of the tasks in the core's history, by their index there.
-    results: Vec<Kept>,
+    results: Vec<HistoryEntry>,
     /// Whether any ended task is remembered.
     remembers: bool,
     /// The waiters for the task in each slot, in the order in which they came.
@@ -28,7 +28,7 @@ pub(crate) struct Board {
 }
 
 /// What is kept of a task that has ended.
-pub(crate) struct Kept {
+pub(crate) struct HistoryEntry {
     pub(crate) name: Py<PyString>,
     pub(crate) options: Option<Py<PyAny>>,
     /// What it returned or raised.
@@ -54,9 +54,9 @@ pub(crate) struct Delivery {
 
 /// Work that a step leaves for after the lock is released.
 #[derive(Default)]
-pub(crate) struct Leftover {
+pub(crate) struct AfterUnlock {
     /// To be dropped.
-    pub(crate) dropped: Option<Kept>,
+    pub(crate) dropped: Option<HistoryEntry>,
     /// To be delivered.
     pub(crate) delivery: Option<Delivery>,
 }
@@ -86,8 +86,8 @@ impl Board {
         &mut self,
         py: Python<'_>,
         id: TaskId,
-        kept: &mut Option<Kept>,
-        left: &mut Leftover,
+        kept: &mut Option<HistoryEntry>,
+        left: &mut AfterUnlock,
     ) -> Cancelled {
         let done = self.core.cancel(id);
         if let Cancelled::Removed { slot, history_index } = done {
@@ -104,8 +104,8 @@ impl Board {
         slot: u32,
         now: Nanos,
         failed: bool,
-        kept: &mut Option<Kept>,
-        left: &mut Leftover,
+        kept: &mut Option<HistoryEntry>,
+        left: &mut AfterUnlock,
     ) -> Option<Completion> {
         let run = if self.is_awaited(slot) { self.core.id_of(slot) } else { None };
         let view = run.and_then(|id| self.core.view(id));
@@ -129,8 +129,8 @@ impl Board {
         py: Python<'_>,
         slot: u32,
         history_index: u32,
-        kept: &mut Option<Kept>,
-        left: &mut Leftover,
+        kept: &mut Option<HistoryEntry>,
+        left: &mut AfterUnlock,
     ) {
         self.core.release(slot);
         if self.is_awaited(slot) {
@@ -159,18 +159,18 @@ impl Board {
     }
 
     /// How a task ended and what it left, if that is remembered.
-    pub(crate) fn ended(&self, py: Python<'_>, id: TaskId) -> Option<(Ended, Kept)> {
+    pub(crate) fn ended(&self, py: Python<'_>, id: TaskId) -> Option<(Ended, HistoryEntry)> {
         let (index, ended) = self.core.ended(id)?;
         Some((*ended, self.results.get(index as usize)?.clone_ref(py)))
     }
 
     /// The results of ended tasks.
-    pub(crate) fn results(&self) -> &[Kept] {
+    pub(crate) fn results(&self) -> &[HistoryEntry] {
         &self.results
     }
 
     /// Hands out the results of ended tasks.
-    pub(crate) fn take_results(&mut self) -> Vec<Kept> {
+    pub(crate) fn take_results(&mut self) -> Vec<HistoryEntry> {
         std::mem::take(&mut self.results)
     }
 
@@ -254,7 +254,7 @@ fn of(slot: u32) -> RangeInclusive<Place> {
     (slot, 0)..=(slot, u64::MAX)
 }
 
-impl Kept {
+impl HistoryEntry {
     /// What is to be kept of a task that calls this.
     #[inline]
     pub(crate) fn of(py: Python<'_>, call: &Call, value: Option<Py<PyAny>>) -> Self {

@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::board::Kept;
+use crate::board::HistoryEntry;
 use crate::call::Call;
 
 /// Call and arguments of the task in each slot.
@@ -103,8 +103,8 @@ impl Columns {
     /// What is to be kept of the task in a slot when it ends without a value; None where there is
     /// no task. O(1).
     #[inline]
-    pub(crate) fn kept(&self, py: Python<'_>, slot: u32) -> Option<Kept> {
-        Some(Kept::of(py, self.call(py, slot)?.get(), None))
+    pub(crate) fn kept(&self, py: Python<'_>, slot: u32) -> Option<HistoryEntry> {
+        Some(HistoryEntry::of(py, self.call(py, slot)?.get(), None))
     }
 
     /// Gives memory back when less than half of the slots can be in use.

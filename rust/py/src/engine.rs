@@ -19,7 +19,7 @@ use scheduler_core::{
     Repeat, ScheduleError, TaskId, WallStep, after_seconds,
 };
 
-use crate::board::{Board, Kept, Leftover};
+use crate::board::{AfterUnlock, Board, HistoryEntry};
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::columns::{Columns, Emptied};
@@ -58,7 +58,7 @@ pub(crate) struct Engine {
     /// it is checked again that it can be called, and whatever a run returns is checked as well.
     checked_callback: AtomicUsize,
     /// Missed occurrences to be reported.
-    pub(crate) misses: Mutex<Vec<(Missed, Kept)>>,
+    pub(crate) misses: Mutex<Vec<(Missed, HistoryEntry)>>,
     /// How many forks lay before this engine when it was made.
     forks: u64,
 }
@@ -201,12 +201,12 @@ impl Engine {
         let gate = self.gate()?;
         let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(0) };
         let mut kept = self.columns.kept(py, id.slot());
-        let mut left = Leftover::default();
+        let mut left = AfterUnlock::default();
         let done = gate.edit(|board| board.cancel(py, id, &mut kept, &mut left));
         if let Cancelled::Removed { slot, .. } = done {
             self.release(py, self.columns.empty(py, slot));
         }
-        self.settle(py, left)?;
+        self.after_unlock(py, left)?;
         Ok(match done {
             Cancelled::Unknown => 0,
             Cancelled::Removed { .. } => 1,
@@ -228,13 +228,13 @@ impl Engine {
             }
         };
         let (mut stopped, mut interrupted) = (0, Ok(()));
-        let mut slice_of: Vec<(Option<Kept>, Leftover)> = Vec::with_capacity(SLICE);
+        let mut slice_of: Vec<(Option<HistoryEntry>, AfterUnlock)> = Vec::with_capacity(SLICE);
         let mut done = Vec::with_capacity(SLICE);
         let mut emptied = Vec::with_capacity(SLICE);
         for slice in ids.chunks(SLICE) {
             self.columns.warm(py, slice.iter().map(|id| id.slot()));
             gate.look(|board| board.core.warm(slice));
-            let kept = |id: &TaskId| (self.columns.kept(py, id.slot()), Leftover::default());
+            let kept = |id: &TaskId| (self.columns.kept(py, id.slot()), AfterUnlock::default());
             slice_of.extend(slice.iter().map(kept));
             gate.edit(|board| {
                 for (id, (kept, left)) in slice.iter().zip(&mut slice_of) {
@@ -249,7 +249,7 @@ impl Engine {
             }
             emptied.drain(..).for_each(|emptied| self.release(py, emptied));
             for (_, left) in slice_of.drain(..) {
-                if let Err(error) = self.settle(py, left) {
+                if let Err(error) = self.after_unlock(py, left) {
                     interrupted = Err(error);
                 }
             }

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use scheduler_core::{Ended, Nanos, TaskId, TaskView};
 
-use crate::board::Kept;
+use crate::board::HistoryEntry;
 use crate::call::Call;
 use crate::ids::IdCodec;
 
@@ -21,7 +21,7 @@ pub(crate) struct Outcome {
     ended: Option<Nanos>,
     runs: u64,
     missed: u64,
-    kept: Kept,
+    kept: HistoryEntry,
 }
 
 /// A task, alive or remembered, at the moment of asking. Moments in nanoseconds.
@@ -71,7 +71,7 @@ impl Outcome {
         view: &TaskView,
         now: Nanos,
         failed: bool,
-        kept: Kept,
+        kept: HistoryEntry,
     ) -> Self {
         Self {
             id,
@@ -89,7 +89,7 @@ impl Outcome {
     }
 
     /// How a task ended.
-    pub(crate) fn of_task(ended: Ended, kept: Kept) -> Self {
+    pub(crate) fn of_task(ended: Ended, kept: HistoryEntry) -> Self {
         Self {
             id: ended.id,
             status: ended.ending.word(),
@@ -139,7 +139,7 @@ impl TaskRecord {
         call: &Bound<'_, Call>,
         arguments: Py<PyAny>,
     ) -> Self {
-        let kept = Kept::of(py, call.get(), None);
+        let kept = HistoryEntry::of(py, call.get(), None);
         Self {
             task_id: codec.text(py, id).unbind(),
             name: kept.name,

@@ -22,7 +22,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 use scheduler_core::{ADVANCE_BUDGET, Clock as _, Missed, Nanos, Phase, State, Taken};
 
-use crate::board::{Board, Kept, Leftover};
+use crate::board::{AfterUnlock, Board, HistoryEntry};
 use crate::call::Call;
 use crate::engine::{Engine, lock};
 use crate::errors::Error;
@@ -139,7 +139,7 @@ impl Engine {
     /// The missed occurrences that are not reported yet.
     fn take_missed<'py>(&self, py: Python<'py>) -> Vec<MissedReport<'py>> {
         let misses = std::mem::take(&mut *lock(&self.misses));
-        let report = |(missed, kept): (Missed, Kept)| {
+        let report = |(missed, kept): (Missed, HistoryEntry)| {
             let id = self.codec.text(py, missed.id);
             (
                 id,
@@ -315,7 +315,7 @@ impl Engine {
         if let Some(kept) = &mut kept {
             kept.value = Some(value.clone().unbind());
         }
-        let mut left = Leftover::default();
+        let mut left = AfterUnlock::default();
         let (done, status, upcoming) = gate.with(|board| {
             let done = board.complete(py, slot, now, failed, &mut kept, &mut left);
             let ended = done.and_then(|done| board.core.ended_at(done.history_index?));
@@ -326,7 +326,7 @@ impl Engine {
         if status.is_some() {
             self.release(py, self.columns.empty(py, slot));
         }
-        self.settle_run(py, left)?;
+        self.after_run(py, left)?;
         let word = status.unwrap_or(if failed { "failed" } else { "completed" });
         Ok((word, status.is_some(), done.map_or(0, |done| done.skipped)))
     }
@@ -367,10 +367,10 @@ impl Engine {
         lock(&self.misses).push((missed, kept));
         if let Some(index) = missed.history_index {
             let gate = self.gate()?;
-            let mut left = Leftover::default();
+            let mut left = AfterUnlock::default();
             gate.edit(|board| board.end(py, slot, index, &mut ending, &mut left));
             self.release(py, self.columns.empty(py, slot));
-            self.settle_run(py, left)?;
+            self.after_run(py, left)?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
-use crate::board::{Delivery, Leftover};
+use crate::board::{AfterUnlock, Delivery};
 use crate::convert::id_text;
 use crate::engine::{Engine, SLICE};
 use crate::steps;
@@ -67,17 +67,17 @@ impl Engine {
     /// Does what a step under the lock has left: drops what is to be dropped, and gives the outcome
     /// to all waiters. An error is what interrupted this, returned after all have been told.
     #[inline]
-    pub(crate) fn settle(&self, py: Python<'_>, left: Leftover) -> PyResult<()> {
-        let Leftover { dropped, delivery } = left;
+    pub(crate) fn after_unlock(&self, py: Python<'_>, left: AfterUnlock) -> PyResult<()> {
+        let AfterUnlock { dropped, delivery } = left;
         drop(dropped);
         delivery.map_or(Ok(()), |delivery| self.deliver(py, delivery))
     }
 
-    /// As [`Engine::settle`], at the end of a run. In a worker thread the waiters are told before the
+    /// As [`Engine::after_unlock`], at the end of a run. In a worker thread the waiters are told before the
     /// thread takes another task: they can run any Python code.
     #[inline]
-    pub(crate) fn settle_run(&self, py: Python<'_>, left: Leftover) -> PyResult<()> {
-        let Leftover { dropped, delivery } = left;
+    pub(crate) fn after_run(&self, py: Python<'_>, left: AfterUnlock) -> PyResult<()> {
+        let AfterUnlock { dropped, delivery } = left;
         drop(dropped);
         match delivery {
             Some(delivery) if steps::is_worker() => self.deliver_later(py, delivery),

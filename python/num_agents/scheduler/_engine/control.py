@@ -45,9 +45,11 @@ class Control:
         """Cancels a task. Whether that stopped a future run, or signalled the current one."""
         if self._announcer is None:
             done = self._cancel(task_id)
+            if not self._piece_ids:
+                return done != _UNKNOWN
         else:
             done = self._cancel_aloud(self._announcer, task_id)
-        if self._piece_ids and done == _REMOVED:
+        if done == _REMOVED:
             self._piece_ids.discard(task_id)
         return done != _UNKNOWN
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Runs:
-    """What the extension module calls around a run: see `_native.Engine.work`.
+    """What the extension module calls around a run: see `_native.Steps`.
 
     Args:
         native: The engine.
