@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Set
 from datetime import datetime, tzinfo
-from importlib import import_module
 from threading import RLock
 from time import monotonic
 from types import TracebackType
@@ -371,7 +370,7 @@ class Scheduler:
         A scheduler that runs is kept alive until it is stopped, even if nobody refers to it.
         """
         self._engine.check_process()
-        _preload()
+        lifetime.preload()
         with self._lifecycle:
             if self._running:
                 return
@@ -662,20 +661,6 @@ def _announcer_of(
 def _no_stamp() -> tuple[None, None]:
     """Lets an event find its id and its time itself."""
     return None, None
-
-
-#: What worker threads may need. A child that is forked while another thread imports a module could
-#: never import that, so these are imported before there are any.
-_NEEDED_BY_WORKERS = (
-    "logging",
-    "num_agents.eventbus.eventbus",
-    "num_agents.scheduler._engine.futures",
-)
-
-
-def _preload() -> None:
-    for module in _NEEDED_BY_WORKERS:
-        import_module(module)
 
 
 def _until_end(until: object) -> bool:

@@ -1,7 +1,7 @@
 //! The engine as a Python class: the core behind a gate, and the columns that belong to its slots.
 //!
-//! Here are scheduling and control. `running.rs` has the life of a run, `watching.rs` who is told
-//! of outcomes, `view.rs` what can be looked up.
+//! Here is scheduling. `control.rs` has what changes tasks, `running.rs` the life of a run,
+//! `watching.rs` who is told of outcomes, `wall.rs` the wall clock, `view.rs` what can be looked up.
 //!
 //! Rules, which make a deadlock between the interpreter and the core's lock impossible:
 //! the interpreter is never asked for anything, and no reference to a Python object is dropped,
@@ -15,17 +15,16 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 use scheduler_core::{
-    ADVANCE_BUDGET, Cancelled, Clock as _, Engine as Core, Gate, Missed, Nanos, OutOfMemory,
-    Repeat, ScheduleError, TaskId, WallStep, after_seconds,
+    ADVANCE_BUDGET, Clock as _, Engine as Core, Gate, Missed, Nanos, Repeat, ScheduleError, TaskId,
+    after_seconds,
 };
 
-use crate::board::{AfterUnlock, Board, HistoryEntry};
+use crate::board::{Board, HistoryEntry};
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::columns::{Columns, Emptied};
-use crate::convert::{id_text, numbers, priority, seconds};
+use crate::convert::{numbers, priority, seconds};
 use crate::errors::Error;
-use crate::forecast::Forecast;
 use crate::fork;
 use crate::ids::IdCodec;
 use crate::recurrence::Recurrence;
@@ -35,13 +34,6 @@ const SECONDS: &str = "numbers of seconds, or a buffer of float64";
 
 /// Tasks of a bulk call that are handled under one lock hold.
 pub(crate) const SLICE: usize = 128;
-
-/// A forecast looks for signals after noting so many slices of slots, or counting so many runs.
-const FORECAST_SLICES: usize = 256;
-const FORECAST_STEPS: u32 = 50_000;
-
-/// Ids of a bulk call that are read together.
-const GROUP: usize = 64;
 
 /// The timer engine and the columns of its tasks.
 #[pyclass(frozen, weakref, module = "num_agents.scheduler._native")]
@@ -192,201 +184,6 @@ impl Engine {
     ) -> PyResult<TaskIds> {
         let nominals: Vec<u64> = numbers(nominals_ns, "nominals_ns", "a buffer of uint64")?;
         self.arm_many(py, call, arguments, &nominals, Core::arm_on_wall, priorities)
-    }
-
-    // ---- control -------------------------------------------------------------------------
-
-    /// Cancels a task: 0 unknown, 1 it will not run, 2 it runs and will not run again.
-    fn cancel(&self, py: Python<'_>, task_id: &Bound<'_, PyAny>) -> PyResult<u8> {
-        let gate = self.gate()?;
-        let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(0) };
-        let mut kept = self.columns.kept(py, id.slot());
-        let mut left = AfterUnlock::default();
-        let done = gate.edit(|board| board.cancel(py, id, &mut kept, &mut left));
-        if let Cancelled::Removed { slot, .. } = done {
-            self.release(py, self.columns.empty(py, slot));
-        }
-        self.after_unlock(py, left)?;
-        Ok(match done {
-            Cancelled::Unknown => 0,
-            Cancelled::Removed { .. } => 1,
-            Cancelled::Signalled => 2,
-        })
-    }
-
-    /// Cancels many and returns how many it stopped. Ids that are no strings are a TypeError
-    /// before anything is cancelled.
-    fn cancel_many(&self, py: Python<'_>, task_ids: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let gate = self.gate()?;
-        let parsed;
-        let known = task_ids.cast::<TaskIds>().ok().map(Bound::get);
-        let ids = match known {
-            Some(known) if Arc::ptr_eq(&known.codec, &self.codec) => &known.ids,
-            _ => {
-                parsed = self.parse_many(task_ids)?;
-                &parsed
-            }
-        };
-        let (mut stopped, mut interrupted) = (0, Ok(()));
-        let mut slice_of: Vec<(Option<HistoryEntry>, AfterUnlock)> = Vec::with_capacity(SLICE);
-        let mut done = Vec::with_capacity(SLICE);
-        let mut emptied = Vec::with_capacity(SLICE);
-        for slice in ids.chunks(SLICE) {
-            self.columns.warm(py, slice.iter().map(|id| id.slot()));
-            gate.look(|board| board.core.warm(slice));
-            let kept = |id: &TaskId| (self.columns.kept(py, id.slot()), AfterUnlock::default());
-            slice_of.extend(slice.iter().map(kept));
-            gate.edit(|board| {
-                for (id, (kept, left)) in slice.iter().zip(&mut slice_of) {
-                    done.push(board.cancel(py, *id, kept, left));
-                }
-            });
-            for done in done.drain(..) {
-                if let Cancelled::Removed { slot, .. } = done {
-                    emptied.push(self.columns.empty(py, slot));
-                }
-                stopped += usize::from(done != Cancelled::Unknown);
-            }
-            emptied.drain(..).for_each(|emptied| self.release(py, emptied));
-            for (_, left) in slice_of.drain(..) {
-                if let Err(error) = self.after_unlock(py, left) {
-                    interrupted = Err(error);
-                }
-            }
-            Self::let_others_run(py);
-        }
-        self.columns.shrink(py, gate.look(|board| board.core.slot_limit()))?;
-        interrupted.map(|()| stopped)
-    }
-
-    /// Keeps a task from running until it is resumed.
-    fn pause(&self, task_id: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.control(task_id, |core, id, _| core.pause(id))
-    }
-
-    /// Arms a paused task again.
-    fn resume(&self, task_id: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.control(task_id, |core, id, now| {
-            core.tell(now);
-            core.resume(id)
-        })
-    }
-
-    /// Gives a task another time: a span from now, or a moment of the wall. At a moment, a one-shot
-    /// follows the wall from then on.
-    #[pyo3(signature = (task_id, *, after_ns = None, wall_ns = None))]
-    fn reschedule(
-        &self,
-        task_id: &Bound<'_, PyAny>,
-        after_ns: Option<Nanos>,
-        wall_ns: Option<Nanos>,
-    ) -> PyResult<bool> {
-        self.control(task_id, |core, id, now| match (after_ns, wall_ns) {
-            (_, Some(wall)) => core.reschedule(id, wall, true),
-            (after, None) => {
-                let moment = scheduler_core::after(now, after.unwrap_or(0));
-                core.reschedule(id, moment.saturating_add_signed(core.wall_offset()), false)
-            }
-        })
-    }
-
-    /// Replaces the recurrence of a live task: for calendars whose times are computed in pieces.
-    fn extend(&self, task_id: &Bound<'_, PyAny>, recurrence: &Recurrence) -> PyResult<bool> {
-        let id = self.codec.parse(id_text(task_id)?);
-        let gate = self.gate()?;
-        // Dropped after the lock is released.
-        let replaced = id.and_then(|id| {
-            gate.edit(|board| board.core.replace_calendar(id, &recurrence.0.repeat))
-        });
-        Ok(replaced.is_some())
-    }
-
-    /// Runs a task once more, now.
-    fn run_now(&self, task_id: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.control(task_id, |core, id, now| {
-            core.tell(now);
-            core.run_now(id)
-        })
-    }
-
-    // ---- the wall clock ------------------------------------------------------------------
-
-    /// What `follow_wall` would follow now: the step, and by how much the wall was set back.
-    fn next_wall_step(&self) -> PyResult<(&'static str, u64)> {
-        let (from, to) =
-            (self.gate()?.look(|board| board.core.wall_offset()), self.clock.get().offset());
-        let by = if to < from { from.abs_diff(to) } else { 0 };
-        Ok((WallStep::between(from, to).word(), by))
-    }
-
-    /// Gives tasks on the wall clock deadlines by what the clock's wall shows now. Returns what
-    /// step that follows, how many tasks got another deadline, and of how many the next time was
-    /// computed anew.
-    fn follow_wall(&self, py: Python<'_>) -> PyResult<(&'static str, u64, u64)> {
-        let (gate, clock) = (self.gate()?, self.clock.get());
-        let count =
-            || gate.look(|board| (board.core.counters().rekeyed, board.core.counters().rearmed));
-        let (rekeyed, rearmed) = count();
-        let mut followed = WallStep::Forward;
-        // Another thread may have begun a sweep: that is ended first, or setting the offset would
-        // end it in one lock hold. The offset is read under the lock: the last thread to set it has
-        // read the latest.
-        let mut set = || {
-            gate.with(|board| {
-                let settled = board.core.rekey(SLICE as u32);
-                if settled {
-                    board.core.tell(clock.now());
-                    followed = board.core.set_wall_offset(clock.offset());
-                }
-                settled
-            })
-        };
-        let step = || gate.with(|board| board.core.rekey(SLICE as u32));
-        py.detach(|| {
-            while !set() {}
-            while !step() {}
-        });
-        let now = count();
-        Ok((followed.word(), now.0 - rekeyed, now.1 - rearmed))
-    }
-
-    /// Makes whoever sleeps until a moment look at the clock again.
-    fn clock_moved(&self) -> PyResult<()> {
-        self.gate()?.clock_moved();
-        Ok(())
-    }
-
-    /// Spreads what is overdue now over a span, in order; how many tasks that were.
-    fn spread(&self, py: Python<'_>, span_ns: Nanos) -> PyResult<u64> {
-        let gate = self.gate()?;
-        self.advance(py, gate);
-        let (mut pace, before) =
-            gate.look(|board| (board.core.pace(span_ns), board.core.counters().deferred));
-        let mut step = || gate.with(|board| board.core.defer(&mut pace, SLICE as u32));
-        py.detach(|| while !step() {});
-        Ok(gate.look(|board| board.core.counters().deferred) - before)
-    }
-
-    /// Counts the runs to come in each of so many seconds from a moment of the wall clock on. Signal
-    /// handlers run in between.
-    fn forecast(&self, py: Python<'_>, start_ns: Nanos, seconds: usize) -> PyResult<Forecast> {
-        let gate = self.gate()?;
-        // Runs under way are taken to end now.
-        py.detach(|| gate.edit(|board| board.core.tell(self.clock.get().now())));
-        let mut forecast = scheduler_core::Forecast::new(start_ns, seconds);
-        let mut from = 0;
-        let mut note = |forecast: &mut scheduler_core::Forecast| {
-            let more = gate.look(|board| forecast.note(&board.core, from, SLICE as u32));
-            from += SLICE as u32;
-            more
-        };
-        while py.detach(|| (0..FORECAST_SLICES).all(|_| note(&mut forecast))) {
-            py.check_signals()?;
-        }
-        while py.detach(|| forecast.count_some(FORECAST_STEPS)) {
-            py.check_signals()?;
-        }
-        Ok(Forecast(forecast))
     }
 
     // ---- lifetime ------------------------------------------------------------------------
@@ -603,41 +400,6 @@ impl Engine {
         })
         .map_err(Error::from)?;
         slots.iter().enumerate().try_for_each(|(offset, slot)| fill(*slot, offset))
-    }
-
-    /// Changes a live task; false for an id that names none.
-    fn control(
-        &self,
-        task_id: &Bound<'_, PyAny>,
-        change: impl FnOnce(&mut Core, TaskId, Nanos) -> bool,
-    ) -> PyResult<bool> {
-        let id = self.codec.parse(id_text(task_id)?);
-        let gate = self.gate()?;
-        let now = self.clock.get().now();
-        let Some(id) = id else { return Ok(false) };
-        let changed = gate.with(|board| {
-            board.core.reserve_plan()?;
-            Ok(change(&mut board.core, id, now))
-        });
-        Ok(changed.map_err(|error: OutOfMemory| Error::from(error))?)
-    }
-
-    fn parse_many(&self, task_ids: &Bound<'_, PyAny>) -> PyResult<Vec<TaskId>> {
-        let mut ids = Vec::new();
-        let mut listed = task_ids.try_iter()?;
-        let mut group = Vec::with_capacity(GROUP);
-        loop {
-            // Referring to many before reading any: independent cache misses overlap.
-            for task_id in listed.by_ref().take(GROUP) {
-                group.push(task_id?);
-            }
-            if group.is_empty() {
-                return Ok(ids);
-            }
-            for task_id in group.drain(..) {
-                ids.extend(self.codec.parse(id_text(&task_id)?));
-            }
-        }
     }
 
     /// Moves due tasks to the ready queue until all are there.

@@ -9,6 +9,7 @@ mod call;
 mod clock;
 mod clock_watch;
 mod columns;
+mod control;
 mod convert;
 mod engine;
 mod errors;
@@ -21,6 +22,7 @@ mod running;
 mod steps;
 mod task_ids;
 mod view;
+mod wall;
 mod watching;
 mod workers;
 

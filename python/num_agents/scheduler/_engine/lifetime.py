@@ -16,6 +16,7 @@ import atexit
 import os
 import sys
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from threading import Timer
 from time import monotonic
 from weakref import WeakSet
@@ -43,6 +44,23 @@ LOOP_BLOCKED_S = 0.2
 #: Those that run on the system's clock. On a virtual clock nothing runs unless it is moved.
 _running: set[Scheduler] = set()
 _engines: WeakSet[Engine] = WeakSet()
+
+
+#: What worker threads may need.
+_NEEDED_BY_WORKERS = (
+    "logging",
+    "num_agents.eventbus.eventbus",
+    "num_agents.scheduler._engine.futures",
+)
+
+
+def preload() -> None:
+    """Imports what worker threads may need, before there are any.
+
+    A child that is forked while another thread imports a module could never import it.
+    """
+    for module in _NEEDED_BY_WORKERS:
+        import_module(module)
 
 
 def watch_over(engine: Engine) -> None:
