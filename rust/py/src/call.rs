@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 /// What a task calls. Plain one-shots with the same name and the same callback share one.
-#[pyclass(frozen, freelist = 64, module = "num_agents.scheduler._native")]
+#[pyclass(frozen, module = "num_agents.scheduler._native")]
 pub(crate) struct Call {
     /// The name of the task.
     #[pyo3(get)]
