@@ -9,6 +9,7 @@ import struct
 from array import array
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
 
 import pytest
 
@@ -32,6 +33,10 @@ PARIS_MOMENT = datetime(2027, 3, 5, 0, 2, tzinfo=UTC)
 
 def numpy_values(name: str) -> dict[str, Any]:
     np = pytest.importorskip("numpy")
+    with catch_warnings():
+        # NumPy 2.5 advises against it, and still makes it.
+        simplefilter("ignore", DeprecationWarning)
+        without_a_unit = np.timedelta64(1)
     values: dict[str, dict[str, Any]] = {
         "spans": {
             "float64": np.float64(300),
@@ -54,16 +59,16 @@ def numpy_values(name: str) -> dict[str, Any]:
             "negative": np.float64(-1),
             "negative timedelta": np.timedelta64(-1, "s"),
             "negative ns": np.timedelta64(-1, "ns"),
-            "NaT": np.timedelta64("NaT"),
+            "NaT": np.timedelta64("NaT", "s"),
             "months": np.timedelta64(1, "M"),
-            "no unit": np.timedelta64(1),
+            "no unit": without_a_unit,
             "complex": np.complex128(1),
             "array": np.array([1.0, 2.0]),
             "array of one": np.array([1.0]),
             "string": np.str_("5"),
         },
         "no moments": {
-            "NaT": np.datetime64("NaT"),
+            "NaT": np.datetime64("NaT", "s"),
             "number": np.float64(5),
             "array": np.array(["2027-03-05"], dtype="M8[s]"),
         },

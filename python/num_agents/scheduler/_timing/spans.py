@@ -138,8 +138,10 @@ def parse_span_s(text: str, argument: str) -> float:
 
 def signed_span_ns(value: object, argument: str) -> int:
     """A span in either direction. Raises as `span_ns` does, but for negative ones."""
-    zero = timedelta() if isinstance(value, timedelta) else 0
-    is_number = isinstance(value, float | int | timedelta) or scalar_kind(value) is not None
+    kind = scalar_kind(value)
+    # Neither is compared with a plain 0.
+    zero = value * 0 if kind == "m" or isinstance(value, timedelta) else 0  # type: ignore[operator]
+    is_number = isinstance(value, float | int | timedelta) or kind is not None
     if is_number and value < zero:  # type: ignore[operator]
         return -span_ns(-value, argument)  # type: ignore[operator]
     return span_ns(value, argument)
