@@ -169,6 +169,16 @@ def make_bus(*, with_bus: bool) -> EventBus | None:
     return bus
 
 
+def advance_apart(clock: VirtualClock) -> Iterator[None]:
+    """Advances a clock, and lets no exception be "handled" for good.
+
+    Where a tracer raises at the end of an `except` clause, Python goes on to handle its exception.
+    A generator takes that along when it ends, so that the tests that follow are not affected.
+    """
+    clock.advance(5)
+    yield
+
+
 @pytest.mark.parametrize("error", [InjectedError, KeyboardInterrupt])
 @pytest.mark.parametrize("with_bus", [False, True])
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -186,7 +196,7 @@ def test_at_any_line_on_a_virtual_clock(
             sys.settrace(injector.trace)
             injector.is_armed = True
             try:
-                clock.advance(5)
+                next(advance_apart(clock))
             except error:
                 pass
             finally:

@@ -53,13 +53,16 @@ def test_a_handler_stops_and_starts_while_one_is_started_and_stopped(which: str,
     program = f"""
         one = Scheduler(max_workers=1)
         other = one if "{which}" == "the same" else Scheduler(max_workers=1)
+        all_ended = []
         def handler(*_):
-            other.stop("{mode}")
+            all_ended.append(other.stop("{mode}").ended)
             other.start()
         def work():
             one.start()
             one.stop("now")
         assert every_now_and_then(work, handler) > 5
+        # None waited in vain, until its time limit.
+        assert all(all_ended), all_ended
         for scheduler in (one, other):
             scheduler.start()
             assert scheduler.result(scheduler.schedule("t", lambda: 7), 5) == 7

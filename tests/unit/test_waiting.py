@@ -584,3 +584,13 @@ def test_the_last_callback_and_the_last_result_are_not_kept(
         gc.collect()
         assert len(made) == 4
         assert [reference() for reference in made] == [None] * 4
+
+
+def test_a_future_whose_making_was_interrupted_is_collected_in_silence(
+    virtual_clock: VirtualClock,
+) -> None:
+    scheduler = Scheduler(clock=virtual_clock)
+    kind = type(scheduler.future(scheduler.schedule("t", int, delay=1)))
+    unmade = kind.__new__(kind)
+    del unmade  # pytest fails a test whose finalizers fail
+    gc.collect()

@@ -192,7 +192,8 @@ class TaskFuture(Future["Any"]):
             raise interrupt
 
     def __del__(self) -> None:
-        if self.number is not None:
+        # An interrupted `__init__` has not set it.
+        if getattr(self, "number", None) is not None:
             self.waiting.withdraw(self)
 
 

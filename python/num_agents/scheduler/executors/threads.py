@@ -8,8 +8,10 @@ another worker is idle, and priorities hold at the moment of starting.
 from __future__ import annotations
 
 import os
+from collections import deque
+from contextlib import suppress
 from itertools import count
-from threading import Event, RLock, Thread, current_thread
+from threading import Lock, RLock, Thread, current_thread, get_ident
 from time import monotonic
 
 from num_agents.scheduler._engine import lifetime
@@ -94,6 +96,11 @@ class ThreadPool:
         if current.group is group:
             self.grow()
         with self._lock:
+            if not any(
+                worker.group is group and not worker.is_start_interrupted()
+                for worker in self._workers
+            ):
+                self._add_worker(group)
             if self._group is group:
                 self._group = None
                 self._engine.set_phase(DRAINING)
@@ -102,9 +109,13 @@ class ThreadPool:
     def dismiss(self, *, cancel: bool) -> None:
         """Lets the workers start nothing more, of earlier starts included."""
         with self._lock:
+            groups = {worker.group for worker in self._workers}
+            if self._group is not None:
+                # A signal handler may be here before the first worker is.
+                groups.add(self._group)
             self._group = None
             self._engine.set_phase(CLOSED)
-            for group in {worker.group for worker in self._workers}:
+            for group in groups:
                 if cancel:
                     group.cancel()
                 self._engine.dismiss(group)
@@ -131,7 +142,7 @@ class ThreadPool:
 
     def _add_worker(self, group: WorkerGroup) -> None:
         worker = _Worker(self._engine, group, self)
-        self._workers[:] = [one for one in self._workers if not one.ended.is_set()]
+        self._workers[:] = [one for one in self._workers if not one.ended.is_set]
         # Before it starts: an interrupt after that must not lose it.
         self._workers.append(worker)
         try:
@@ -139,9 +150,11 @@ class ThreadPool:
         except Exception:
             self._workers.remove(worker)
             raise
+        finally:
+            worker.is_starting = False
 
     def _join(self, group: WorkerGroup | None, deadline: float) -> bool:
-        """Waits for the workers of a group, or for all, but not for the calling one.
+        """Waits for the workers of a group, or for all, that can end while the caller waits.
 
         Returns:
             Whether all have ended.
@@ -151,15 +164,47 @@ class ThreadPool:
             others = [
                 worker
                 for worker in list(self._workers)
-                if worker is not current_thread() and (group is None or worker.group is group)
+                if worker is not current_thread()
+                and not worker.is_start_interrupted()
+                and (group is None or worker.group is group)
             ]
-            going = next((worker for worker in others if not worker.ended.is_set()), None)
+            going = next((worker for worker in others if not worker.ended.is_set), None)
             if going is None:
                 for worker in others:
-                    worker.join(max(deadline - monotonic(), 0.0))
+                    worker.join_once(max(deadline - monotonic(), 0.0))
                 return True
             if not going.ended.wait(max(deadline - monotonic(), 0.0)):
                 return False
+
+
+class _Latch:
+    """What can be waited for and happens once.
+
+    A signal handler or finalizer may wait for it in the midst of a wait of the same thread. So,
+    other than in `threading.Event`, each wait has a lock of its own.
+    """
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._waits: deque[Lock] = deque()
+
+    def set(self) -> None:
+        """Lets all go on that wait."""
+        self.is_set = True
+        with suppress(IndexError):
+            while True:
+                self._waits.pop().release()
+
+    def wait(self, timeout: float) -> bool:
+        """Waits at most so many seconds. Returns whether it happened."""
+        wait = Lock()
+        wait.acquire()
+        self._waits.append(wait)
+        if not self.is_set:
+            wait.acquire(timeout=timeout)
+            with suppress(ValueError):
+                self._waits.remove(wait)
+        return self.is_set
 
 
 class _Worker(Thread):
@@ -167,14 +212,39 @@ class _Worker(Thread):
 
     It says itself that it has ended: `is_alive` takes a thread for dead whose `join` was
     interrupted (CPython up to 3.12).
+
+    Attributes:
+        group: The one it belongs to.
+        ended: Happens when it will take no more runs.
+        is_starting: Whether `start` has not returned.
     """
 
     def __init__(self, engine: Engine, group: WorkerGroup, pool: ThreadPool) -> None:
         super().__init__(name=f"num-agents-scheduler-{next(_numbers)}", daemon=True)
         self.group = group
-        self.ended = Event()
+        self.ended = _Latch()
+        self.is_starting = True
         self._engine = engine
         self._pool = pool
+        self._starter = get_ident()
+        self._joiners: set[int] = set()
+
+    def is_start_interrupted(self) -> bool:
+        """Whether the calling thread was about to start it, when a handler or finalizer began.
+
+        So it cannot be waited for there. When it starts, its group has been dismissed.
+        """
+        return self._starter == get_ident() and (self.is_starting or self.ident is None)
+
+    def join_once(self, timeout: float) -> None:
+        """Joins it, unless the calling thread is in the midst of that: `join` is not reentrant."""
+        me = get_ident()
+        if me not in self._joiners:
+            self._joiners.add(me)
+            try:
+                self.join(timeout)
+            finally:
+                self._joiners.discard(me)
 
     def run(self) -> None:
         """Runs what falls due."""
