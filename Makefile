@@ -1,5 +1,5 @@
-# Needed: Python 3.11 or later, a Rust toolchain with clippy and rustfmt, make, a network for the
-# package indexes. Everything else is set up here, and all of it below this folder.
+# Requires Python 3.11 or later, a Rust toolchain with clippy and rustfmt, make, and access to the
+# package indexes. Everything else is installed below this folder.
 
 PYTHON ?= python3
 SPEED ?= 60
@@ -7,11 +7,11 @@ ARGS ?=
 
 CARGO := cargo
 CORE := --locked --package scheduler-core
-# Built for the model checker, in a folder of its own: the flag is for every crate.
+# The model checker has its own build folder, because its flag changes every crate.
 LOOM := RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/loom
 
 VENV := .venv
-# The environments of `test`, `wheel` and `sdist` are made anew each time.
+# Each run of `test`, `compat`, `wheel` and `sdist` makes new environments.
 CI := .tmp/ci
 WHEEL := .tmp/wheel
 SDIST := .tmp/sdist
@@ -22,7 +22,7 @@ SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE \
 		-not -name '*.pyc')
 CHECKED := python tests benches tools
 
-# The package under test is the installed wheel and nothing else.
+# The tests import the installed wheel, never the source tree.
 unexport PYTHONPATH
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
@@ -31,11 +31,11 @@ export PIP_QUIET := 1
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
-# $(call stage,NAME): one line for each stage, with the seconds since the first.
+# $(call stage,NAME): print the name of a stage and the seconds since the start.
 BEGAN := $(shell date +%s)
 stage = @printf '[%4d s] %s\n' "$$(($$(date +%s) - $(BEGAN)))" '$(strip $(1))'
 
-# $(call environment,FOLDER): a virtual environment with a pip that knows dependency groups.
+# $(call environment,FOLDER): a virtual environment whose pip knows dependency groups.
 define environment
 	rm -rf $(1)
 	$(PYTHON) -m venv $(1)
@@ -43,21 +43,22 @@ define environment
 endef
 
 .PHONY: help
-help: ## say what can be made
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
 
-# ---- to use ------------------------------------------------------------------------------------
+# ---- use ---------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(VENV)/installed ## schedule a million tasks and check every promise; ARGS="--tasks 10000000"
+demo: $(VENV)/installed ## run a million tasks and check every promise: ARGS="--tasks 10000000"
 	$(VENV)/bin/num-agents-scheduler demo $(ARGS)
 
 .PHONY: replay
 replay: $(VENV)/installed ## replay a trace of arrivals: FILE=trace.csv, SPEED=60, ARGS=...
-	@test -n '$(FILE)' || { echo 'which trace? make replay FILE=trace.csv SPEED=60' >&2; exit 2; }
+	@test -n '$(FILE)' || { \
+		echo 'FILE is missing: make replay FILE=trace.csv SPEED=60' >&2; exit 2; }
 	$(VENV)/bin/num-agents-scheduler replay '$(FILE)' --speed $(SPEED) $(ARGS)
 
-# The release wheel of this tree, in a virtual environment to use it from.
+# Install the release wheel of this tree into a virtual environment.
 $(VENV)/installed: $(SOURCES) | tools
 	$(call stage, build the release wheel and install it into $(VENV))
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
@@ -65,10 +66,17 @@ $(VENV)/installed: $(SOURCES) | tools
 	PIP_QUIET=0 $(VENV)/bin/python -m pip install '.[cli,plot]'
 	@touch $@
 
-# ---- to check ----------------------------------------------------------------------------------
+# ---- check -------------------------------------------------------------------------------------
+
+CHECKS := lint-rust test-rust ci-venv lint-python test-benches test-python test-others
 
 .PHONY: test
-test: lint-rust test-rust ci-venv lint-python test-benches test-python ## everything that CI runs
+test: $(CHECKS) ## everything that CI runs: PYTHONS="python3.12 python3.14"
+
+.PHONY: compat
+compat: ci-venv ## test one wheel on each Python from 3.11 up: PYTHONS="python3.12 python3.14"
+	$(call stage, Python tests on each Python of this machine)
+	$(CI_PYTHON) tools/compat.py $(CI)/dist/*.whl
 
 .PHONY: lint-rust
 lint-rust: tools rust-linters
@@ -89,6 +97,8 @@ test-rust: tools
 	$(call stage, Rust tests: generations that wrap)
 	$(CARGO) test $(CORE) --features check-invariants,tiny-generations \
 		--test generations --test model
+	$(call stage, Rust tests: stamps that come round)
+	$(CARGO) test $(CORE) --features check-invariants,tiny-stamps --test stamps --test model
 	$(call stage, Rust tests: the waiting protocol under loom)
 	$(LOOM) $(CARGO) test $(CORE) --release --test loom
 
@@ -124,13 +134,19 @@ test-python:
 	$(call stage, Python tests)
 	$(CI_PYTHON) -m pytest
 
-# ---- to distribute -----------------------------------------------------------------------------
+# PYTHONS, if set, names the interpreters.
+.PHONY: test-others
+test-others:
+	$(call stage, Python tests on the other Pythons of this machine)
+	$(CI_PYTHON) tools/compat.py --others $(CI)/dist/*.whl
 
-# What is given away names no folder of the machine that built it.
+# ---- distribute --------------------------------------------------------------------------------
+
+# Keep the paths of this machine out of the files that are distributed.
 ANYWHERE = --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo \
 	--remap-path-prefix=$(CURDIR)=.
-# Before Python 3.14 a thread that is late for the end of the interpreter is unwound by the system's
-# unwinder. Another one of our own, which zig would link in, crashes over that.
+# Before Python 3.14, a thread that still runs when the interpreter ends is unwound by the system's
+# unwinder. zig would link in its own unwinder, which crashes then.
 UNWINDER = -C link-arg=$(shell cc -print-file-name=libgcc_s.so.1)
 
 .PHONY: wheel
@@ -154,7 +170,7 @@ wheel: tools ## a portable manylinux2014 wheel in dist/, inspected and tested
 	cp $(WHEEL)/dist/*.whl dist/
 
 .PHONY: sdist
-sdist: tools ## a source distribution in dist/, built from in an empty folder
+sdist: tools ## a source distribution in dist/, built and tried in an empty folder
 	$(call stage, pack)
 	rm -rf $(SDIST)
 	$(call environment,$(SDIST)/tools)
@@ -168,19 +184,19 @@ sdist: tools ## a source distribution in dist/, built from in an empty folder
 	mkdir -p dist
 	cp $(SDIST)/dist/*.tar.gz dist/
 
-# ---- to keep house -----------------------------------------------------------------------------
+# ---- maintain ----------------------------------------------------------------------------------
 
 .PHONY: format
-format: ## let rustfmt and ruff lay out the code; ruff as of the last `make test`
+format: ## format the code with rustfmt and ruff; needs one `make test` before
 	$(CARGO) fmt --all
 	$(CI)/venv/bin/ruff format $(CHECKED)
 	$(CI)/venv/bin/ruff check --fix $(CHECKED)
 
 .PHONY: clean
-clean: ## remove all that was made here
+clean: ## remove everything that make built
 	rm -rf $(VENV) .tmp dist target .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 
-# What cannot be installed from here is asked for in words.
+# Name the tools that make cannot install.
 .PHONY: tools
 tools:
 	@command -v $(PYTHON) >/dev/null || { \

@@ -1,1 +1,1 @@
-"""Benchmarks: of this scheduler by itself (`test_*.py`), and beside its peers (`versus`)."""
+"""Benchmarks: this scheduler alone (`test_*.py`), and compared with its peers (`versus`)."""

@@ -192,29 +192,41 @@ def test_only_the_boundary_names_pyo3() -> None:
     assert manifests == {"rust/py/Cargo.toml"}
 
 
-def test_two_modules_import_the_extension_module() -> None:
+def test_two_packages_import_the_extension_module() -> None:
     # One for what runs, one for when.
-    assert importers_of("num_agents.scheduler._native") == {
-        "num_agents.scheduler._calendar",
-        "num_agents.scheduler._engine",
+    packages = {
+        module.rpartition(".")[0] for module in importers_of("num_agents.scheduler._native")
     }
+    assert packages == {"num_agents.scheduler._engine", "num_agents.scheduler._timing"}
+
+
+def test_only_these_two_reach_into_it() -> None:
+    outside = {
+        path.relative_to(PYTHON / "num_agents/scheduler").as_posix()
+        for path in (PYTHON / "num_agents/scheduler").rglob("*.py")
+        if path.parent.name not in ("_engine", "_timing")
+        and re.search(r"\b_?engine\.native\b", path.read_text(encoding="utf-8"))
+    }
+    assert outside == set()
 
 
 def test_flows_and_events_know_nothing_of_the_scheduler() -> None:
     scheduler = "num_agents.scheduler"
-    assert {one for one in importers_of(scheduler) if not one.startswith(scheduler)} == set()
+    outside = {one for one in importers_of(scheduler) if not one.startswith(scheduler)}
+    # Where the command begins, before the package is imported.
+    assert outside == {"num_agents._program"}
 
 
 def test_one_module_makes_events() -> None:
     bus = "num_agents.eventbus"
     outside = {one for one in importers_of(bus) if not one.startswith(bus)}
-    assert outside == {"num_agents.scheduler.events"}
+    assert outside == {"num_agents.scheduler._engine.announce"}
 
 
 def test_the_library_does_not_know_its_command_line() -> None:
     cli = "num_agents.scheduler.cli"
     outside = {one for one in importers_of(cli) if not one.startswith(cli)}
-    assert outside == {"num_agents.scheduler.__main__"}
+    assert outside == {"num_agents._program", "num_agents.scheduler.__main__"}
 
 
 def test_what_is_optional_is_imported_in_few_places() -> None:

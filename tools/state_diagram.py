@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from num_agents.scheduler._engine import transitions
+from num_agents.scheduler._engine.view import transitions
 
 ARCHITECTURE = Path(__file__).parents[1] / "ARCHITECTURE.md"
 BEGIN = "<!-- states:begin -->"

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from num_agents.scheduler import RunPolicy, TaskSchedule
-from num_agents.scheduler._engine import Call, Clock, Engine
+from num_agents.scheduler import RunPolicy, Task, TaskSchedule
+from num_agents.scheduler._engine.clock import Clock
+from num_agents.scheduler._engine.current import current
+from num_agents.scheduler._engine.engine import Engine
 from num_agents.scheduler.executors.inline import InlineExecutor
 from num_agents.scheduler.executors.threads import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from num_agents.scheduler.executors import Executor
+    from num_agents.scheduler.executors.base import Executor
 
 HOUR = 3600.0
 
@@ -48,16 +50,24 @@ class ExecutorContract:
         self.engine = self.make_engine()
         self.executor = self.make_executor(self.engine)
         yield
-        self.executor.stop(drain=False, timeout=5)
+        self.stop(drain=False, timeout=5)
 
     def schedule(
         self, callback: Callable[..., Any], *args: Any, delay: float = 0, priority: int = 128
     ) -> str:
-        schedule, policy = TaskSchedule(delay=delay), RunPolicy(priority=priority)
-        return self.engine.schedule(Call("t", callback), args, schedule, policy)
+        policy = RunPolicy(priority=priority)
+        return self.engine.schedule(
+            Task("t", callback, TaskSchedule(delay=delay), args, policy=policy)
+        )
+
+    def stop(self, *, drain: bool, timeout: float) -> bool:
+        """Stops as a scheduler does; whether all runs ended in time."""
+        drained = not drain or self.executor.drain(timeout)
+        self.executor.dismiss(cancel=False)
+        return self.executor.join(timeout) and drained
 
     def status(self, task_id: str) -> str:
-        info = self.engine.info(task_id)
+        info = self.engine.view.info(task_id)
         assert info is not None
         return info.status
 
@@ -75,7 +85,7 @@ class ExecutorContract:
     def test_nothing_runs_after_the_stop(self) -> None:
         self.executor.start()
         self.let_end(self.schedule(int))
-        assert self.executor.stop(drain=False, timeout=5)
+        assert self.stop(drain=False, timeout=5)
         task_id = self.schedule(int)
         self.let_run(lambda: True)
         assert self.status(task_id) == "pending"
@@ -85,19 +95,19 @@ class ExecutorContract:
             task_id = self.schedule(int)
             self.executor.start()
             self.let_end(task_id)
-            assert self.executor.stop(drain=False, timeout=5)
+            assert self.stop(drain=False, timeout=5)
 
     def test_a_drain_runs_what_is_due_and_no_more(self) -> None:
         self.executor.start()
         due = [self.schedule(int) for _ in range(200)]
         later = self.schedule(int, delay=HOUR)
-        assert self.executor.stop(drain=True, timeout=10)
+        assert self.stop(drain=True, timeout=10)
         assert {self.status(one) for one in due} == {"completed"}
         assert self.status(later) == "pending"
 
     def test_a_stop_before_any_start_is_nothing(self) -> None:
-        assert self.executor.stop(drain=False, timeout=5)
-        assert self.executor.stop(drain=False, timeout=0)
+        assert self.stop(drain=False, timeout=5)
+        assert self.stop(drain=False, timeout=0)
 
     def test_each_runs_once(self) -> None:
         ran: list[int] = []
@@ -121,7 +131,7 @@ class ExecutorContract:
         answers: list[bool] = []
         self.executor.start()
         start = monotonic()
-        self.schedule(lambda: answers.append(self.executor.stop(drain=False, timeout=5)))
+        self.schedule(lambda: answers.append(self.stop(drain=False, timeout=5)))
         self.let_run(lambda: bool(answers))
         assert answers == [True]
         assert monotonic() - start < 5
@@ -132,13 +142,35 @@ class ExecutorContract:
     def test_room_made_for_a_wait_is_taken_back(self) -> None:
         def callback() -> None:
             for _ in range(3):
-                self.executor.grow()
-                self.executor.shrink()
+                self.executor.shrink(self.executor.grow())
 
         self.executor.start()
         self.let_end(*[self.schedule(callback) for _ in range(20)])
         self.let_end(self.schedule(int))
-        assert self.executor.stop(drain=False, timeout=5)
+        assert self.stop(drain=False, timeout=5)
+
+    def test_a_drain_from_a_callback_runs_the_others(self) -> None:
+        self.executor.start()
+        ran: list[int] = []
+        drained: list[bool] = []
+
+        def callback() -> None:
+            for number in range(20):
+                self.schedule(ran.append, number)
+            drained.append(self.executor.drain(5))
+
+        self.schedule(callback)
+        self.let_run(lambda: bool(drained))
+        assert drained == [True]
+        assert ran == list(range(20))
+
+    def test_a_cancelled_group_stays_cancelled_after_another_start(self) -> None:
+        groups: list[Any] = []
+        for cancel in (True, False):
+            self.executor.start()
+            self.let_end(self.schedule(lambda: groups.append(current.group)))
+            self.executor.dismiss(cancel=cancel)
+        assert [group.is_cancelled for group in groups] == [True, False]
 
     def test_a_stop_gives_up_in_time(self) -> None:
         if not self.is_concurrent:
@@ -153,7 +185,7 @@ class ExecutorContract:
         task_id = self.schedule(callback)
         assert began.wait(5)
         start = monotonic()
-        assert not self.executor.stop(drain=False, timeout=0.01)
+        assert not self.stop(drain=False, timeout=0.01)
         assert monotonic() - start < 2
         release.set()
         self.let_end(task_id)
@@ -164,17 +196,17 @@ class ExecutorContract:
         done = threading.Event()
 
         def outer() -> bool:
-            self.executor.grow()
+            room = self.executor.grow()
             try:
                 return done.wait(5)
             finally:
-                self.executor.shrink()
+                self.executor.shrink(room)
 
         waiting = [self.schedule(outer) for _ in range(5)]
         setting = self.schedule(done.set, priority=255)
         self.executor.start()
         self.let_end(*waiting, setting)
-        results = [self.engine.info(one) for one in waiting]
+        results = [self.engine.view.info(one) for one in waiting]
         assert [info.result for info in results if info is not None] == [True] * 5
 
 
@@ -183,7 +215,7 @@ class TestThreadPool(ExecutorContract):
     workers = 4
 
     def make_engine(self) -> Engine:
-        return Engine(Clock(), 10_000, None, None)
+        return Engine(Clock(), history=10_000)
 
     def make_executor(self, engine: Engine) -> Executor:
         return ThreadPool(engine, self.workers)
@@ -202,10 +234,11 @@ class TestInline(ExecutorContract):
     is_concurrent = False
 
     def make_engine(self) -> Engine:
-        return Engine(Clock(1_000_000_000), 10_000, None, None)
+        return Engine(Clock(1_000_000_000), history=10_000)
 
     def make_executor(self, engine: Engine) -> Executor:
         return InlineExecutor(engine)
 
     def let_run(self, done: Callable[[], bool]) -> None:
-        self.engine.run_due()
+        assert isinstance(self.executor, InlineExecutor)
+        self.executor.run_due()

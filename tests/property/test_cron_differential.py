@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler.schedule import DstWord
 
+#: Steps beyond a field are drawn as well, and doubted.
+pytestmark = pytest.mark.filterwarnings("ignore::num_agents.scheduler.ScheduleWarning")
+
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
@@ -75,10 +78,10 @@ class Matcher:
 
     def __init__(self, expression: str) -> None:
         fields = expression.lower().split()
-        #: Whether it follows real time: `*` in minute or hour, or a field for seconds.
-        self.real_time = len(fields) == 6 or fields[0][0] == "*" or fields[1][0] == "*"
         if len(fields) == 5:
             fields.insert(0, "0")
+        #: Whether it follows real time: `*` in minute or hour.
+        self.real_time = fields[1][0] == "*" or fields[2][0] == "*"
         self.both_days = fields[3][0] in "*?" or fields[5][0] in "*?"
         self.items = [field.split(",") for field in fields]
         self._days: dict[date, bool] = {}
@@ -420,6 +423,15 @@ def is_a_range_of_one(answers: Answers) -> bool:
     return ours == other.theirs or any(known.explains(other) for known in CRONSIM_DIFFERS.values())
 
 
+def has_seconds_at_a_fixed_time(answers: Answers) -> bool:
+    if len(answers.expression.split()) == 5 or answers.matcher.real_time:
+        return False
+    if not answers.ours_is_right() or answers.ours is None:
+        return False
+    first, last = sorted((answers.theirs, answers.ours))
+    return bool(answers.set_between(first - DAY, last + DAY))
+
+
 RANGE_OF_ONE = re.compile(r"\b(\d+)-\1/")
 
 CRONSIM_DIFFERS = {
@@ -427,6 +439,10 @@ CRONSIM_DIFFERS = {
         "A range from a value to itself, with a step, is that value; cronsim reads 3-3/4 as 3/4, "
         "which runs to the end of the field.",
         is_a_range_of_one,
+    ),
+    "seconds": Known(
+        "With a field for seconds cronsim follows real time; here minute and hour decide alone.",
+        has_seconds_at_a_fixed_time,
     ),
     "first pass": Known(
         "For fixed times cronsim forgets in which of two equal hours it begins, and from the "

@@ -6,11 +6,15 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from num_agents.scheduler import CalendarInterval, Exclusions, Scheduler, TaskSchedule
 from num_agents.scheduler.testing import VirtualClock
+
+#: One-shots are drawn with options that have no effect on them as well.
+pytestmark = pytest.mark.filterwarnings("ignore::num_agents.scheduler.ScheduleWarning")
 
 START = datetime(2025, 3, 29, 20, tzinfo=UTC)
 #: Across the night in which Berlin's clocks go forward.

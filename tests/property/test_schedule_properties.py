@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,9 @@ from num_agents.scheduler.calendar import CalendarInterval, Exclusions
 from num_agents.scheduler.errors import InvalidCronError
 from num_agents.scheduler.run import current_run
 from num_agents.scheduler.testing import VirtualClock
+
+#: Steps beyond a field are drawn as well, and doubted.
+pytestmark = pytest.mark.filterwarnings("ignore::num_agents.scheduler.ScheduleWarning")
 
 MICROSECOND = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)
@@ -214,7 +218,7 @@ def test_an_end_and_a_number_of_runs_cut_off(
     assume(schedule.interval is None or schedule.start_after is None)
     whole = [moment.astimezone(UTC) for moment in schedule.preview(runs + 3, start=start)]
     assume(len(whole) > runs and schedule.run_at is None and schedule.end_after is None)
-    said = {name: getattr(schedule, name) for name in TaskSchedule.WORDS}
+    said = {name: getattr(schedule, name) for name in TaskSchedule.OPTIONS}
     limited = TaskSchedule(**(said | {"max_runs": runs}))
     assert [moment.astimezone(UTC) for moment in limited.preview(100, start=start)] == whole[:runs]
     # The end itself is allowed.
@@ -318,7 +322,7 @@ def runs_of(
 
     with Scheduler(clock=clock) as scheduler:
         for number in range(3):
-            said = {name: getattr(schedule, name) for name in TaskSchedule.WORDS}
+            said = {name: getattr(schedule, name) for name in TaskSchedule.OPTIONS}
             scheduler.schedule(f"task {number}", note, **said)
         clock.advance(span)
     return ran

@@ -6,8 +6,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from random import Random
-from time import perf_counter
+from time import process_time
 from typing import Any
+
+import pytest
 
 from num_agents.scheduler import (
     CalendarInterval,
@@ -107,6 +109,7 @@ class Year:
         self.digest.update(f"{run.task_id} {run.nominal_time} {now}\n".encode())
 
 
+@pytest.mark.filterwarnings("ignore:max_runs has no effect")
 def test_each_run_is_one_that_was_foretold() -> None:
     random = Random(2025)
     schedules: list[dict[str, Any]] = []
@@ -116,7 +119,7 @@ def test_each_run_is_one_that_was_foretold() -> None:
         with suppress(ValueError):
             if TaskSchedule(**words).preview(1, START):
                 schedules.append(words)
-    began = perf_counter()
+    began = process_time()
     year = Year(schedules)
     total = 0
     for words, runs in zip(schedules, year.runs, strict=True):
@@ -142,4 +145,5 @@ def test_each_run_is_one_that_was_foretold() -> None:
     again = Year(schedules)
     assert again.digest.digest() == year.digest.digest()
     assert again.runs == year.runs
-    assert perf_counter() - began < 60
+    # CPU time: a busy machine does not change it.
+    assert process_time() - began < 60

@@ -34,6 +34,19 @@ def run(program: str, *, timeout: float = 30) -> tuple[str, float]:
     return ended.stdout, monotonic() - start
 
 
+def run_within(limit_s: float, program: str) -> tuple[str, float]:
+    """As `run`, for a program that must end in time in one of three tries.
+
+    A wait that is in the program is there in each of them. A busy machine is slow now and then.
+    """
+    tries = 3
+    for _ in range(tries):
+        printed, seconds = run(program)
+        if seconds < limit_s:
+            return printed, seconds
+    raise AssertionError(f"{tries} times not within {limit_s:.2f} s, but in {seconds:.2f} s")
+
+
 @pytest.fixture(scope="module")
 def startup() -> float:
     """Seconds that a program takes which only imports and does nothing."""
@@ -60,9 +73,8 @@ class TestExit:
             scheduler.schedule("next year", print, delay=YEAR)
             scheduler.schedule("every year", print, interval=YEAR, first_run="after_interval")
         """
-        printed, seconds = run(dedent(program) + end)
+        printed, _ = run_within(startup + 1, dedent(program) + end)
         assert printed == ""
-        assert seconds < startup + 1
 
     def test_waits_for_a_callback_that_runs(self, startup: float) -> None:
         program = """
@@ -77,9 +89,9 @@ class TestExit:
             scheduler.schedule("next year", print, delay=YEAR)
             began.wait()
         """
-        printed, seconds = run(program)
+        printed, seconds = run_within(startup + 1.5, program)
         assert printed == "ended\n"
-        assert 0.2 < seconds < startup + 1.5
+        assert seconds > 0.2
 
     def test_starts_nothing_more(self) -> None:
         program = """
@@ -106,7 +118,7 @@ class TestExit:
             time.sleep(0.05)
         """
         for _ in range(3):
-            assert run(program)[1] < startup + 3
+            run_within(startup + 3, program)
 
     def test_with_an_uncaught_error_and_a_scheduler_never_stopped(self) -> None:
         program = dedent("""
@@ -121,6 +133,9 @@ class TestExit:
     @pytest.mark.skipif(os.name != "posix", reason="no such signal here")
     def test_an_interrupt_reaches_a_program_that_waits(self) -> None:
         program = dedent("""
+            import signal
+            # A shell starts what it runs in the background with interrupts ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             scheduler = Scheduler()
             scheduler.start()
             task_id = scheduler.schedule("next year", print, delay=YEAR)
@@ -130,15 +145,17 @@ class TestExit:
             except KeyboardInterrupt:
                 print("interrupted")
         """)
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-c", PRELUDE + program], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        with process.stdout as output:
-            assert output.readline() == "waiting\n"
-            process.send_signal(signal.SIGINT)
-            assert output.readline() == "interrupted\n"
-        assert process.wait(10) == 0
+        ) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "waiting\n"
+                process.send_signal(signal.SIGINT)
+                assert process.stdout.readline() == "interrupted\n"
+                assert process.wait(10) == 0
+            finally:
+                process.kill()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

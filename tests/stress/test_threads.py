@@ -53,9 +53,14 @@ def in_threads(*targets: Callable[[], Any]) -> None:
         raise errors[0]
 
 
-def wait_until(done: Callable[[], bool]) -> None:
+def wait_until(done: Callable[[], bool], progress: Callable[[], object] = bool) -> None:
+    """Wait until something is done; fail after 60 s in which `progress` returns the same value."""
+    reached = progress()
     deadline = monotonic() + 60
     while not done():
+        if progress() != reached:
+            reached = progress()
+            deadline = monotonic() + 60
         assert monotonic() < deadline
         threading.Event().wait(0.001)
 
@@ -70,7 +75,11 @@ def test_a_million_due_at_once_each_run_once(threaded: Callable[..., Scheduler])
     scheduler.schedule_many(
         "t", count, delays=[0.0] * MILLION, args=[(number,) for number in range(MILLION)]
     )
-    wait_until(lambda: scheduler.statistics().completed == MILLION)
+
+    def completed() -> int:
+        return scheduler.statistics().completed
+
+    wait_until(lambda: completed() == MILLION, completed)
     assert counts == b"\1" * MILLION
     statistics = scheduler.statistics()
     assert (statistics.pending, statistics.running, statistics.failed) == (0, 0, 0)
@@ -157,7 +166,7 @@ def test_no_waiter_loses_its_outcome(threaded: Callable[..., Scheduler]) -> None
                 scheduler.cancel_task(task_id)
 
         in_threads(patient, patient, impatient, impatient, canceller)
-    assert not scheduler._engine.waiters.futures
+    assert scheduler._engine.native.watchers == 0
 
 
 @pytest.mark.usefixtures("quick_switching")

@@ -6,6 +6,7 @@ Each `type: ignore` marks a mistake that a checker has to find: one that is not 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, assert_type
 
 from num_agents.core import Flow, Node, SharedStore
@@ -24,10 +25,19 @@ from num_agents.scheduler import (
 )
 from num_agents.scheduler.scheduler_node import ScheduledFlowNode, ScheduleTaskNode, WaitForTaskNode
 from num_agents.scheduler.testing import VirtualClock
+from num_agents.scheduler.types import (
+    Executor,
+    Moment,
+    ScheduleOptions,
+    Seconds,
+    StopMode,
+    SupportsPublish,
+    Until,
+)
 from num_agents.scheduler.utils import get_task_info, schedule_recurring_task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
 
@@ -39,7 +49,13 @@ def add(first: int, second: int = 0) -> int:
     return first + second
 
 
-def scheduling(scheduler: Scheduler) -> None:
+def scheduling(
+    scheduler: Scheduler,
+    callback: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    iterable: Iterable[Any],
+    options: ScheduleOptions,
+) -> None:
     assert_type(scheduler.schedule("t", add, args=(1, 2)), str)
     scheduler.schedule("t", add, delay=1)
     scheduler.schedule("t", add, delay=timedelta(seconds=1), args=[1], kwargs={"second": 2})
@@ -47,11 +63,24 @@ def scheduling(scheduler: Scheduler) -> None:
     scheduler.schedule("t", add, run_at="2030-01-01", tags=["a"], metadata={"any": object()})
     scheduler.schedule("t", add, interval=1.5, max_runs=3, misfire="skip", first_run="aligned")
     scheduler.schedule("t", add, interval=1, start_after="2030-01-01", end_after=None)
-    scheduler.schedule("t", 5)  # type: ignore[arg-type]
-    scheduler.schedule("t", add, delay="1")  # type: ignore[arg-type]
-    scheduler.schedule("t", add, misfire="never")  # type: ignore[arg-type]
-    scheduler.schedule("t", add, dealy=1)  # type: ignore[call-arg]
-    scheduler.schedule("t", add, 1)  # type: ignore[call-arg]
+    scheduler.schedule("t", add, args=(1,), kwargs={"second": 2})
+    scheduler.schedule("t", add, args=range(2))
+    scheduler.schedule("t", lambda first=1: add(first))
+    scheduler.schedule("t", partial(add, 1), args=(2,))
+    # A callback whose parameters are not known, and arguments whose number is not known.
+    scheduler.schedule("t", callback, args=arguments)
+    scheduler.schedule("t", callback, **options)
+    # What cannot be compared with the callback is named so, by giving `kwargs` as well.
+    scheduler.schedule("t", callback, args=iterable, kwargs=None)
+    scheduler.schedule("t", add, args=("1", 2))  # type: ignore[arg-type]
+    scheduler.schedule("t", add, args=(1, 2, 3))  # type: ignore[arg-type]
+    scheduler.schedule("t", add, args=())  # type: ignore[arg-type]
+    scheduler.schedule("t", add, args=5)  # type: ignore[call-overload]
+    scheduler.schedule("t", 5)  # type: ignore[call-overload]
+    scheduler.schedule("t", add, delay=b"1")  # type: ignore[call-overload]
+    scheduler.schedule("t", add, misfire="never")  # type: ignore[call-overload]
+    scheduler.schedule("t", add, dealy=1)  # type: ignore[call-overload]
+    scheduler.schedule("t", add, 1)  # type: ignore[call-overload]
 
     ids = scheduler.schedule_many("t", add, delays=[1, 2.5, timedelta(1)], args=[(1,), [2], (3,)])
     every: Sequence[str] = ids
@@ -116,6 +145,39 @@ def flowing(scheduler: Scheduler, clock: VirtualClock) -> None:
     assert_type(flow.execute(), dict[str, dict[str, Any]])
     clock.advance(5)
     clock.advance_to("2030-01-01")
+
+
+class OwnExecutor:
+    def start(self) -> None: ...
+
+    def drain(self, timeout: float) -> bool:
+        return True
+
+    def dismiss(self, *, cancel: bool) -> None: ...
+
+    def join(self, timeout: float) -> bool:
+        return True
+
+    def grow(self) -> object: ...
+
+    def shrink(self, room: object) -> None: ...
+
+
+def naming(scheduler: Scheduler) -> None:
+    span: Seconds = timedelta(1)
+    moment: Moment = "2030-01-01"
+    options: ScheduleOptions = {"run_at": moment, "grace": span, "kwargs": {"first": 1}}
+    scheduler.schedule("t", add, **options)
+    mode: StopMode = "drain"
+    until: Until = "end"
+    scheduler.wait_for_task("id", span, until=until)
+    scheduler.stop(mode)
+    bus: SupportsPublish = OwnBus()
+    executor: Executor = OwnExecutor()
+    Scheduler(event_bus=bus)
+    executor.start()
+    wrong: ScheduleOptions = {"intervall": 5}  # type: ignore[typeddict-unknown-key]
+    scheduler.schedule("t", add, **wrong)
 
 
 def flow_node() -> Node:

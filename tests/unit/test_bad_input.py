@@ -450,7 +450,7 @@ def test_is_refused_by_name_and_changes_nothing(
     assert scheduler.statistics().to_dict() == before
     assert (scheduler.now(), scheduler.is_running) == (moment, True)
     assert scheduler.tasks[task_id].status == "pending"
-    assert not scheduler._engine.waiters.futures
+    assert scheduler._engine.native.watchers == 0
 
 
 def test_a_value_whose_text_ends_the_program_is_at_least_not_scheduled(

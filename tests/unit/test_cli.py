@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import itertools
 import json
 import math
+import os
+import subprocess
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from num_agents.scheduler.cli import COMMANDS, EXIT_CANNOT_RUN, EXIT_INTERRUPTED, main, watch
+from num_agents.scheduler.cli import (
+    COMMANDS,
+    EXIT_CANNOT_RUN,
+    EXIT_INTERRUPTED,
+    EXIT_PIPE_CLOSED,
+    main,
+    watch,
+)
 from num_agents.scheduler.cli.arguments import count, number
 from num_agents.scheduler.cli.errors import import_with_extra
 from num_agents.scheduler.cli.progress import JsonView
@@ -55,7 +66,14 @@ def no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
     ("words", "said"),
     [
         ("demo --tasks 0", "--tasks: must be a whole number from 1 to 100,000,000, not '0'"),
-        ("demo --tasks 1e6", "--tasks: must be a whole number"),
+        ("demo --tasks 1e9", "--tasks: must be a whole number"),
+        ("demo --tasks 1.5e0", "--tasks: must be a whole number"),
+        ("demo --tasks 1e999", "--tasks: must be a whole number"),
+        ("demo --tasks 1,00", "--tasks: must be a whole number"),
+        ("demo --tasks nan", "--tasks: must be a whole number"),
+        ("bench --tasks 0", "--tasks: must be a whole number from 1 to 100,000,000, not '0'"),
+        ("bench --rounds x", "--rounds: must be a whole number"),
+        ("bench --peers x", "--peers: unknown: x (known: "),
         ("demo --seconds 0", "--seconds: must be a finite number above 0"),
         ("demo --seconds inf", "--seconds: must be a finite number above 0"),
         ("demo --cancel 1.1", "--cancel: must be a finite number at least 0 and at most 1"),
@@ -78,7 +96,8 @@ def no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_arguments_are_named(
     words: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said in refusal(capsys, *words.split())
+    (line,) = refusal(capsys, *words.split()).splitlines()
+    assert said in line
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +118,11 @@ def test_number_says_its_bounds() -> None:
         parse("1.0001")
     with pytest.raises(argparse.ArgumentTypeError, match="must be a finite number, not 'nan'"):
         number()("nan")
+
+
+@pytest.mark.parametrize("text", ["1000000", "1_000_000", "1,000,000", "1e6", "1E+6", "0.1e7"])
+def test_count_takes_numbers_as_people_write_them(text: str) -> None:
+    assert count(at_least=1, at_most=10**7)(text) == 1_000_000
 
 
 def test_count_takes_both_bounds() -> None:
@@ -215,19 +239,32 @@ def test_a_replay_of_centuries_is_refused(
 # --- extras ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", ["demo --tasks 10 --seconds 0.01", "replay {path}"])
-@pytest.mark.usefixtures("no_scheduler")
-def test_without_rich_the_extra_is_named(
-    words: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.delitem(sys.modules, "num_agents.scheduler.cli.terminal", raising=False)
+@pytest.fixture
+def no_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [*sys.modules]:
+        if module.startswith("num_agents.scheduler.cli") and module.endswith("terminal"):
+            monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "rich", None)
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("demo --tasks 10 --seconds 0.01", "every promise held"),
+        ("replay {path}", "every promise held"),
+        ("bench --quick --peers asyncio --workloads schedule", "Schedule, one call a task"),
+    ],
+)
+@pytest.mark.usefixtures("no_rich")
+def test_without_rich_they_print_plainly(
+    words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = write(tmp_path, "0\n")
-    said = refusal(capsys, *words.format(path=path).split())
-    assert said == "rich is not installed: pip install 'num-agents-scheduler[cli]'\n"
+    assert exit_code(*words.format(path=path).split()) == 0
+    printed = capsys.readouterr()
+    assert said in printed.out
+    assert " 1" in printed.err
 
 
 @pytest.mark.usefixtures("no_scheduler")
@@ -425,3 +462,121 @@ def test_a_key_interrupts_cleanly(
     assert main(["demo", "--tasks", "100", "--seconds", "60", "--json"]) == EXIT_INTERRUPTED
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", "interrupted\n")
+
+
+# --- the output -----------------------------------------------------------------------------------
+
+
+class Output(io.StringIO):
+    """Standard output that cannot be written to, when it is flushed."""
+
+    def __init__(self, error: int) -> None:
+        super().__init__()
+        self.error = error
+
+    def flush(self) -> None:
+        raise OSError(self.error, os.strerror(self.error))
+
+
+@pytest.mark.parametrize("words", ["next @daily", "--help", "next --help", "--version"])
+def test_a_full_disk_is_one_line(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Output(errno.ENOSPC))
+    assert exit_code(*words.split()) == EXIT_CANNOT_RUN
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "num-agents-scheduler: cannot write the output: No space left on device"
+
+
+def test_a_reader_that_leaves_is_no_broken_promise(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Output(errno.EPIPE))
+    assert exit_code("next", "@daily") == EXIT_PIPE_CLOSED
+    assert not capsys.readouterr().err
+
+
+def test_no_standard_output_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert exit_code("next", "@daily") == EXIT_CANNOT_RUN
+    assert capsys.readouterr().err == "standard output is closed\n"
+
+
+@pytest.mark.realtime
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe there has no such error")
+def test_the_head_of_a_demo() -> None:
+    """rich ends a process whose pipe is closed with the code of a broken promise."""
+    words = [sys.executable, "-m", "num_agents.scheduler", "demo", "--tasks=10", "--seconds=.01"]
+    read, write_end = os.pipe()
+    os.close(read)
+    try:
+        process = subprocess.run(words, stdout=write_end, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(write_end)
+    assert process.returncode == EXIT_PIPE_CLOSED
+    assert b"Error" not in process.stderr
+
+
+def test_an_interrupt_while_a_command_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("num_agents.scheduler.cli.importlib.import_module", interrupt)
+    assert exit_code("demo") == EXIT_INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself the signal there")
+def test_an_interrupt_before_anything_is_imported() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'num_agents.scheduler.cli':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "from num_agents._program import main\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "sys.exit(main())\n"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (process.returncode, process.stderr) == (EXIT_INTERRUPTED, b"interrupted\n")
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("command", ["demo --tasks 10 --seconds 0.01", "next @daily"])
+def test_json_is_all_that_is_printed(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(*command.split(), "--json") == 0
+    printed = capsys.readouterr()
+    assert isinstance(json.loads(printed.out), dict)
+    assert not printed.err
+
+
+@pytest.mark.realtime
+def test_a_bench_as_json_and_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "folder" / "samples.json"
+    words = "bench --quick --peers asyncio --workloads schedule --json"
+    assert exit_code(*words.split(), "--save", str(path)) == 0
+    printed = capsys.readouterr()
+    assert printed.out == path.read_text(encoding="utf-8")
+    assert len(json.loads(printed.out)["samples"]) == 1
+    assert not printed.err
+
+
+def test_a_bench_of_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("num_agents.scheduler.cli.bench.load", lambda peer: None)
+    said = refusal(capsys, "bench", "--peers", "uvloop,asyncio")
+    assert said == "not installed: asyncio, uvloop\n"
+
+
+def test_a_bench_that_cannot_be_saved_is_refused_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "samples.json"):
+        assert refusal(capsys, "bench", "--save", str(path)).startswith(f"{path}: ")

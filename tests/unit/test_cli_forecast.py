@@ -11,6 +11,7 @@ import pytest
 
 from num_agents.scheduler.cli import EXIT_CANNOT_RUN, main
 from num_agents.scheduler.cli import forecast as command
+from num_agents.scheduler.forecast import LONGEST_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,6 +138,26 @@ def test_names_are_short_and_few(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert line == f"Wed 2025-01-01 00:00:00 +00:00     6  {names} and 2 more"
 
 
+def test_names_do_not_move_the_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "jobs"
+    path.write_text("0 0 * * *  root\tred \x1b[31m\x07 \u202e end\n")
+    shown = printed(capsys, path, *DAY)
+    assert "root red  [31m    end" in shown
+    assert shown.replace("\n", "").isprintable()
+
+
+def test_a_step_beyond_its_field_is_noted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "jobs"
+    path.write_text("*/90 * * * * one\n*/90 * * * * two\n0 9 * * * three\n")
+    assert main(["forecast", str(path), *DAY, "--json"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["schedules"] == 3
+    (line,) = output.err.splitlines()
+    assert line.startswith("note: cron_expression '*/90 * * * *': minute field")
+
+
 def test_one_that_runs_several_times_in_a_second(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -197,6 +218,8 @@ def test_standard_input(
     assert printed(capsys, "-", *DAY).startswith("standard input: 3 schedules, 97 runs\n")
     monkeypatch.setattr(sys, "stdin", io.StringIO("* * *\n"))
     assert refusal(capsys, "-").startswith("<stdin>:1: ")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert refusal(capsys, "-") == "<stdin>: there is no schedule in it\n"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff"), encoding="utf-8"))
     assert refusal(capsys, "-") == "<stdin>: not UTF-8: invalid start byte\n"
 
@@ -231,7 +254,7 @@ def test_one_that_never_runs_any_more_is_named(
         '[[schedule]]\nname = "a"\ninterval = 1\nend_after = 2020-01-01T00:00:00Z\n'
         '[[schedule]]\nname = "b"\ninterval = 1\n'
     )
-    (line,) = refusal(capsys, path, *DAY).splitlines()
+    (line,) = refusal(capsys, path, *DAY, "--strict").splitlines()
     assert line.startswith(f"{path}:1: ")
 
 
@@ -247,26 +270,120 @@ def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--horizon 0s", "--horizon: must be from 1 ms to 36,525 days, not '0s'"),
+        ("--horizon 0s", "--horizon: must be whole seconds, from 1 s to 366 days, not '0s'"),
+        ("--horizon 400d", "--horizon: must be whole seconds, from 1 s to 366 days, not '400d'"),
+        ("--horizon 1500ms", "--horizon: must be whole seconds, from 1 s to 366 days, not '1500"),
+        ("--horizon nan", "--horizon: must be whole seconds, from 1 s to 366 days, not 'nan'"),
+        ("--horizon 1e999", "--horizon: must be whole seconds, from 1 s to 366 days, not '1e999'"),
         ("--horizon 1d1", "--horizon: the duration must be numbers with units "),
-        ("--horizon 24", "--horizon: the duration must be numbers with units "),
-        ("--horizon 36526d", "--horizon: must be from 1 ms to 36,525 days, not '36526d'"),
-        ("--bucket 1us", "--bucket: must be from 1 ms to 36,525 days, not '1us'"),
+        ("--horizon 1h-", "or a plain number of seconds"),
+        ("--bucket 367d", "--bucket: must be whole seconds, from 1 s to 366 days, not '367d'"),
+        ("--bucket 1us", "--bucket: must be whole seconds, from 1 s to 366 days, not '1us'"),
         ("--bucket 1s", "--bucket: more than 10,000 bars; give a longer one"),
         ("--busiest -1", "--busiest: "),
         ("--timezone Mars", "--timezone: timezone "),
         ("--from then", "--from must be a datetime or an ISO-8601 string"),
-        ("--from 1066-10-14", "--from: start must lie between 1970 and 2500"),
+        ("--from 1066-10-14Z", "--from must be a datetime or an ISO-8601 string"),
+        ("--from 1066-10-14", "--from: start must lie between 1970 and 2500, got 1066-10-14T00:00"),
+        ("--from 1969-12-31T23:00Z", "and 2500, got 1969-12-31T23:00:00"),
         ("--system --user", "--user: not allowed with argument --system"),
     ],
 )
 def test_wrong_arguments_are_named(
     words: str, said: str, jobs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said in refusal(capsys, jobs, *words.split())
+    (line,) = refusal(capsys, jobs, *words.split()).splitlines()
+    assert said in line
+
+
+def test_the_longest_forecast_is_that_of_the_library(
+    jobs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (*DAY, "--horizon", f"{LONGEST_S // 86_400}d", "--bucket", str(LONGEST_S))
+    found = report(capsys, jobs, *words, "--busiest", 0)
+    assert [runs for _, runs in found["buckets"]] == [97 * 366]
+
+
+def test_a_plain_number_is_seconds(jobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = report(capsys, jobs, *DAY, "--horizon", "2", "--bucket", "1e0")
+    assert [runs for _, runs in found["buckets"]] == [0, 2]
+
+
+# --- its first and its last moment ----------------------------------------------------------------
+
+MIDNIGHT = ("--timezone", "UTC", "--from", "2025-01-01")
+
+
+@pytest.mark.parametrize(
+    ("line", "runs"),
+    [
+        ("0 0 * * * midnight", 1),
+        ("* * * * * minutely", 1440),
+        ("@hourly hourly", 24),
+        ("@every 1h later", 23),
+    ],
+)
+def test_what_runs_at_its_start_is_in_it(
+    line: str, runs: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "jobs"
+    path.write_text(line + "\n")
+    found = report(capsys, path, *MIDNIGHT)
+    assert found["total"] == sum(runs for _, runs in found["buckets"]) == runs
+    first = found["busiest"][0]
+    assert sum(each["runs"] for each in first["entries"]) == first["runs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("schedule", "runs"),
+    [
+        ('cron = "0 0 * * *"', 1),
+        ('cron = "0 0 * * *"\nstart_after = 2020-01-01T00:00:00Z', 1),
+        ('cron = "0 0 * * *"\nstart_after = 2025-01-01T00:00:00Z', 1),
+        ('cron = "0 0 * * *"\nstart_after = 2025-01-01T00:00:01Z', 0),
+        ('cron = "0 0 * * *"\njitter = 5', 1),
+        ('interval = "1h"', 24),
+        ('interval = "1h"\nfirst_run = "aligned"', 24),
+        ('interval = "1h"\nfirst_run = "after_interval"', 23),
+        ("run_at = 2025-01-01T00:00:00Z", 1),
+        ("run_at = 2025-01-02T00:00:00Z", 0),
+    ],
+)
+def test_what_a_list_has_at_its_start_is_in_it(
+    schedule: str, runs: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text(f'[[schedule]]\nname = "a"\n{schedule}\n')
+    found = report(capsys, path, *MIDNIGHT)
+    assert found["total"] == runs
+    assert sum(sum(each["runs"] for each in one["entries"]) for one in found["busiest"]) == min(
+        runs, 10
+    )
+
+
+def test_days_that_follow_each_other_are_the_days_together(
+    jobs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--timezone", "UTC", "--from")
+    days = [report(capsys, jobs, *words, f"2025-01-0{day}")["total"] for day in range(1, 8)]
+    assert days == [97] * 7
+    assert report(capsys, jobs, *words, "2025-01-01", "--horizon", "7d")["total"] == 97 * 7
 
 
 # --- how it shows ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_in_a_narrow_window_only_the_bars_shrink(
+    width: int, jobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = printed(capsys, jobs, *MIDNIGHT).splitlines()
+    words = [word for word in " ".join(lines).split() if word.strip("█▏▎▍▌▋▊▉")]
+    first = words.index("00:00")
+    assert words[first + 2 : first + 2 + 24 * 5 : 5] == ["4"] * 9 + ["5"] + ["4"] * 14
+    assert not any("…" in line for line in lines)
+    assert max(line.count("█") for line in lines) == max(min(width - 32, 40), 0)
 
 
 def test_in_a_pipe_without_unicode(

@@ -195,13 +195,50 @@ def test_what_is_no_expression(expression: str, capsys: pytest.CaptureFixture[st
         ("@daily --count 0", "--count: must be a whole number from 1 to 100,000, not '0'"),
         ("@daily --dialect java", "--dialect: invalid choice: 'java'"),
         ("@daily --dst always", "--dst: invalid choice: 'always'"),
-        ("0 9 * * *", "unrecognized arguments: 9 * * *"),
+        ("@daily --counts 5", "unrecognized arguments: --counts 5"),
     ],
 )
 def test_wrong_arguments_are_named(
     words: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said in refusal(capsys, *words.split())
+
+
+def test_a_step_beyond_its_field_is_noted_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["next", "*/90 * * * *", "--json"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["times"]
+    (line,) = output.err.splitlines()
+    assert line.startswith("note: cron_expression '*/90 * * * *': minute field")
+
+
+def test_an_expression_without_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    quoted = times(capsys, "0 9 * * MON-FRI", "--from", "2025-01-01", "--count", "3")
+    words, options = ["0", "9", "*", "*", "MON-FRI"], ["--from", "2025-01-01", "--count", "3"]
+    assert times(capsys, *words, *options) == times(capsys, *options, *words) == quoted
+    assert len(times(capsys, "@every", "90s", "--count", "2")) == 2
+
+
+def test_an_expression_that_the_shell_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("")
+    said = refusal(capsys, "0", "9", "notes.txt", "notes.txt", "notes.txt")
+    assert "'notes.txt' is a file: put the expression in quotes" in said
+    assert "quotes" not in refusal(capsys, "0", "9", "x" * 5000, "*", "*")
+    assert "quotes" not in refusal(capsys, "notes.txt")
+
+
+@pytest.mark.parametrize("width", [10, 40, 60])
+def test_in_a_narrow_window_nothing_is_cut_off(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("0 9 * * *", "--from", "2025-01-01T12:00Z", "--timezone", "UTC")
+    wide = printed(capsys, *words).replace(",", "").split()
+    monkeypatch.setenv("COLUMNS", str(width))
+    narrow = printed(capsys, *words).replace(",", "").split()
+    assert set(wide) <= set(narrow)
 
 
 # --- its parts ------------------------------------------------------------------------------------

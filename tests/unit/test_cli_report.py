@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import math
@@ -12,8 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from num_agents.scheduler.cli import bench
+from num_agents.scheduler.cli.bench.report import Peer, Sample
+from num_agents.scheduler.cli.bench.workloads import WORKLOADS
 from num_agents.scheduler.cli.demo import Group, judge
-from num_agents.scheduler.cli.progress import JsonView
+from num_agents.scheduler.cli.progress import JsonView, PlainView
 from num_agents.scheduler.cli.recorder import Findings, Recorder
 from num_agents.scheduler.cli.replay import SLEEP_DEFAULT_S, SLEEP_MAX_S, sleep_s
 from num_agents.scheduler.cli.report import (
@@ -149,6 +153,86 @@ def test_a_report_in_a_pipe(encoding: str, monkeypatch: pytest.MonkeyPatch, tmp_
     assert "0.001 to 0.002 ms" in printed
     assert "\x1b" not in printed
     assert ("#" * 40 if encoding == "ascii" else "█" * 40) in printed
+
+
+@pytest.mark.parametrize("view", ["rich", "plain"])
+@pytest.mark.parametrize("width", [12, 40, 60, 79, 200])
+def test_a_report_in_a_narrow_window(
+    view: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every figure is there in full; the bars shrink."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    if view == "rich":
+        pytest.importorskip("rich")
+        from num_agents.scheduler.cli.terminal import TerminalView
+
+        TerminalView().show(long_report())
+    else:
+        PlainView().show(long_report())
+    out = capsys.readouterr().out
+    words = out.replace(",\n", "\n").replace(", ", " ").split()
+    for word in ("12,345,678,901", "98,765,432.10", "7,654,321", "per", "resident", "12,345.679"):
+        assert word in words or word.replace(".10", "") in words, word
+    assert "…" not in out
+    bars = [line for line in out.splitlines() if "█" in line]
+    assert bool(bars) == (width >= 40)
+    assert all(len(line) <= width for line in bars)
+    assert any("█" * 40 in line for line in bars) == (width >= 79)
+
+
+def long_report() -> Report:
+    samples = [1_500] * 1000 + [12_345_678_901]
+    return Report(
+        command="demo",
+        title="a trace",
+        figures=(
+            Figure("rows", 12_345_678_901, "tasks", "growth of the resident set"),
+            Figure("schedule rate", 98_765_432.1, "tasks per second"),
+        ),
+        promises=(Promise("ran though cancelled", 7_654_321, "1,000 one by one, 9,000 counted"),),
+        lateness=Lateness.of_samples(samples),
+        lateness_in_callbacks=Lateness.of_samples([]),
+    )
+
+
+@pytest.mark.parametrize("total", [10, 1_000_000, 100_000_000])
+def test_a_bar_in_a_narrow_window(total: int) -> None:
+    """Beside the figures there is what fits: the percentage, the bar, the time."""
+    rich = pytest.importorskip("rich.console")
+    from rich.progress import Progress
+
+    from num_agents.scheduler.cli import terminal
+
+    for width in range(20, 120):
+        if not terminal.bar_fits(width, total):
+            continue
+        console = rich.Console(file=io.StringIO(), width=width, force_terminal=True)
+        progress = Progress(
+            *terminal.bar_columns(width, total), console=console, auto_refresh=False, expand=True
+        )
+        progress.add_task("schedule".ljust(terminal.PHASE_WIDTH - 1), total=total)
+        progress.update(progress.task_ids[0], completed=total - 1)
+        with console.capture() as captured:
+            console.print(progress.get_renderable())
+        assert f"{total - 1:,} of {total:,}" in captured.get(), width
+        assert "…" not in captured.get(), width
+
+
+@pytest.mark.parametrize("width", [20, 50, 79, 200])
+def test_a_bench_in_a_narrow_window(width: int) -> None:
+    workload = next(iter(WORKLOADS.values()))
+    values = {metric.name: 1234.5 for metric in workload.metrics}
+    samples = [Sample(workload.name, "asyncio", 2000, 2000, number, values) for number in (0, 1)]
+    report = bench.Report(
+        started_at="",
+        machine={"processor": "x", "cores": 2, "system": "x", "kernel": "x", "python": "x"},
+        settings={"rounds": 2},
+        peers=[Peer("asyncio", "3.14")],
+        samples=samples,
+    )
+    lines = [line for _, line in bench.layout.report_lines(report, width=width, ascii_only=True)]
+    assert any("1,230" in line for line in lines)
+    assert "\n".join(lines).isascii()
 
 
 def test_progress_in_a_pipe_is_a_line_now_and_then(

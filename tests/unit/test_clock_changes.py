@@ -7,13 +7,20 @@ wall, which shows the axis and an offset that may be set at any time.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from num_agents.eventbus.eventbus import EventBus
-from num_agents.scheduler import CalendarInterval, Scheduler, TaskSchedule, current_run
+from num_agents.scheduler import (
+    CalendarInterval,
+    Exclusions,
+    Scheduler,
+    TaskSchedule,
+    current_run,
+)
 from num_agents.scheduler.testing import VirtualClock
 
 if TYPE_CHECKING:
@@ -191,8 +198,9 @@ class TestFollowing:
         world.clock.shift_wall(-DAY)
         world.clock.advance(2 * DAY)
         world.clock.advance(2 * DAY)
-        days = [9 * HOUR, 2 * DAY + 9 * HOUR]
-        assert world.ran() == [(days[0], HOUR), (days[1], HOUR + 3 * DAY)]
+        # A day back: all is armed again from the new time.
+        days = [9 * HOUR, 9 * HOUR, 2 * DAY + 9 * HOUR]
+        assert world.ran() == [(days[0], HOUR), (days[1], HOUR + DAY), (days[2], HOUR + 3 * DAY)]
 
     def test_daylight_saving_is_no_change_of_the_clock(self) -> None:
         world = World(timezone="Europe/Berlin")
@@ -211,9 +219,10 @@ class TestWhen:
         world.schedule("cron", cron_expression="*/2 * * * *")
         for shift in (50, -120, 30, 60, -10):
             world.clock.shift_wall(shift)
-        assert world.runs == []
+        # At the second shift the wall showed -70, and the cron job went on from there.
+        assert world.ran() == [(0, 0)]
         world.clock.advance(150)
-        assert world.ran() == [(100, 90), (120, 110)]
+        assert world.ran() == [(0, 0), (100, 90), (120, 110)]
         assert world.scheduler.statistics().clock_changes == 5
 
     def test_while_stopped(self, world: World) -> None:
@@ -336,10 +345,15 @@ class TestInsideACallback:
         assert world.ran() == [(100, 100)]
         assert world.scheduler.wait_for_task(task_id).nominal_time == moment
 
-    def test_back_repeats_nothing(self, world: World) -> None:
-        world.scheduler.schedule("t", self.shifting(world, -150), cron_expression="* * * * *")
-        world.clock.advance(900)
-        assert world.ran() == [(60, 60), (120, 270), (180, 480), (240, 690), (300, 900)]
+    def test_back_lets_it_go_on(self, world: World) -> None:
+        world.scheduler.schedule("t", self.shifting(world, -120), cron_expression="* * * * *")
+        world.clock.advance(300)
+        assert world.ran() == [(60, 60), (0, 120), (-60, 180), (-120, 240), (-180, 300)]
+
+    def test_back_repeats_no_fixed_time(self, world: World) -> None:
+        world.scheduler.schedule("t", self.shifting(world, -HOUR), cron_expression="30 1 * * *")
+        world.clock.advance(2 * DAY)
+        assert world.ran() == [(1.5 * HOUR, 1.5 * HOUR), (DAY + 1.5 * HOUR, DAY + 2.5 * HOUR)]
 
     @pytest.mark.parametrize(
         ("misfire", "runs", "skipped"),
@@ -379,27 +393,164 @@ class TestInsideACallback:
 
 
 class TestBackward:
-    """Nominal times of one schedule are strictly increasing."""
+    """Vixie's rule: less than three hours repeat nothing that has a fixed time, and what follows
+    real time goes on; three hours or more arm everything again from the new time."""
 
-    @pytest.mark.parametrize("back", [0.000001, 1, 59, 60, 61, 3600, 40 * DAY])
+    @pytest.mark.parametrize(
+        "back", [0.000001, 1, 59, 60, 61, HOUR, 3 * HOUR - 0.5, 3 * HOUR, 40 * DAY, 365 * DAY]
+    )
     @pytest.mark.parametrize("misfire", ["latest", "earliest", "all", "skip"])
-    def test_nothing_repeats(self, world: World, back: float, misfire: Any) -> None:
-        world.schedule(cron_expression="* * * * *", misfire=misfire)
+    @pytest.mark.parametrize(
+        "schedule",
+        [
+            {"cron_expression": "* * * * *"},
+            {"cron_expression": "@every 1m"},
+            {"any_of": [TaskSchedule(interval=60, start_after=START - timedelta(days=400))]},
+        ],
+        ids=["cron", "every", "grid"],
+    )
+    def test_what_follows_real_time_goes_on(
+        self, world: World, schedule: dict[str, Any], back: float, misfire: Any
+    ) -> None:
+        world.schedule(**schedule, misfire=misfire)
         world.clock.advance(300)
         world.clock.shift_wall(-back)
-        world.clock.advance(60 + back)
-        assert [due for due, _ in world.ran()] == [60, 120, 180, 240, 300, 360]
-        assert world.ran()[-1] == (360, pytest.approx(360 + back))
+        world.clock.advance(600)
+        times = [ran for _, ran in world.ran()]
+        between = [later - sooner for sooner, later in pairwise(times)]
+        assert 30 <= min(between) <= max(between) <= 90
+        assert 14 <= len(times) <= 16
         assert world.scheduler.statistics().missed == 0
 
-    def test_nor_after_a_stop(self, world: World) -> None:
+    def test_small_corrections_repeat_nothing(self, world: World) -> None:
+        world.schedule(cron_expression="* * * * *")
+        for _ in range(10):
+            world.clock.advance(60)
+            world.clock.shift_wall(-0.25)
+        assert [due for due, _ in world.ran()] == [60 * k for k in range(1, 10)]
+
+    @pytest.mark.parametrize("back", [1, 600, 2 * HOUR, 3 * HOUR - 1])
+    @pytest.mark.parametrize(
+        "schedule",
+        [
+            {"cron_expression": "30 1 * * *"},
+            {"calendar_interval": CalendarInterval(days=1, at="01:30")},
+            {"rrule": "FREQ=DAILY;BYHOUR=1;BYMINUTE=30;BYSECOND=0", "start_after": START},
+        ],
+        ids=["cron", "interval", "rrule"],
+    )
+    def test_a_small_step_repeats_no_fixed_time(
+        self, world: World, schedule: dict[str, Any], back: float
+    ) -> None:
+        world.schedule(**schedule)
+        world.clock.advance(2 * HOUR)
+        world.clock.shift_wall(-back)
+        world.clock.advance(2 * DAY + back)
+        assert [due for due, _ in world.ran()] == [k * DAY + 1.5 * HOUR for k in range(3)]
+
+    @pytest.mark.parametrize(("back", "due"), [(3 * HOUR, 0), (40 * DAY, -40 * DAY)])
+    def test_a_large_step_arms_all_from_the_new_time(
+        self, world: World, back: float, due: float
+    ) -> None:
+        daily = world.schedule(cron_expression="30 1 * * *")
+        moment = world.at(DAY)
+        world.clock.advance(2 * HOUR)
+        world.clock.shift_wall(-back)
+        assert world.next_run(daily) == due + 1.5 * HOUR + (DAY if due else 0)
+        assert world.next_run(moment) == DAY
+
+    @pytest.mark.parametrize("state", ["waits", "runs", "paused", "moved"])
+    @pytest.mark.parametrize(
+        "rrule",
+        [
+            "DTSTART:20200101T000000\nRRULE:FREQ=DAILY;BYHOUR=9;BYMINUTE=30",
+            "DTSTART:20200101T093000\nRRULE:FREQ=DAILY;UNTIL=20271231T000000",
+            "FREQ=DAILY;BYHOUR=9;BYMINUTE=30;BYSECOND=0",
+        ],
+        ids=["for ever", "until", "without a start"],
+    )
+    def test_an_rrule_goes_on_after_a_year_ahead_is_put_right(
+        self, world: World, rrule: str, state: str
+    ) -> None:
+        world.clock.shift_wall(365 * DAY)
+
+        def callback() -> None:
+            world.note()
+            if state == "runs" and len(world.runs) == 3:
+                # In a run what comes next is found when it ends.
+                world.clock.shift_wall(-365 * DAY)
+
+        task_id = world.scheduler.schedule("t", callback, rrule=rrule)
+        world.clock.advance(2.5 * DAY)
+        if state == "runs":
+            world.clock.advance(DAY / 2)
+        else:
+            if state == "paused":
+                world.scheduler.pause_task(task_id)
+            if state == "moved":
+                moment = START + timedelta(days=380)
+                assert world.scheduler.reschedule_task(task_id, run_at=moment)
+            world.clock.shift_wall(-365 * DAY)
+        if state == "paused":
+            world.scheduler.resume_task(task_id)
+        if state == "moved":
+            assert world.next_run(task_id) == 380 * DAY
+            return
+        before = len(world.runs)
+        world.clock.advance(600 * DAY)
+        due = [due / DAY for _, due, _, _ in world.runs[before:]]
+        assert [round(24 * one, 6) for one in due] == [24 * k + 9.5 for k in range(3, 603)]
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            {"calendar_interval": CalendarInterval(days=1, at="09:30")},
+            {
+                "calendar_interval": CalendarInterval(days=1, at="09:30"),
+                "exclude": Exclusions(hours=[3]),
+            },
+            {"any_of": [TaskSchedule(calendar_interval=CalendarInterval(days=1, at="09:30"))]},
+            {"any_of": [TaskSchedule(cron_expression="@every 24h"), TaskSchedule(run_at=START)]},
+        ],
+    )
+    def test_what_is_anchored_by_scheduling_goes_on_after_a_year_ahead_is_put_right(
+        self, world: World, words: dict[str, Any]
+    ) -> None:
+        world.clock.shift_wall(365 * DAY)
+        world.schedule(**words)
+        world.clock.advance(2.5 * DAY)
+        world.clock.shift_wall(-365 * DAY)
+        before = len(world.runs)
+        world.clock.advance(600 * DAY)
+        due = [due for _, due, _, _ in world.runs[before:]]
+        assert len(due) == 600
+        assert {after - one for one, after in pairwise(due)} == {DAY}
+
+    def test_none_comes_before_its_start(self, world: World) -> None:
+        start = START + timedelta(hours=1)
+        world.schedule(cron_expression="* * * * *", start_after=start)
+        world.clock.advance(2 * HOUR)
+        world.runs.clear()
+        world.clock.shift_wall(-DAY)
+        world.clock.advance(DAY - HOUR)
+        assert world.ran() == [(HOUR, DAY + HOUR)]
+
+    def test_a_paused_one_follows(self, world: World) -> None:
+        task_id = world.schedule(cron_expression="0 * * * *")
+        world.clock.advance(90 * 60)
+        world.scheduler.pause_task(task_id)
+        world.clock.shift_wall(-365 * DAY)
+        world.scheduler.resume_task(task_id)
+        assert world.next_run(task_id) == 2 * HOUR - 365 * DAY
+
+    def test_after_a_stop(self, world: World) -> None:
         world.schedule(cron_expression="* * * * *")
         world.clock.advance(120)
         world.scheduler.stop()
         world.clock.shift_wall(-100)
         world.scheduler.start()
         world.clock.advance(200)
-        assert [due for due, _ in world.ran()] == [60, 120, 180]
+        assert world.ran() == [(60, 60), (120, 120), (60, 160), (120, 220), (180, 280)]
 
     def test_a_new_schedule_sees_the_wall_as_it_is(self, world: World) -> None:
         world.clock.advance(300)
@@ -495,12 +646,17 @@ class TestForward:
         assert world.scheduler.tasks[task_id].status == "pending"
 
     def test_and_back_again(self, world: World) -> None:
-        """What was run for the future is not run again when it comes."""
-        world.schedule(cron_expression="* * * * *")
+        """What has a fixed time and was run for the future is not run again when that comes."""
+        world.schedule("fixed", cron_expression="30 0 * * *")
+        world.schedule("each", cron_expression="* * * * *")
         world.clock.shift_wall(HOUR)
         world.clock.shift_wall(-HOUR)
         world.clock.advance(HOUR + 60)
-        assert [due for due, _ in world.ran()] == [HOUR, HOUR + 60]
+        assert [due for name, due, *_ in world.runs if name == "fixed"] == [HOUR / 2]
+        assert [due for name, due, *_ in world.runs if name == "each"] == [
+            HOUR,
+            *(60 * k for k in range(1, 62)),
+        ]
 
 
 class TestReschedule:
@@ -648,15 +804,35 @@ class TestWhatIsSaid:
         world.clock.suspend(30)
         payloads = [event.payload for event in world.events]
         assert payloads == [
-            {"offset": 90.0, "reason": "set", "rekeyed": 2},
-            {"offset": -7200.0, "reason": "set", "rekeyed": 2},
-            {"offset": 30.0, "reason": "suspend", "rekeyed": 0},
+            {"offset": 90.0, "reason": "set", "step": "forward", "rekeyed": 2, "rearmed": 0},
+            {"offset": -7200.0, "reason": "set", "step": "back", "rekeyed": 2, "rearmed": 0},
+            {"offset": 30.0, "reason": "suspend", "step": "forward", "rekeyed": 0, "rearmed": 0},
         ]
         assert [event.timestamp for event in world.events] == [
             START + timedelta(seconds=90),
             START - timedelta(seconds=7110),
             START - timedelta(seconds=7080),
         ]
+
+    @pytest.mark.parametrize(
+        ("back", "step", "rearmed"),
+        [
+            (0.5, "back", 0),
+            (3 * HOUR - 1, "back", 0),
+            (3 * HOUR, "reset", 0),
+            (400 * DAY, "reset", 2),
+        ],
+    )
+    def test_the_event_says_which_step_and_how_many_begin_again(
+        self, world: World, back: float, step: str, rearmed: int
+    ) -> None:
+        world.schedule(cron_expression="0 0 1 * *")
+        world.schedule(rrule="FREQ=DAILY", start_after=START - timedelta(days=1000))
+        world.schedule(cron_expression="0 0 1 2 *", start_after=START)
+        world.clock.advance(12 * HOUR)
+        world.clock.shift_wall(-back)
+        payload = world.events[-1].payload
+        assert (payload["step"], payload["rearmed"]) == (step, rearmed)
 
     def test_the_event_comes_before_the_runs_that_it_brings(self, world: World) -> None:
         seen: list[str] = []
@@ -697,8 +873,8 @@ class TestAtTheStart:
     def test_is_told_under_no_lock(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bus = EventBus()
         scheduler = Scheduler(event_bus=bus)
-        looks = iter([[(3600.0, "set", 0)]])
-        monkeypatch.setattr(scheduler._engine, "look_at_clock", lambda: next(looks, []))
+        looks = iter([[{"offset": 3600.0, "reason": "set"}]])
+        monkeypatch.setattr(scheduler._engine.wall, "look", lambda: next(looks, []))
         told: list[bool] = []
 
         def stop_from_another_thread(event: Event) -> None:
@@ -721,8 +897,8 @@ class TestAtTheStart:
             "scheduler.clock_changed", lambda event: offsets.append(event.payload["offset"])
         )
         scheduler = Scheduler(event_bus=bus)
-        looks = iter([[], [(60.0, "set", 0)]])
-        monkeypatch.setattr(scheduler._engine, "look_at_clock", lambda: next(looks, []))
+        looks = iter([[], [{"offset": 60.0, "reason": "set"}]])
+        monkeypatch.setattr(scheduler._engine.wall, "look", lambda: next(looks, []))
         scheduler.start()
         scheduler.stop()
         assert offsets == [60.0]

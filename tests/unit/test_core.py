@@ -224,6 +224,90 @@ class TestOrder:
         assert list(flow.execute()) == ["Grow", "late"]
 
 
+class TestDefaultNames:
+    """Nodes without a name of their own get one in each flow."""
+
+    class Ten(Node):
+        def exec(self, shared: Any) -> dict[str, Any]:
+            raise ValueError("ten")
+
+    def test_are_numbered(self) -> None:
+        nodes = [Node(), Node(), Trace(), Node()]
+        flow = Flow(nodes)
+        assert list(flow.execute()) == ["Node", "Node_2", "Trace", "Node_3"]
+        assert [node.name for node in nodes] == ["Node", "Node", "Trace", "Node"]
+
+    def test_leave_out_numbers_that_are_taken(self) -> None:
+        assert list(Flow([Node("Node_2"), Node(), Node()]).execute()) == [
+            "Node_2",
+            "Node",
+            "Node_3",
+        ]
+
+    def test_a_given_name_is_never_changed(self) -> None:
+        with pytest.raises(ValueError, match=r"node: .* named 'Node' already"):
+            Flow([Node(), Node("Node")])
+
+    def test_behind_an_edge(self) -> None:
+        first = Node()
+        first.add_next(Node())
+        flow = Flow([first])
+        for _ in range(2):
+            assert list(flow.execute()) == ["Node", "Node_2"]
+
+    def test_errors_and_transitions_know_them(self) -> None:
+        last = self.Ten()
+        flow = Flow([self.Ten(), last])
+        flow.set_start(last)
+        with pytest.raises(FlowError, match="node 'Ten_2' failed: ValueError: ten"):
+            flow.execute()
+
+    def test_the_same_node_twice_is_refused(self) -> None:
+        node = Node()
+        with pytest.raises(ValueError, match=r"node: .* named 'Node' already"):
+            Flow([node, node])
+
+    def test_of_a_subclass_that_sets_its_name_itself(self) -> None:
+        class Bare(Node):
+            def __init__(self) -> None:
+                self.name = "bare"
+
+            def get_next_nodes(self) -> list[Node]:
+                return []
+
+        assert list(Flow([Bare(), Node()]).execute()) == ["bare", "Node"]
+
+    def test_many_cost_little(self) -> None:
+        assert list(Flow([Node() for _ in range(20_000)]).execute())[-1] == "Node_20000"
+
+
+class TestNoResult:
+    class Silent(Node):
+        def exec(self, shared: Any) -> Any:
+            shared.set("ran", "yes")
+
+    def test_is_an_empty_one(self) -> None:
+        flow = Flow([self.Silent(), Trace()])
+        assert flow.execute() == {"Silent": {}, "Trace": {"name": "Trace"}}
+        assert flow.shared.get("ran") == "yes"
+
+
+class TestRepr:
+    def test_names_the_nodes(self) -> None:
+        assert repr(Flow()) == "<Flow of 0 nodes: []>"
+        assert repr(Flow([Node("a")])) == "<Flow of 1 node: ['a']>"
+        assert repr(Flow([Node(), Node()])) == "<Flow of 2 nodes: ['Node', 'Node_2']>"
+
+    def test_names_another_start(self) -> None:
+        nodes = traces("ab")
+        flow = Flow(nodes)
+        flow.set_start(nodes[1])
+        assert repr(flow) == "<Flow of 2 nodes from 'b': ['a', 'b']>"
+
+    def test_is_short(self) -> None:
+        assert repr(Flow(traces("abcdefghij"))).endswith("'g', 'h', ...]>")
+
+
 class TestBadFlow:
     def test_duplicate_name(self) -> None:
         with pytest.raises(ValueError, match=r"node: .* named 'a' already"):
@@ -263,6 +347,19 @@ class TestBadFlow:
         with pytest.raises(TypeError, match="node must be a Node, not 'a'"):
             Flow("a")  # type: ignore[arg-type]
 
+    def test_an_init_that_forgets_its_base_is_named(self) -> None:
+        class Forgetful(Node):
+            def __init__(self) -> None:
+                self.size = 1
+
+        with pytest.raises(TypeError, match=r"node: Forgetful.__init__ must call super"):
+            Flow([Forgetful()])
+
+    def test_nodes_must_be_iterable(self) -> None:
+        nodes: Any = 3
+        with pytest.raises(TypeError, match="nodes must be an iterable of Nodes, not 3"):
+            Flow(nodes)
+
 
 class TestFailure:
     @pytest.mark.parametrize(
@@ -289,7 +386,7 @@ class TestFailure:
             Flow([Raise(error)]).execute()
         assert caught.value is error
 
-    @pytest.mark.parametrize("result", [None, 5, "text", ["list"]])
+    @pytest.mark.parametrize("result", [0, 5, "text", ["list"]])
     def test_result_must_be_a_dict(self, result: Any) -> None:
         with pytest.raises(FlowError, match=r"node 'Return' .* must return a dict") as caught:
             Flow([Return(result)]).execute()

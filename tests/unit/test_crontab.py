@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from num_agents.scheduler import SchedulerError, TaskSchedule
-from num_agents.scheduler._time import spoken_span_s
+from num_agents.scheduler._timing.spans import parse_span_s
 from num_agents.scheduler.calendar import CalendarInterval, Exclusions
 from num_agents.scheduler.files import (
     FILE_BYTES_MAX,
@@ -36,9 +36,9 @@ def toml(text: str) -> list[Entry]:
 def said(text: str, *, file: str = "jobs", system: bool | None = None) -> list[tuple[int, str]]:
     """What is said of a text that must be refused: (line, reason) of each fault."""
     with pytest.raises(ScheduleFileError) as caught:
-        parse_schedules(text, file=file, system=system)
+        parse_schedules(text, file=file, system=system, strict=True)
     lines = [f"{file}:{line}: {reason}" for line, reason in caught.value.faults]
-    assert str(caught.value) == "\n".join(lines)
+    assert str(caught.value).split("\n")[:20] == lines[:20]
     assert all("\n" not in line for line in lines)
     return caught.value.faults
 
@@ -182,8 +182,8 @@ def test_a_zone_is_heeded() -> None:
         ("@daily", False, "@daily and a command are needed, got 1 word"),
         ("@daily root", True, "@daily, a user and a command are needed, got 2 words"),
         ("@every 5m", False, "@every, a duration and a command are needed, got 2 words"),
-        ("@reboot work", False, "@reboot is not supported: it names no time"),
-        ("@REBOOT root work", True, "@reboot is not supported: it names no time"),
+        ("@reboot work", False, "@reboot names no time"),
+        ("@REBOOT root work", True, "@reboot names no time"),
         ('A="b', False, 'the value must end at its second ", got "b'),
         ("A='b' c", False, "the value must end at its second ', got 'b' c"),
         ("''=b", False, "a setting without a name"),
@@ -477,7 +477,7 @@ def test_the_examples_of_the_page(fence: str, count: int) -> None:
     ],
 )
 def test_spans_in_words(text: str, seconds: float) -> None:
-    found = spoken_span_s(text, "it")
+    found = parse_span_s(text, "it")
     assert found == seconds
     assert isinstance(found, int) == (seconds == int(seconds))
 
@@ -488,13 +488,13 @@ def test_spans_in_words(text: str, seconds: float) -> None:
 )
 def test_spans_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="it must be numbers with units"):
-        spoken_span_s(text, "it")
+        parse_span_s(text, "it")
 
 
 @given(st.text(string.digits + ".hms \n", max_size=12))
 def test_any_text_is_a_span_or_refused(text: str) -> None:
     try:
-        assert spoken_span_s(text, "it") >= 0
+        assert parse_span_s(text, "it") >= 0
     except ValueError as error:
         assert "it must be" in str(error)  # noqa: PT017 - either is right
 

@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_listed_is_not_judged(tmp_path: Path) -> None:
 def test_import(tmp_path: Path, module: str, *, mixed: bool) -> None:
     package = tmp_path / "num_agents"
     package.mkdir()
-    for name in ("__init__.py", "core.py"):
+    for name in ("__init__.py", "_lazy.py", "core.py"):
         shutil.copy(PACKAGE / name, package)
     shutil.copytree(PACKAGE / "eventbus", package / "eventbus")
     if mixed:

@@ -9,7 +9,9 @@ import pickle
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
@@ -17,7 +19,7 @@ from num_agents.eventbus import Event, EventBus, EventTypes
 from num_agents.eventbus.eventbus import _CACHED_TYPES_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 
 class UnprintableError(Exception):
@@ -278,12 +280,92 @@ class TestSubscriptions:
             bus.subscribe(*arguments)
         assert not bus._subscriptions
 
+    @pytest.mark.parametrize(
+        "event_type", ["scheduler.*", "a|b", "a?", r"a\.b", "[ab]", "(a", "^a$"]
+    )
+    def test_a_type_that_looks_like_a_pattern(self, event_type: str) -> None:
+        bus = EventBus()
+        seen: list[Event] = []
+        with pytest.raises(ValueError, match=r"looks like a pattern, got .*: add is_pattern=True"):
+            bus.subscribe(event_type, seen.append)
+        assert not bus._subscriptions
+        bus.subscribe(event_type, seen.append, is_pattern=False)
+        bus.publish(Event(event_type))
+        bus.publish(Event("a"))
+        assert [event.event_type for event in seen] == [event_type]
+
+    def test_handlers_that_nobody_would_await(self) -> None:
+        async def handle(event: Event) -> None: ...
+
+        async def generate(event: Event) -> AsyncIterator[Event]:
+            yield event
+
+        class Handler:
+            async def __call__(self, event: Event) -> None: ...
+
+            async def handle(self, event: Event) -> None: ...
+
+            @staticmethod
+            async def handle_statically(event: Event) -> None: ...
+
+        bus = EventBus()
+        for handler in (
+            handle,
+            generate,
+            Handler(),
+            Handler().handle,
+            Handler.handle_statically,
+            partial(partial(handle)),
+            AsyncMock(),
+        ):
+            with pytest.raises(TypeError, match="handler must be a plain function, not the corout"):
+                bus.subscribe("x", handler)
+        assert not bus._subscriptions
+
     def test_only_events_are_published(self) -> None:
         with pytest.raises(TypeError, match="event must be an Event, not 'x'"):
             EventBus().publish("x")  # type: ignore[arg-type]
 
 
+class TestRepr:
+    def test_counts_and_names_the_subscriptions(self) -> None:
+        bus = EventBus()
+        assert repr(bus) == "<EventBus with 0 subscriptions>"
+        bus.subscribe("a", print)
+        assert repr(bus) == "<EventBus with 1 subscription to 'a'>"
+        bus.subscribe("a", print)
+        bus.subscribe(r"b.*", print, is_pattern=True)
+        assert repr(bus) == "<EventBus with 3 subscriptions to 'a', 'b.*' (pattern)>"
+
+    def test_is_short(self) -> None:
+        bus = EventBus()
+        for letter in "abcdefghij":
+            bus.subscribe(letter, print)
+        assert repr(bus).endswith(" to 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', ...>")
+
+
 class TestHandlers:
+    def test_one_that_returns_a_coroutine_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def handle(event: Event) -> None: ...
+
+        bus = EventBus()
+        seen: list[Event] = []
+        bus.subscribe("x", lambda event: handle(event))  # noqa: PLW0108 - seen by its result only
+        bus.subscribe("x", seen.append)
+        bus.publish(Event("x"))
+        (record,) = caplog.records
+        assert "a handler of 'x' raised TypeError" in record.getMessage()
+        assert record.exc_info is not None
+        assert "returned a coroutine, which nobody will await" in str(record.exc_info[1])
+        assert len(seen) == 1
+
+    def test_other_results_are_ignored(self, caplog: pytest.LogCaptureFixture) -> None:
+        bus = EventBus()
+        bus.subscribe("x", MagicMock())
+        bus.subscribe("x", lambda event: event)
+        bus.publish(Event("x"))
+        assert not caplog.records
+
     def test_handlers_may_change_the_subscriptions(self) -> None:
         bus = EventBus()
         seen: list[str] = []

@@ -116,8 +116,14 @@ class TestOnWorkers:
         task_id = scheduler.schedule("t", raising(error))
         with pytest.raises(type(error)) as caught:
             scheduler.result(task_id, 5)
-        assert caught.value is error
-        assert scheduler.future(task_id).exception(5) is error
+        # A copy: what is raised keeps the frames that it passes.
+        assert type(caught.value) is type(error)
+        assert caught.value.args == error.args
+        assert caught.value.__cause__ is error.__cause__
+        kept = scheduler.wait_for_task(task_id).error
+        assert kept is error
+        assert kept.__traceback__ is None
+        assert type(scheduler.future(task_id).exception(5)) is type(error)
 
     def test_endless_recursion(self, threaded: Callable[..., Scheduler]) -> None:
         scheduler = threaded(1)
@@ -127,7 +133,7 @@ class TestOnWorkers:
 
     def test_wrong_arguments_are_a_failure(self, threaded: Callable[..., Scheduler]) -> None:
         scheduler = threaded(1)
-        task_id = scheduler.schedule("t", lambda: None, args=(1, 2))
+        task_id = scheduler.schedule("t", lambda: None, args=[1, 2])
         assert isinstance(scheduler.wait_for_task(task_id, 5).error, TypeError)
 
     def test_a_recurring_task_goes_on(self, threaded: Callable[..., Scheduler]) -> None:

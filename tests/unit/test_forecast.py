@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
+import tracemalloc
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 if TYPE_CHECKING:
     from num_agents.scheduler import Scheduler
+    from num_agents.scheduler.forecast import Forecast
     from num_agents.scheduler.testing import VirtualClock
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -84,7 +88,111 @@ class TestWhatItSays:
         assert (scheduler.statistics().to_dict(), clock.now()) == before
 
 
+class TestBuckets:
+    """They are made when they are looked at, and otherwise a sequence like any."""
+
+    @pytest.fixture
+    def forecast(self, scheduler: Scheduler) -> Forecast:
+        scheduler.schedule("t", int, interval=4)
+        return scheduler.forecast(11, 2)
+
+    ITEMS: ClassVar = [(at(2 * number), runs) for number, runs in enumerate([1, 0, 1, 0, 1, 0])]
+
+    def test_are_a_sequence(self, forecast: Forecast) -> None:
+        buckets = forecast.buckets
+        assert (len(buckets), list(buckets)) == (6, self.ITEMS)
+        assert list(reversed(buckets)) == self.ITEMS[::-1]
+        assert [buckets[number] for number in range(-6, 6)] == self.ITEMS * 2
+        for piece in (slice(2), slice(4, 99), slice(None, None, -2), slice(3, 3)):
+            assert buckets[piece] == self.ITEMS[piece]
+        assert self.ITEMS[3] in buckets
+        assert (buckets.index(self.ITEMS[3]), buckets.count(self.ITEMS[3])) == (3, 1)
+        assert 5 not in buckets
+
+    @pytest.mark.parametrize("index", [6, -7])
+    def test_beyond_the_end(self, forecast: Forecast, index: int) -> None:
+        with pytest.raises(IndexError):
+            forecast.buckets[index]
+
+    def test_what_is_not_in_there(self, forecast: Forecast) -> None:
+        with pytest.raises(ValueError, match="5 is not in the buckets"):
+            forecast.buckets.index(5)
+
+    def test_equal_what_has_the_same_items(self, forecast: Forecast, scheduler: Scheduler) -> None:
+        assert forecast.buckets == self.ITEMS
+        assert forecast.buckets == scheduler.forecast(11, 2).buckets
+        assert forecast.buckets != self.ITEMS[:-1]
+        assert forecast.buckets != [*self.ITEMS[:-1], (at(10), 1)]
+        assert forecast.buckets != 5
+
+    def test_say_what_they_are(self, forecast: Forecast) -> None:
+        assert repr(forecast.buckets) == (
+            "<6 buckets of 2 s: [(2025-01-01T00:00:00+00:00, 1), (2025-01-01T00:00:02+00:00, 0), "
+            "(2025-01-01T00:00:04+00:00, 1), ...]>"
+        )
+
+    def test_more_of_them_than_are_made_at_once(self, scheduler: Scheduler) -> None:
+        scheduler.schedule("t", int, interval=1000)
+        buckets = scheduler.forecast(10_000, 1).buckets
+        assert [number for number, (_, runs) in enumerate(buckets) if runs] == list(
+            range(0, 10_000, 1000)
+        )
+
+    def test_by_the_second_of_a_month_take_no_memory(self, scheduler: Scheduler) -> None:
+        scheduler.schedule("t", int, cron_expression="* * * * *")
+        tracemalloc.start()
+        try:
+            forecast = scheduler.forecast(36 * 86_400, 1)
+            assert forecast.total == 36 * 1440 - 1
+            assert forecast.buckets[60] == (at(60), 1)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 2_000_000
+
+    def test_ctrl_c_is_heard_while_runs_are_counted(self, scheduler: Scheduler) -> None:
+        # Too many to count in this century; no two are counted together.
+        for number in range(200):
+            scheduler.schedule("t", int, interval=0.5, start_after=at(number / 1000))
+        started = threading.Event()
+
+        class HandlerError(Exception):
+            pass
+
+        def interrupt(*_: object) -> None:
+            raise HandlerError
+
+        def send() -> None:
+            started.wait()
+            signal.raise_signal(signal.SIGINT)
+
+        before = signal.signal(signal.SIGINT, interrupt)
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            with pytest.raises(HandlerError):  # noqa: PT012 - the signal may come at once
+                started.set()
+                scheduler.forecast(366 * 86_400, 86_400)
+        finally:
+            sender.join()
+            signal.signal(signal.SIGINT, before)
+
+
 class TestWhatItCounts:
+    def test_what_is_due_at_its_start_but_not_at_its_end(
+        self, scheduler: Scheduler, clock: VirtualClock
+    ) -> None:
+        """Forecasts that follow each other count nothing twice and miss nothing."""
+        scheduler.stop()
+        scheduler.schedule("t", int, run_at=START)
+        scheduler.schedule("t", int, cron_expression="0 0 * * *", start_after=START)
+        scheduler.schedule("t", int, cron_expression="* * * * *", start_after=START)
+        forecast = scheduler.forecast(86_400, 86_400)
+        assert forecast.buckets == [(START, 1 + 1 + 1440)]
+        scheduler.schedule("t", int, delay=86_400)
+        assert scheduler.forecast(86_400).total == forecast.total
+        assert scheduler.forecast(86_401).total == forecast.total + 3
+
     @pytest.mark.parametrize(
         ("schedule", "runs"),
         [

@@ -6,12 +6,13 @@ moves is one whose machine slept.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from num_agents.scheduler import Scheduler, TaskMissedError, current_run
+from num_agents.scheduler import Scheduler, ScheduleWarning, TaskMissedError, current_run
 
 if TYPE_CHECKING:
     from num_agents.scheduler.testing import VirtualClock
@@ -103,7 +104,8 @@ def test_the_cost_does_not_depend_on_how_many_were_missed(late: Late) -> None:
 
 @pytest.mark.parametrize("misfire", ["latest", "earliest", "all", "skip"])
 def test_a_one_shot_always_runs_however_late(late: Late, misfire: Any) -> None:
-    late.scheduler.schedule("t", late.note, delay=1, misfire=misfire)
+    with nullcontext() if misfire == "latest" else pytest.warns(ScheduleWarning, match="no effect"):
+        late.scheduler.schedule("t", late.note, delay=1, misfire=misfire)
     late.sleep_until(10_000)
     assert late.runs == [(1, 10_000, 0)]
 
@@ -155,6 +157,44 @@ def test_skipped_until_the_end_it_ends_as_missed(late: Late) -> None:
     assert late.runs == []
     assert late.scheduler.tasks[task_id].status == "missed"
     assert late.scheduler.statistics().missed == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "late_s", "missed"),
+    [({}, 60, 0), ({}, 61, 1), ({"grace": 7200}, 7200, 0), ({"grace": 5}, 6, 1)],
+)
+def test_an_only_occurrence_is_skipped_if_later_than_the_grace(
+    late: Late, options: dict[str, Any], late_s: float, missed: int
+) -> None:
+    task_id = late.scheduler.schedule(
+        "t", late.note, cron_expression="0 */12 * * *", misfire="skip", **options
+    )
+    due = 12 * 3600.0
+    late.sleep_until(due + late_s)
+    assert late.runs == ([] if missed else [(due, due + late_s, 0)])
+    assert late.scheduler.statistics().missed == missed
+    assert late.scheduler.tasks[task_id].status == "pending"
+    late.advance_to(2 * due)
+    assert late.runs[-1] == (2 * due, 2 * due, missed)
+
+
+def test_an_ended_run_says_when_it_was_due(late: Late) -> None:
+    """So that jitter is not counted as lateness."""
+    ids = [
+        late.scheduler.schedule("t", late.note, delay=10, jitter=9, max_runs=1) for _ in range(20)
+    ]
+    native = late.scheduler._engine.native
+
+    def record(task_id: str) -> tuple[bool, int, int | None]:
+        found = native.record(task_id)
+        assert found is not None
+        return found.is_live, found.due_ns, found.started_ns
+
+    due = [record(one)[1] for one in ids]
+    late.scheduler.start()
+    late.advance_to(30)
+    assert [record(one) for one in ids] == [(False, moment, moment) for moment in due]
+    assert len(set(due)) > 1
 
 
 class TestOverlap:

@@ -410,7 +410,7 @@ def test_a_stopped_scheduler_is_freed(clock: VirtualClock) -> None:
         with scheduler:
             scheduler.schedule("t", lambda thing=thing: None)
             # A cycle through the engine: a task that refers to its scheduler.
-            scheduler.schedule("cycle", scheduler.stop, args=(thing,), delay=3600)
+            scheduler.schedule("cycle", scheduler.stop, args=[thing], delay=3600)
         references += [ref(scheduler), ref(thing), ref(scheduler._engine.native)]
         del scheduler, thing
     gc.collect()

@@ -265,7 +265,28 @@ class TestRunNow:
         clock.advance(0)
         assert times.seconds == [0, 0]
 
-    def test_of_a_task_that_is_not_pending_is_false(
+    def test_of_a_paused_task_runs_once_and_leaves_it_paused(
+        self, scheduler: Scheduler, clock: VirtualClock, times: Times
+    ) -> None:
+        every: dict[str, Any] = {"interval": 10, "first_run": "after_interval"}
+        for options in (every, {"delay": 3}, {"cron_expression": "* * * * *"}):
+            times.seconds.clear()
+            task_id = scheduler.schedule("t", times, **options)
+            scheduler.pause_task(task_id)
+            next_run = scheduler.tasks[task_id].next_run
+            assert scheduler.run_now(task_id)
+            clock.advance(0)
+            assert len(times.seconds) == 1
+            task = scheduler.tasks[task_id]
+            assert (task.status, task.next_run, task.run_count) == ("paused", next_run, 0)
+            clock.advance(100)
+            assert len(times.seconds) == 1
+            scheduler.resume_task(task_id)
+            clock.advance(0)
+            assert len(times.seconds) == 2
+            scheduler.cancel_task(task_id)
+
+    def test_of_a_task_that_runs_or_has_ended_is_false(
         self, scheduler: Scheduler, clock: VirtualClock, times: Times
     ) -> None:
         answers: list[bool] = []
@@ -279,9 +300,6 @@ class TestRunNow:
         clock.advance(0)
         assert answers == [False]
         assert not scheduler.run_now(ended)
-        paused = scheduler.schedule("t", times, delay=1)
-        scheduler.pause_task(paused)
-        assert not scheduler.run_now(paused)
 
     def test_before_the_next_time_passes_that_is_late_work(
         self, scheduler: Scheduler, clock: VirtualClock, times: Times
@@ -309,3 +327,136 @@ class TestRunNow:
         scheduler.start()
         clock.advance(20)
         assert times.seconds == [8]
+
+
+class TestRunNowOfAPausedTask:
+    """It runs once, and stays paused."""
+
+    @pytest.mark.parametrize(
+        "options", [{"delay": 5}, {"interval": 10}, {"cron_expression": "* * * * *"}]
+    )
+    def test_runs_it_once(
+        self,
+        scheduler: Scheduler,
+        clock: VirtualClock,
+        times: Times,
+        options: dict[str, Any],
+    ) -> None:
+        clock.advance(1)
+        task_id = scheduler.schedule("t", times, **options)
+        scheduler.pause_task(task_id)
+        before = scheduler.get_task(task_id)
+        assert before is not None
+        assert scheduler.run_now(task_id)
+        clock.advance(1000)
+        assert times.seconds == [1]
+        task = scheduler.get_task(task_id)
+        assert task is not None
+        assert (task.status, task.run_count) == ("paused", before.run_count)
+        # And once more.
+        assert scheduler.run_now(task_id)
+        clock.advance(1000)
+        assert times.seconds == [1, 1001]
+        assert scheduler.resume_task(task_id)
+        clock.advance(100)
+        assert len(times.seconds) > 2
+
+    def test_that_fails_or_is_waited_for(self, scheduler: Scheduler, clock: VirtualClock) -> None:
+        def fail() -> None:
+            raise ValueError("no")
+
+        task_id = scheduler.schedule("t", fail, interval=10, first_run="after_interval")
+        scheduler.pause_task(task_id)
+        assert scheduler.run_now(task_id)
+        assert scheduler.wait_for_task(task_id).status == "failed"
+        clock.advance(100)
+        task = scheduler.get_task(task_id)
+        assert task is not None
+        assert task.status == "paused"
+
+
+class TestPauseAfterFailures:
+    @pytest.mark.parametrize("kwargs", [{}, {"a": 1}])
+    def test_a_resume_begins_to_count_anew(
+        self, scheduler: Scheduler, clock: VirtualClock, kwargs: dict[str, int]
+    ) -> None:
+        runs: list[int] = []
+
+        def fail(**_: int) -> None:
+            runs.append(1)
+            raise ValueError("no")
+
+        task_id = scheduler.schedule("t", fail, interval=1, pause_after_failures=3, kwargs=kwargs)
+        for resumed in range(1, 4):
+            clock.advance(10)
+            task = scheduler.get_task(task_id)
+            assert task is not None
+            assert (task.status, len(runs)) == ("paused", 3 * resumed)
+            assert scheduler.resume_task(task_id)
+
+    def test_a_pause_by_hand_in_between(self, scheduler: Scheduler, clock: VirtualClock) -> None:
+        runs: list[int] = []
+
+        def fail() -> None:
+            runs.append(1)
+            raise ValueError("no")
+
+        task_id = scheduler.schedule("t", fail, interval=1, pause_after_failures=3)
+        clock.advance(1)
+        assert len(runs) == 2
+        scheduler.pause_task(task_id)
+        scheduler.resume_task(task_id)
+        clock.advance(1.5)
+        assert len(runs) == 3
+        assert scheduler.get_task(task_id).status == "pending"  # type: ignore[union-attr]
+
+
+class TestJitter:
+    def test_next_run_is_not_past_while_a_run_waits_for_its_jitter(
+        self, scheduler: Scheduler, clock: VirtualClock
+    ) -> None:
+        ids = [scheduler.schedule("t", int, interval=60, jitter=50) for _ in range(20)]
+        waited = 0
+        for _ in range(200):
+            clock.advance(1)
+            for task_id in ids:
+                task = scheduler.get_task(task_id)
+                assert task is not None
+                assert task.next_run is not None
+                assert task.next_run > clock.now()
+                waited += (clock.now() - START).total_seconds() % 60 < 50
+        assert waited > 0
+
+    @pytest.mark.parametrize(
+        "options", [{"interval": 60}, {"delay": 60}, {"cron_expression": "* * * * *"}]
+    )
+    def test_lateness_does_not_count_it(
+        self, scheduler: Scheduler, clock: VirtualClock, options: dict[str, Any]
+    ) -> None:
+        ids = [scheduler.schedule("t", int, jitter=50, **options) for _ in range(10)]
+        shown = {}
+        for task_id in ids:
+            task = scheduler.get_task(task_id)
+            assert task is not None
+            shown[task_id] = task.next_run
+        outcomes = [scheduler.wait_for_task(task_id) for task_id in ids]
+        assert {outcome.lateness for outcome in outcomes} == {0.0}
+        delays = set()
+        for task_id, outcome in zip(ids, outcomes, strict=True):
+            assert outcome.started_at is not None
+            # Waiting for one has run the others before: theirs is a later run.
+            if outcome.run_count == 1:
+                assert outcome.started_at == shown[task_id]
+            delays.add((outcome.started_at - outcome.nominal_time).total_seconds())
+        assert len(delays) > 5
+        assert all(0 <= delay <= 50 for delay in delays)
+        del clock
+
+    def test_real_lateness_counts(self, scheduler: Scheduler, clock: VirtualClock) -> None:
+        task_id = scheduler.schedule("t", int, delay=10, jitter=5)
+        task = scheduler.get_task(task_id)
+        assert task is not None
+        assert task.next_run is not None
+        late = 20 - (task.next_run - START).total_seconds()
+        clock.suspend(20)
+        assert scheduler.wait_for_task(task_id).lateness == pytest.approx(late)

@@ -20,7 +20,6 @@ from num_agents.scheduler import (
     UnknownTaskError,
     current_run,
 )
-from num_agents.scheduler.outcomes import Waiters, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +63,7 @@ class TestOutcome:
             "run_count": 1,
         }
         assert outcome.unwrap() == "value"
-        assert repr(outcome) == f"<Outcome completed of 't' {task_id}>"
+        assert repr(outcome) == f"<Outcome completed: 'value' of 't' {task_id}, 0.000 ms late>"
 
     def test_is_the_same_when_asked_for_again(self, scheduler: Scheduler) -> None:
         task_id = scheduler.schedule("t", lambda: 5, delay=3)
@@ -79,7 +78,9 @@ class TestOutcome:
         for _ in range(2):
             with pytest.raises(CallerError, match="no") as caught:
                 scheduler.result(task_id)
-            assert caught.value is outcome.error
+            assert caught.value.args == ("no",)
+            assert outcome.error is not None
+            assert outcome.error.__traceback__ is None
 
     def test_a_callback_may_raise_a_timeout_error_or_a_cancelled_error(
         self, scheduler: Scheduler
@@ -163,7 +164,7 @@ class TestTimeouts:
         with pytest.raises((TypeError, ValueError), match=r"^timeout"):
             scheduler.stop(timeout=timeout)
         assert scheduler.is_running
-        assert not scheduler._engine.waiters.futures
+        assert scheduler._engine.native.watchers == 0
 
     @pytest.mark.realtime
     def test_in_real_time(self, threaded: Callable[..., Scheduler]) -> None:
@@ -172,7 +173,7 @@ class TestTimeouts:
         for timeout in (0, 0.01, timedelta(milliseconds=10)):
             with pytest.raises(TimeoutError):
                 scheduler.wait_for_task(task_id, timeout)
-        assert not scheduler._engine.waiters.futures
+        assert scheduler._engine.native.watchers == 0
 
 
 class TestRecurring:
@@ -196,6 +197,24 @@ class TestRecurring:
         with pytest.raises(ValueError, match=r"^until must be 'run' or 'end'"):
             scheduler.wait_for_task(task_id, until="over")  # type: ignore[arg-type]
 
+    def test_until_its_end_in_every_way_of_waiting(
+        self, threaded: Callable[..., Scheduler]
+    ) -> None:
+        scheduler = threaded()
+
+        def schedule() -> str:
+            return scheduler.schedule("t", counter(), interval=0.001, max_runs=3)
+
+        assert scheduler.wait_for_task(schedule(), 5, until="end").value == 3
+        assert scheduler.result(schedule(), 5, until="end") == 3
+        assert scheduler.future(schedule(), until="end").result(5) == 3
+        assert asyncio.run(scheduler.result_async(schedule(), 5, until="end")) == 3
+        outcome = asyncio.run(scheduler.wait_for_task_async(schedule(), 5, until="end"))
+        assert (outcome.value, outcome.run_count) == (3, 3)
+        for wait in (scheduler.result, scheduler.future):
+            with pytest.raises(ValueError, match=r"^until must be 'run' or 'end'"):
+                wait(schedule(), until="over")  # type: ignore[arg-type]
+
     def test_both_at_once(self, threaded: Callable[..., Scheduler]) -> None:
         scheduler = threaded()
         gate = threading.Event()
@@ -217,7 +236,7 @@ class TestRecurring:
         ]
         for thread in threads:
             thread.start()
-        while len(scheduler._engine.waiters.futures.get(task_id, ())) < 2:
+        while scheduler._engine.native.watchers < 2:
             pass
         gate.set()
         for thread in threads:
@@ -304,7 +323,7 @@ class TestMemory:
             scheduler.wait_for_task(task_id)
         with pytest.raises(UnknownTaskError):
             scheduler.future(task_id)
-        assert not scheduler._engine.waiters.futures
+        assert scheduler._engine.native.watchers == 0
 
     def test_results_are_forgotten_with_the_task(self, clock: VirtualClock) -> None:
         class Big: ...
@@ -401,66 +420,54 @@ class TestFutures:
         assert seen == [7]
 
 
-class Interleaved:
-    """The native engine, with somebody who begins to wait just before a task is cancelled."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self.scheduler = scheduler
-        self.native = scheduler._engine.native
-        self.future: Any = None
-
-    def cancel(self, task_id: str) -> int:
-        self.future = self.scheduler.future(task_id)
-        return self.native.cancel(task_id)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.native, name)
-
-
 class TestRaces:
     """Interleavings that threads come to once in a million times, brought about on purpose."""
 
-    def test_a_wait_that_begins_while_the_task_is_cancelled(
+    def test_a_wait_that_begins_after_the_task_has_ended_is_told_at_once(
         self, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         task_id = scheduler.schedule("t", print, delay=1)
-        native = Interleaved(scheduler)
-        monkeypatch.setattr(scheduler._engine, "native", native)
-        assert scheduler.cancel_task(task_id)
-        assert native.future.cancelled()
+        engine = scheduler._engine
+        native = engine.native
 
-    def test_one_that_gives_up_never_hides_the_others(self) -> None:
-        class Watched(dict[str, Any]):
-            """Notes whether it was empty after any step."""
+        class Late:
+            """The native engine, with somebody who cancels just before a wait is entered."""
 
-            was_empty = False
+            def watch(self, *args: Any) -> int | None:
+                native.cancel(task_id)
+                return native.watch(*args)
 
-            def pop(self, *args: Any) -> Any:
-                value = super().pop(*args)
-                self.was_empty |= not self
-                return value
+            def __getattr__(self, name: str) -> Any:
+                return getattr(native, name)
 
-            def __delitem__(self, key: str) -> None:
-                self.pop(key)
+        monkeypatch.setattr(engine.waiting, "_native", Late())
+        assert scheduler.future(task_id).cancelled()
+        assert native.watchers == 0
 
-        waiters = Waiters()
-        patient = waiters.enter("t", until_end=False)
-        impatient = waiters.enter("t", until_end=False)
-        watched = waiters.futures = Watched(waiters.futures)
-        assert waiters.withdraw("t", impatient)
-        assert not waiters.withdraw("t", impatient)
-        assert not watched.was_empty
-        assert waiters.take("t", is_last=True) == [patient]
-        assert not waiters.futures
+    def test_one_that_gives_up_does_not_hide_the_others(
+        self, scheduler: Scheduler, clock: VirtualClock
+    ) -> None:
+        task_id = scheduler.schedule("t", lambda: 7, delay=1)
+        futures = [scheduler.future(task_id) for _ in range(4)]
+        assert futures[0].cancel()
+        assert futures[2].cancel()
+        assert scheduler._engine.native.watchers == 2
+        clock.advance(1)
+        assert [futures[index].result(0) for index in (1, 3)] == [7, 7]
 
-    def test_an_outcome_for_one_who_has_given_up(self, scheduler: Scheduler) -> None:
-        outcome = scheduler.wait_for_task(scheduler.schedule("t", int))
-        waiters = Waiters()
-        future = waiters.enter(outcome.task_id, until_end=False)
-        (taken,) = waiters.take(outcome.task_id, is_last=True)
+    def test_an_outcome_for_one_who_has_given_up(
+        self, scheduler: Scheduler, clock: VirtualClock
+    ) -> None:
+        waiting = scheduler._engine.waiting
+        task_id = scheduler.schedule("t", int, delay=1)
+        future = waiting.future(task_id)
+        # Cancelled, but still entered: the run has been completed at this very moment.
+        waiting.future(task_id).add_done_callback(lambda _: future.cancel())
+        future.number, number = None, future.number
         assert future.cancel()
-        settle(taken, outcome)
+        clock.advance(1)
         assert future.cancelled()
+        assert number is not None
 
 
 class TestAsyncio:
@@ -491,7 +498,7 @@ class TestAsyncio:
                     await scheduler.result_async(task_id, timeout)
 
         asyncio.run(main())
-        assert not scheduler._engine.waiters.futures
+        assert scheduler._engine.native.watchers == 0
 
     def test_zero_only_looks(self, threaded: Callable[..., Scheduler]) -> None:
         scheduler = threaded()

@@ -430,13 +430,13 @@ class TestAsData:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ({}, "once, at once"),
+        ({}, "once, immediately"),
         ({"delay": 90}, "once, 90 seconds after it is scheduled"),
         ({"delay": 0.25}, "once, 0.25 seconds after it is scheduled"),
         ({"delay": 3600}, "once, 1 hour after it is scheduled"),
         ({"run_at": "2025-01-01T09:00"}, "once, at 2025-01-01 09:00:00+01:00"),
         ({"interval": 60}, "every 1 minute"),
-        ({"interval": timedelta(days=2), "max_runs": 1}, "every 2 days, once at the most"),
+        ({"interval": timedelta(days=2), "max_runs": 1}, "every 2 days, at most once"),
         ({"interval": 60, "max_runs": 5}, "every 1 minute, 5 times"),
         ({"interval": 60, "first_run": "aligned"}, "every 1 minute since 1970"),
         ({"interval": 5, "fixed_delay": True}, "every 5 seconds after the last run has ended"),
@@ -543,13 +543,13 @@ class TestRecurrences:
         assert scheduler.tasks[task_id].status == "completed"
         assert scheduler.tasks[task_id].run_count == runs
 
-    def test_a_gap_is_read_with_the_offset_before_it(self) -> None:
+    def test_a_time_in_a_gap_is_right_after_it(self) -> None:
         schedule = TaskSchedule(
             rrule="FREQ=DAILY", start_after="2025-03-29T02:30", timezone="Europe/Berlin"
         )
         assert said(schedule.preview(3, "2025-03-29")) == [
             "2025-03-29 02:30+01:00",
-            "2025-03-30 03:30+02:00",
+            "2025-03-30 03:00+02:00",
             "2025-03-31 02:30+02:00",
         ]
 

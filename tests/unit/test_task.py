@@ -120,7 +120,7 @@ class TestTask:
         assert (task.result, task.error) == (None, None)
         assert task.schedule == TaskSchedule()
         assert task.policy == RunPolicy()
-        assert repr(task) == "<Task 't' not scheduled>"
+        assert repr(task) == "<Task 't', not scheduled>"
         assert task == task  # noqa: PLR0124 - that is the question
         assert task != Task("t", print)
 
@@ -280,8 +280,8 @@ class TestMapping:
 
 class TestPolicy:
     def test_values(self) -> None:
-        policy = RunPolicy(priority=0, misfire="skip", grace=1.5, catch_up_limit=2)
-        assert policy == RunPolicy(priority=0, misfire="skip", grace=1.5, catch_up_limit=2)
+        policy = RunPolicy(priority=0, misfire="all", grace=1.5, catch_up_limit=2)
+        assert policy == RunPolicy(priority=0, misfire="all", grace=1.5, catch_up_limit=2)
         assert policy != RunPolicy()
         assert policy != 5
         assert "priority=0" in repr(policy)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from num_agents.scheduler import Scheduler, Task, TaskSchedule
-from num_agents.scheduler import _time as time_of
+from num_agents.scheduler._timing import bulk, moments, spans
 from num_agents.scheduler.testing import VirtualClock
 
 SECOND = 1_000_000_000
@@ -61,88 +61,88 @@ class TestSpan:
         ],
     )
     def test_seconds_and_timedeltas(self, value: Any, nanoseconds: int) -> None:
-        assert time_of.span_ns(value, "delay") == nanoseconds
+        assert spans.span_ns(value, "delay") == nanoseconds
 
     @pytest.mark.parametrize("value", [5e-324, 1e-10, 4e-10])
     def test_a_positive_span_is_at_least_a_nanosecond(self, value: float) -> None:
-        assert time_of.span_ns(value, "interval", positive=True) == 1
+        assert spans.span_ns(value, "interval", positive=True) == 1
 
     @pytest.mark.parametrize("value", [0, 0.0, -0.0, timedelta(0)])
     def test_zero_is_refused_where_it_makes_no_sense(self, value: Any) -> None:
         with pytest.raises(ValueError, match="interval must be greater than zero"):
-            time_of.span_ns(value, "interval", positive=True)
+            spans.span_ns(value, "interval", positive=True)
 
     @pytest.mark.parametrize("value", [True, "1", b"1", None, Fraction(1), 1j, datetime.now(UTC)])
     def test_other_types_are_refused(self, value: Any) -> None:
         with pytest.raises(TypeError, match=r"^delay must be a number of seconds"):
-            time_of.span_ns(value, "delay")
+            spans.span_ns(value, "delay")
 
     @given(st.integers(0, 2**63))
     def test_whole_nanoseconds_of_a_timedelta_are_kept(self, microseconds: int) -> None:
         span = timedelta(microseconds=microseconds)
-        assert time_of.span_ns(span, "delay") == microseconds * 1000
+        assert spans.span_ns(span, "delay") == microseconds * 1000
 
     def test_a_timeout_is_never_longer_than_the_system_can_wait(self) -> None:
-        assert time_of.wait_s(SECOND // 2) == 0.5
-        assert time_of.wait_s(10**400) == time_of.wait_s(10**300) < 1e11
+        assert spans.wait_s(SECOND // 2) == 0.5
+        assert spans.wait_s(10**400) == spans.wait_s(10**300) < 1e11
 
 
 class TestMoment:
     def test_aware_datetimes_are_exact(self) -> None:
         moment = datetime(2025, 1, 1, 5, tzinfo=FIVE_EAST)
         expected = 1_735_689_600 * SECOND
-        assert time_of.moment_ns(moment, "run_at", None) == expected
-        assert time_of.moment_ns(moment, "run_at", UTC) == expected
-        assert time_of.moment_ns("2025-01-01T00:00:00Z", "run_at", FIVE_EAST) == expected
-        assert time_of.moment_ns("2025-01-01T01:00+01:00", "run_at", None) == expected
+        assert moments.moment_ns(moment, "run_at", None) == expected
+        assert moments.moment_ns(moment, "run_at", UTC) == expected
+        assert moments.moment_ns("2025-01-01T00:00:00Z", "run_at", FIVE_EAST) == expected
+        assert moments.moment_ns("2025-01-01T01:00+01:00", "run_at", None) == expected
 
     def test_naive_ones_are_in_the_zone_given_or_local(self) -> None:
         naive = datetime(2025, 1, 1, 12)
-        ours = time_of.moment_ns(naive, "run_at", FIVE_EAST)
-        assert ours == time_of.moment_ns(naive.replace(tzinfo=FIVE_EAST), "run_at", None)
-        local = time_of.moment_ns(naive, "run_at", None)
+        ours = moments.moment_ns(naive, "run_at", FIVE_EAST)
+        assert ours == moments.moment_ns(naive.replace(tzinfo=FIVE_EAST), "run_at", None)
+        local = moments.moment_ns(naive, "run_at", None)
         assert local == round(naive.timestamp()) * SECOND
 
     def test_a_zone_that_knows_no_offset_counts_as_none(self) -> None:
         moment = datetime(2025, 1, 1, tzinfo=ZoneWithoutOffset())
-        expected = time_of.moment_ns("2025-01-01T00:00:00Z", "run_at", None)
-        assert time_of.moment_ns(moment, "run_at", UTC) == expected
+        expected = moments.moment_ns("2025-01-01T00:00:00Z", "run_at", None)
+        assert moments.moment_ns(moment, "run_at", UTC) == expected
 
     def test_the_past_begins_in_1970_and_the_future_ends_in_2554(self) -> None:
         ancient = datetime.min.replace(tzinfo=UTC)
-        assert time_of.moment_ns(ancient, "run_at", None) == 0
-        far = time_of.moment_ns(END_OF_CALENDAR, "run_at", None)
-        assert far == time_of.FAR_FUTURE_NS
-        assert time_of.to_datetime(far, UTC).year == 2554
+        assert moments.moment_ns(ancient, "run_at", None) == 0
+        far = moments.moment_ns(END_OF_CALENDAR, "run_at", None)
+        assert far == spans.FAR_FUTURE_NS
+        assert moments.to_datetime(far, UTC).year == 2554
 
     @given(st.datetimes(datetime(1970, 1, 2), datetime(2554, 1, 1)))
     def test_there_and_back(self, naive: datetime) -> None:
         moment = naive.replace(tzinfo=UTC)
-        nanoseconds = time_of.moment_ns(moment, "run_at", None)
-        assert time_of.to_datetime(nanoseconds, UTC) == moment
+        nanoseconds = moments.moment_ns(moment, "run_at", None)
+        assert moments.to_datetime(nanoseconds, UTC) == moment
 
     def test_beyond_the_year_9999_is_an_overflow(self) -> None:
-        now = time_of.moment_ns("2025-01-01T00:00:00Z", "start", None)
+        now = moments.moment_ns("2025-01-01T00:00:00Z", "start", None)
         with pytest.raises(OverflowError, match=r"^delay ends beyond the year 9999"):
-            time_of.after_ns(now, 8000 * 366 * 86_400, "delay")
-        assert time_of.after_ns(now, 600 * 366 * 86_400, "delay") == time_of.FAR_FUTURE_NS
+            spans.after_ns(now, 8000 * 366 * 86_400, "delay")
+        assert spans.after_ns(now, 600 * 366 * 86_400, "delay") == spans.FAR_FUTURE_NS
 
 
 class TestBulk:
     def test_a_buffer_is_passed_on_and_a_list_becomes_one(self) -> None:
         buffer = array("d", [1.0, 2.0])
-        assert time_of.many_seconds(buffer, "delays") is buffer
-        mixed = time_of.many_seconds([1, 2.5, timedelta(seconds=3)], "delays")
+        assert bulk.many_seconds(buffer, "delays") is buffer
+        mixed = bulk.many_seconds([1, 2.5, timedelta(seconds=3)], "delays")
         assert list(mixed) == [1.0, 2.5, 3.0]
 
     def test_moments_may_be_posix_seconds(self) -> None:
-        moments = time_of.many_moments([1, 2.5, -3.5, -3, "1970-01-01T00:00:04Z"], "run_ats", None)
-        assert list(moments) == [SECOND, 2_500_000_000, 0, 0, 4 * SECOND]
+        found = bulk.many_moments([1, 2.5, -3.5, -3, "1970-01-01T00:00:04Z"], "run_ats", None)
+        assert list(found) == [SECOND, 2_500_000_000, 0, 0, 4 * SECOND]
 
     @pytest.mark.parametrize("value", [True, "x", None, float("nan"), 1e308, float("-inf")])
     def test_what_is_wrong_is_named_with_its_index(self, value: Any) -> None:
         with pytest.raises((TypeError, ValueError, OverflowError), match=r"^run_ats\[1\]"):
-            time_of.many_moments([0, value], "run_ats", None)
+            bulk.many_moments([0, value], "run_ats", None)
 
 
 class TestZones:

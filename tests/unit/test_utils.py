@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from num_agents.scheduler import InvalidCronError, Scheduler
+from num_agents.scheduler import (
+    CalendarInterval,
+    InvalidCronError,
+    Scheduler,
+    TaskSchedule,
+    utils,
+)
 from num_agents.scheduler.utils import (
     cancel_all_tasks,
     get_all_tasks_info,
@@ -37,6 +43,31 @@ def test_one_time(scheduler: Scheduler, clock: VirtualClock) -> None:
         schedule_one_time_task(scheduler, "t", int, delay=5, run_at="2025-01-01")
     with pytest.raises(TypeError, match="unexpected keyword argument 'delya'"):
         schedule_one_time_task(scheduler, "t", int, delya=5)
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("interval", 5),
+        ("cron_expression", "@daily"),
+        ("calendar_interval", CalendarInterval(days=1)),
+        ("rrule", "FREQ=DAILY"),
+        ("any_of", [TaskSchedule(cron_expression="@daily")]),
+    ],
+)
+def test_one_time_refuses_what_repeats(scheduler: Scheduler, word: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{word} would repeat the task"):
+        schedule_one_time_task(scheduler, "t", int, **{word: value})
+    assert schedule_one_time_task(scheduler, "t", int, interval=None, any_of=())
+    assert len(scheduler.tasks) == 1
+
+
+def test_no_function_says_that_it_always_raises() -> None:
+    assert not [
+        name
+        for name, value in vars(utils).items()
+        if callable(value) and "Always" in (value.__doc__ or "")
+    ]
 
 
 def test_recurring(scheduler: Scheduler, clock: VirtualClock) -> None:

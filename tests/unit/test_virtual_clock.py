@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from num_agents.eventbus.eventbus import EventBus
-from num_agents.scheduler import Scheduler, current_run
+from num_agents.scheduler import Scheduler, SchedulerStoppedError, current_run
 from num_agents.scheduler.testing import VirtualClock
 
 if TYPE_CHECKING:
@@ -108,6 +108,48 @@ class TestMoving:
         assert threading.active_count() == 1
 
 
+class TestThreads:
+    def test_several_may_move_it_at_once(self, scheduler: Scheduler, clock: VirtualClock) -> None:
+        ran: list[datetime] = []
+        scheduler.schedule("t", lambda: ran.append(clock.now()), interval=1, max_runs=40)
+
+        def move() -> None:
+            for _ in range(10):
+                clock.advance(1)
+
+        threads = [threading.Thread(target=move) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert clock.now() == START + timedelta(seconds=40)
+        assert ran == [START + timedelta(seconds=second) for second in range(40)]
+
+
+class TestFarAhead:
+    """Beyond 2554 a task never fires, and moving the clock must not look for it for ever."""
+
+    YEARS_600 = 600 * 366 * 86_400
+
+    def test_until_idle_ends(self, scheduler: Scheduler, clock: VirtualClock) -> None:
+        scheduler.schedule("never", print, run_at="3000-01-01T00:00:00Z")
+        scheduler.schedule("soon", int, delay=1)
+        assert clock.run_until_idle(self.YEARS_600) == 1
+
+    def test_moving_to_the_end_of_time(self, scheduler: Scheduler, clock: VirtualClock) -> None:
+        never = scheduler.schedule("never", print, delay=self.YEARS_600)
+        clock.advance(self.YEARS_600)
+        assert clock.now().year == 2554
+        assert scheduler.tasks[never].status == "pending"
+
+    def test_waiting_for_it(self, scheduler: Scheduler, clock: VirtualClock) -> None:
+        never = scheduler.schedule("never", print, run_at="3000-01-01T00:00:00Z")
+        with pytest.raises(RuntimeError, match="would never end"):
+            scheduler.result(never)
+        with pytest.raises(TimeoutError):
+            scheduler.result(never, self.YEARS_600)
+
+
 class TestSchedulers:
     def test_only_those_that_run(self, clock: VirtualClock) -> None:
         ran: list[str] = []
@@ -124,7 +166,7 @@ class TestSchedulers:
         gc.collect()
         clock.advance(1)
         Scheduler(clock=clock)
-        assert len(clock._schedulers) == 1
+        assert len(clock._executors) == 1
 
     def test_waiting_moves_it_no_further_than_needed(
         self, scheduler: Scheduler, clock: VirtualClock
@@ -136,10 +178,11 @@ class TestSchedulers:
     def test_a_task_of_a_stopped_scheduler_cannot_be_waited_for(self, clock: VirtualClock) -> None:
         scheduler = Scheduler(clock=clock)
         task_id = scheduler.schedule("t", print)
-        with pytest.raises(RuntimeError, match="would never end"):
-            scheduler.wait_for_task(task_id)
+        for timeout in (None, 5):
+            with pytest.raises(SchedulerStoppedError, match="the scheduler is not running"):
+                scheduler.wait_for_task(task_id, timeout)
         with pytest.raises(TimeoutError):
-            scheduler.wait_for_task(task_id, 5)
+            scheduler.wait_for_task(task_id, 0)
 
 
 class TestDefault:
@@ -162,6 +205,28 @@ class TestDefault:
                 assert Scheduler().now() == START
             assert Scheduler().now() == START
         assert Scheduler().now() != START
+
+    def test_the_innermost_counts_however_often_it_was_entered(self) -> None:
+        outer, inner = VirtualClock(), VirtualClock(start="2030-01-01T00:00:00Z")
+        with outer, inner:
+            with outer:
+                assert Scheduler().now() == outer.now()
+            assert Scheduler().now() == inner.now()
+
+    def test_of_schedulers_made_in_other_threads_and_in_callbacks(self) -> None:
+        moments: list[datetime] = []
+
+        def make() -> None:
+            moments.append(Scheduler().now())
+
+        with VirtualClock() as clock:
+            thread = threading.Thread(target=make)
+            thread.start()
+            thread.join()
+            with Scheduler(clock=clock) as scheduler:
+                scheduler.schedule("make", make, delay=3600)
+                clock.advance(3600)
+        assert moments == [START, START + timedelta(hours=1)]
 
     def test_ends_with_an_exception_too(self) -> None:
         def leave() -> None:

@@ -15,23 +15,36 @@ after the other, and returns.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-# `typing`, `collections.abc` and `re` are slow to import, and only checkers need them here.
+from num_agents import _lazy
+
+# These are slow to import, and only annotations name them here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Mapping
-    from typing import Any, NoReturn
+    import typing
+else:
+    typing = _lazy.LazyModule("typing")
 
 __all__ = ["Event", "EventBus", "EventTypes"]
 
 _CACHED_TYPES_MAX = 1024
 _ENDED = object()
 
+# How many subscriptions the repr of a bus shows.
+_SUBSCRIPTIONS_SHOWN = 8
+
+# What makes a text look like a pattern. A dot does not: most types have one.
+_PATTERN_CHARACTERS = frozenset("*+?^$|()[]{}\\")
+
+# `inspect.CO_COROUTINE` and `CO_ASYNC_GENERATOR`: importing inspect is slow.
+_ASYNCHRONOUS = 0x80 | 0x200
+
 
 class EventTypes:
-    """The names of the events that this distribution publishes. Any other string is as good."""
+    """The names of the events that this distribution publishes. Other types may be any string."""
 
     SCHEDULER_STARTED = "scheduler.started"
     SCHEDULER_STOPPED = "scheduler.stopped"
@@ -51,36 +64,36 @@ class EventTypes:
 class Event:
     """Something that happened. Its attributes cannot be assigned.
 
-    Events are equal if all their attributes are. The payload and the metadata are not copied: what
-    is done to them after publication is seen by every handler.
+    Events are equal if all their attributes are. The payload and the metadata are not copied:
+    every handler sees what other handlers change in them.
 
     Args:
         event_type: What happened, such as `"scheduler.started"`; not empty.
-        payload: The facts, by name; empty by default.
-        metadata: What is known about the event itself, by name; empty by default.
-        event_id: Tells the event from all others; not empty. By default a random UUID (version 4),
-            made when first asked for.
+        payload: What happened in detail, by name; empty by default.
+        metadata: Data about the event itself, by name; empty by default.
+        event_id: The event's unique id, not empty. By default a random UUID (version 4), made when
+            it is first read.
         timestamp: When it happened; by default, now. Kept in UTC; a naive one is read as the
             system's local time.
-        source: Who says so.
+        source: Who published it.
 
     Raises:
-        TypeError: An argument is of another type than its annotation.
+        TypeError: An argument has the wrong type.
         ValueError: `event_type` or `event_id` is empty.
         OverflowError: `timestamp` in UTC is outside of the years 1 to 9999.
     """
 
     event_type: str
-    payload: dict[str, Any]
-    metadata: dict[str, Any]
+    payload: dict[str, typing.Any]
+    metadata: dict[str, typing.Any]
     timestamp: datetime
     source: str | None
 
     def __init__(  # noqa: PLR0917 - documented so, in this order
         self,
         event_type: str,
-        payload: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
+        payload: dict[str, typing.Any] | None = None,
+        metadata: dict[str, typing.Any] | None = None,
         event_id: str | None = None,
         timestamp: datetime | None = None,
         source: str | None = None,
@@ -88,7 +101,7 @@ class Event:
         _check_text(event_type, "event_type")
         if source is not None and not isinstance(source, str):
             raise TypeError(f"source must be a string, not {source!r}")
-        # Straight into the dict: assignment is refused, and this is one call for all of them.
+        # Straight into the dict: assigning attributes is refused, and this is a single call.
         fields = vars(self)
         fields.update(
             event_type=event_type,
@@ -103,21 +116,22 @@ class Event:
 
     @property
     def event_id(self) -> str:
-        """What tells the event from all others."""
+        """The event's unique id."""
         fields = vars(self)
         if "_event_id" not in fields:
-            # A random id costs more than all the rest of an event, and few are ever read.
+            # A random id costs more than the rest of the event, and few ids are ever read.
             from uuid import uuid4  # noqa: PLC0415 - slow, and rarely needed
 
-            # Of two threads that come here at once, both return the id of the first.
+            # If two threads get here at once, both return the id of the first.
             fields.setdefault("_event_id", str(uuid4()))
         event_id: str = fields["_event_id"]
         return event_id
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, typing.Any]:
         """Return the event as a dict, `timestamp` as an ISO-8601 string.
 
-        It can be written as JSON if the payload and the metadata, copied shallowly, can be.
+        The payload and the metadata are copied shallowly. The dict can be written as JSON if they
+        can.
         """
         return {
             "event_type": self.event_type,
@@ -129,10 +143,11 @@ class Event:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Event:
-        """Return the event that `to_dict` made `data` from.
+    def from_dict(cls, data: Mapping[str, typing.Any]) -> Event:
+        """Return an event made from what `to_dict` returned.
 
-        Whatever is absent but for `event_type` is as in a new event; unknown keys are ignored.
+        Keys other than `event_type` may be absent, with the defaults of a new event. Unknown keys
+        are ignored.
 
         Raises:
             TypeError: A value is of the wrong type.
@@ -156,14 +171,14 @@ class Event:
             data.get("source"),
         )
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
+    def __setattr__(self, name: str, value: object) -> typing.NoReturn:
         raise AttributeError(f"an event cannot be changed: {name!r}")
 
-    def __delattr__(self, name: str) -> NoReturn:
+    def __delattr__(self, name: str) -> typing.NoReturn:
         raise AttributeError(f"an event cannot be changed: {name!r}")
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy is the same event: it must not make an id of its own.
+    def __getstate__(self) -> dict[str, typing.Any]:
+        # A copy is the same event, so it must have the same id.
         return vars(self) | {"_event_id": self.event_id}
 
     def __eq__(self, other: object) -> bool:
@@ -184,7 +199,7 @@ class Event:
 class EventBus:
     """Carries events from publishers to subscribers.
 
-    Any thread may call any method at any time, handlers and signal handlers included.
+    typing.Any thread may call any method at any time, handlers and signal handlers included.
     """
 
     # Ground rules, in place of a lock. `_subscriptions` is an ordered set, changed by single dict
@@ -201,25 +216,35 @@ class EventBus:
         self,
         event_type: str,
         handler: Callable[[Event], object],
-        is_pattern: bool = False,  # noqa: FBT001, FBT002 - documented so, in this position
+        is_pattern: bool | None = None,  # noqa: FBT001 - documented so, in this position
     ) -> None:
-        r"""Let `handler` be called with each event of a type published from now on. O(1).
+        r"""Call `handler` with each event of a type that is published from now on. O(1).
 
         A handler subscribed twice is called twice.
 
         Args:
             event_type: The type, as given to `Event`; or a pattern.
-            handler: Called with the event, in the publisher's thread. What it returns is ignored.
-            is_pattern: `event_type` is a regular expression, and all types that it matches from
-                end to end are meant: `r"scheduler\..*"`.
+            handler: A plain function, called with the event in the publisher's thread. What it
+                returns is ignored.
+            is_pattern: True: `event_type` is a regular expression, and the handler gets every event
+                whose type it matches from end to end: `r"scheduler\..*"`. False: it is one type.
+                By default it is one type as well, but a type that looks like a pattern is refused.
 
         Raises:
-            TypeError: `event_type` is not a string, or `handler` cannot be called.
-            ValueError: `event_type` is empty, or not a regular expression where it should be one.
+            TypeError: `event_type` is not a string, or `handler` cannot be called or is a coroutine
+                function, which nobody would await.
+            ValueError: `event_type` is empty; or it is not a regular expression with
+                `is_pattern=True`; or, with neither True nor False, it has one of the characters
+                `* + ? ^ $ | ( ) [ ] { } \`, as patterns have.
         """
         _check_text(event_type, "event_type")
-        if not callable(handler):
-            raise TypeError(f"handler must be callable, not {handler!r}")
+        _check_handler(handler)
+        if is_pattern is None and not _PATTERN_CHARACTERS.isdisjoint(event_type):
+            raise ValueError(
+                f"event_type looks like a pattern, got {event_type!r}: add is_pattern=True, with a "
+                r"regular expression such as r'scheduler\..*', or is_pattern=False if the type of "
+                "the events is exactly this text"
+            )
         pattern = _compiled(event_type) if is_pattern else None
         self._subscriptions[_Subscription(event_type, handler, pattern)] = None
         self._handlers = {}
@@ -227,14 +252,15 @@ class EventBus:
     def unsubscribe(self, event_type: str, handler: Callable[[Event], object]) -> bool:
         """End the oldest subscription of `handler` to `event_type`. O(subscriptions).
 
-        A publication under way in another thread, or the one that called this, still reaches it.
+        An event that is being published while this is called may still reach the handler.
 
         Args:
             event_type: The type or the pattern, as given to `subscribe`.
             handler: A handler that is equal to the one given to `subscribe`.
 
         Returns:
-            Whether there was one: True to one caller only.
+            Whether there was such a subscription. Of several threads that end the same one, one
+            gets True.
         """
         for subscription in list(self._subscriptions):
             if subscription.event_type == event_type and subscription.handler == handler:
@@ -248,7 +274,7 @@ class EventBus:
     def has_subscribers(self, event_type: str) -> bool:
         """Say whether an event of this type would reach a handler. O(1) for a type asked before.
 
-        A publisher that asks first need not make events that nobody reads.
+        A publisher that asks first does not need to make events that nobody reads.
         """
         return bool(self._handlers_of(event_type))
 
@@ -256,9 +282,10 @@ class EventBus:
         """Call the handlers of the event's type, in order of subscription, in this thread.
 
         The handlers are those subscribed when this is called; handlers may subscribe, unsubscribe
-        and publish. One that raises, be it `SystemExit`, is logged to `num_agents.eventbus`, and
-        the others still run. Only a `KeyboardInterrupt` in the main thread is raised again, after
-        the last handler.
+        and publish. If a handler raises any exception, even `SystemExit`, it is logged to
+        `num_agents.eventbus` and the other handlers still run. Only a `KeyboardInterrupt` in the
+        main thread is raised again, after the last handler. A handler that returns a coroutine
+        counts as one that raised, since nobody will await the coroutine.
 
         Raises:
             TypeError: `event` is not an `Event`.
@@ -268,7 +295,9 @@ class EventBus:
         interrupt: KeyboardInterrupt | None = None
         for handler in self._handlers_of(event.event_type):
             try:
-                handler(event)
+                returned = handler(event)
+                if returned is not None:
+                    _check_returned(returned)
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt) and _in_main_thread():
                     interrupt = error
@@ -292,9 +321,20 @@ class EventBus:
             cache[event_type] = handlers
         return handlers
 
+    def __repr__(self) -> str:
+        found = list(self._subscriptions)
+        listed = [f"{each.event_type!r}{' (pattern)' if each.pattern else ''}" for each in found]
+        # Many handlers of one type are shown once.
+        types = list(dict.fromkeys(listed))
+        if len(types) > _SUBSCRIPTIONS_SHOWN:
+            types[_SUBSCRIPTIONS_SHOWN:] = ["..."]
+        ending = "" if len(found) == 1 else "s"
+        to = " to " if types else ""
+        return f"<EventBus with {len(found)} subscription{ending}{to}{', '.join(types)}>"
+
 
 class _Subscription:
-    """Who asked for what. Two alike are two: they compare by identity."""
+    """One subscription. Compared by identity, so two equal ones are two."""
 
     __slots__ = ("event_type", "handler", "pattern")
 
@@ -321,6 +361,35 @@ def _compiled(event_type: str) -> re.Pattern[str]:
         raise ValueError(message) from error
 
 
+def _check_handler(handler: object) -> None:
+    """Refuse a handler that cannot be called, or that would return a coroutine."""
+    if not callable(handler):
+        raise TypeError(f"handler must be callable, not {handler!r}")
+    from functools import partial  # noqa: PLC0415 - slow, and not every process has handlers
+
+    function: typing.Any = handler
+    while isinstance(function, partial):
+        function = function.func
+    if not hasattr(function, "__code__"):
+        # An instance of a class that can be called.
+        function = type(function).__call__
+    if getattr(getattr(function, "__code__", None), "co_flags", 0) & _ASYNCHRONOUS:
+        raise TypeError(
+            f"handler must be a plain function, not the coroutine function {handler!r}: publish "
+            "calls it and awaits nothing. Let a plain function start the coroutine, for example "
+            "with asyncio.run_coroutine_threadsafe"
+        )
+
+
+def _check_returned(returned: object) -> None:
+    """Refuse a coroutine; tasks and futures run without being awaited here."""
+    from types import CoroutineType  # noqa: PLC0415 - few handlers return anything
+
+    if isinstance(returned, CoroutineType):
+        returned.close()
+        raise TypeError("the handler returned a coroutine, which nobody will await")
+
+
 def _check_text(value: str, argument: str) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be a string, not {value!r}")
@@ -328,7 +397,7 @@ def _check_text(value: str, argument: str) -> None:
         raise ValueError(f"{argument} must not be empty: ''")
 
 
-def _checked_dict(value: dict[str, Any], argument: str) -> dict[str, Any]:
+def _checked_dict(value: dict[str, typing.Any], argument: str) -> dict[str, typing.Any]:
     if not isinstance(value, dict):
         raise TypeError(f"{argument} must be a dict, not {value!r}")
     return value
@@ -354,7 +423,7 @@ def _log(event: Event, error: BaseException) -> None:
     import logging  # noqa: PLC0415 - slow, and rarely needed
     from contextlib import suppress  # noqa: PLC0415 - as above
 
-    # A logging filter that fails must not keep the event from the other handlers.
+    # The other handlers must run even if a logging filter raises.
     with suppress(Exception):
         logging.getLogger("num_agents.eventbus").error(
             "a handler of %r raised %s", event.event_type, type(error).__name__, exc_info=error

@@ -7,6 +7,8 @@ with Scheduler() as scheduler:
     task_id = scheduler.schedule("greet", lambda: "hello", delay=0.01)
     print(scheduler.result(task_id))
 ```
+
+The types of arguments, for annotations, are in `num_agents.scheduler.types`.
 """
 
 from num_agents.scheduler.calendar import CalendarInterval, Exclusions
@@ -14,6 +16,8 @@ from num_agents.scheduler.errors import (
     InvalidCronError,
     SchedulerError,
     SchedulerForkedError,
+    SchedulerStoppedError,
+    ScheduleWarning,
     TaskCancelledError,
     TaskMissedError,
     UnknownTaskError,
@@ -35,9 +39,11 @@ __all__ = [
     "Outcome",
     "Run",
     "RunPolicy",
+    "ScheduleWarning",
     "Scheduler",
     "SchedulerError",
     "SchedulerForkedError",
+    "SchedulerStoppedError",
     "Statistics",
     "StopReport",
     "Task",

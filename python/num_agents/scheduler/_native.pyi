@@ -1,23 +1,28 @@
 """The Rust core. Moments are nanoseconds since 1970-01-01T00:00:00Z, spans are nanoseconds.
 
-Private: `num_agents.scheduler._engine` and `_calendar` are the only modules that import it.
+Private: `num_agents.scheduler._engine` and `_timing` are the only packages that import it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import Context
 from datetime import datetime, tzinfo
 from typing import Any, SupportsIndex, final, overload
 
 __all__ = [
     "Calendar",
+    "Call",
     "Clock",
     "ClockWatch",
     "Engine",
     "Forecast",
     "Part",
     "Recurrence",
+    "Steps",
     "TaskIds",
     "TaskRecord",
+    "WorkerGroup",
     "Zone",
+    "note_fork",
     "sharpen_timers",
     "transitions",
 ]
@@ -63,7 +68,7 @@ class ClockWatch:
 
 @final
 class Zone:
-    """What wall clocks show in a place, from 1970 to 2554."""
+    """A time zone, from 1970 to 2554."""
 
     @staticmethod
     def named(name: str) -> Zone:
@@ -98,6 +103,9 @@ class Part:
     def every_ns(expression: str, dialect: str) -> int | None:
         """The span of an `@every` expression; None of any other. Raises as `cron` does."""
     @staticmethod
+    def cron_warnings(expression: str, dialect: str) -> list[tuple[str | None, int, str]]:
+        """What is accepted but probably not meant: field, position, reason. Raises as `cron`."""
+    @staticmethod
     def interval(
         every: int,
         unit: str,
@@ -105,11 +113,16 @@ class Part:
         second: int,
         zone: Zone,
         dst: str,
+        *,
+        has_start: bool = True,
     ) -> Part:
-        """Every so many days, weeks, months or years from a day on, at a second of the day."""
+        """Every n days, weeks, months or years from a day on, at a second of the day.
+
+        Without a start it also fires before that day.
+        """
     @staticmethod
     def grid(anchor_ns: int, interval_ns: int) -> Part:
-        """A moment, and every so many nanoseconds after it; 0 for none."""
+        """A moment, and every n nanoseconds after it; 0 for the moment alone."""
     @staticmethod
     def moments(moments_ns: Sequence[int]) -> Part: ...
 
@@ -144,7 +157,8 @@ class Calendar:
 class Forecast:
     """Runs in each second ahead."""
 
-    def buckets(self, width: int) -> list[int]: ...
+    def buckets(self, width: int, first: int, count: int) -> list[int]: ...
+    def total(self) -> int: ...
     def busiest(self, count: int) -> list[tuple[int, int]]: ...
     def collisions(self) -> int: ...
 
@@ -165,6 +179,7 @@ class Recurrence:
         *,
         interval_ns: int = 0,
         fixed_delay: bool = False,
+        start_ns: int | None = None,
         end_ns: int | None = None,
         max_runs: int | None = None,
         grace_ns: int | None = None,
@@ -176,11 +191,92 @@ class Recurrence:
     ) -> Recurrence: ...
 
 @final
+class Call:
+    """What a task calls, and how its last run ended. Plain one-shots can share one.
+
+    `is_special`: whether the Python layer runs it; so it is with keyword arguments.
+    """
+
+    def __new__(
+        cls,
+        name: str,
+        callback: Callable[..., Any],
+        kwargs: dict[str, Any] | None = None,
+        options: Any = None,
+        *,
+        is_special: bool = False,
+    ) -> Call: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def callback(self) -> Callable[..., Any]: ...
+    @property
+    def kwargs(self) -> dict[str, Any] | None: ...
+    @property
+    def options(self) -> Any: ...
+    @property
+    def is_special(self) -> bool: ...
+    @property
+    def last_value(self) -> Any:
+        """What the last run returned; None before the first, and if it failed."""
+    @property
+    def last_error(self) -> BaseException | None:
+        """What the last run raised; None before the first, and if it completed."""
+    def note_value(self, value: object) -> None:
+        """Notes that a run completed."""
+    def note_error(self, error: BaseException) -> int:
+        """Notes that a run failed. Returns how many failed one after another."""
+    def forget_failures(self) -> None:
+        """Begins to count failed runs again."""
+
+@final
+class WorkerGroup:
+    """The workers of one start of a scheduler."""
+
+    def __new__(cls) -> WorkerGroup: ...
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether no worker of the group may start another run."""
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the runs of the group are asked to end: their cancel token."""
+    def cancel(self) -> None:
+        """Asks the runs of the group to end."""
+    def add(self) -> bool:
+        """Allows one more worker. Returns whether a thread must be started for it."""
+
+@final
+class Steps:
+    """The calls that a worker thread makes, one after another; it sleeps in between.
+
+    `next(filter(None, map(steps.finish, starmap(call, steps))))` makes them. `runs` is the Python
+    layer's part in a run: see `_engine.worker.Runs`. If each run is announced, it runs all.
+    """
+
+    def __new__(
+        cls,
+        engine: Engine,
+        runs: object,
+        is_announced: bool,
+        group: WorkerGroup,
+        context: Context,
+    ) -> Steps: ...
+    @property
+    def is_over(self) -> bool:
+        """Whether the worker must end; otherwise the next run needs a new context."""
+    def __iter__(self) -> Steps: ...
+    def __next__(self) -> tuple[Any, ...]: ...
+    def finish(self, value: object) -> None:
+        """Takes what a call returned: ends the run of a plain task with it."""
+
+@final
 class TaskRecord:
     """A task, alive or remembered, at the moment of asking."""
 
     @property
     def task_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
     @property
     def is_live(self) -> bool: ...
     @property
@@ -204,11 +300,15 @@ class TaskRecord:
     @property
     def skipped(self) -> int: ...
     @property
-    def call(self) -> Any: ...
+    def call(self) -> Call | None:
+        """What a live task calls; None of an ended one."""
     @property
     def arguments(self) -> tuple[Any, ...] | None: ...
     @property
-    def value(self) -> Any: ...
+    def options(self) -> Any: ...
+    @property
+    def value(self) -> Any:
+        """What an ended task or run returned, or raised."""
 
 @final
 class TaskIds(Sequence[str]):
@@ -232,15 +332,21 @@ class TaskIds(Sequence[str]):
 class Engine:
     """The timer engine and the columns of its tasks.
 
-    All methods may be called from any thread. None blocks but `wait`.
+    All methods may be called from any thread. None blocks but `work`. In a forked child each raises
+    `SchedulerForkedError`.
     """
 
-    def __new__(cls, clock: Clock, history: int, instance: int) -> Engine: ...
-    @property
-    def cells(self) -> list[Any]:
-        """For each slot what its task calls, and after it the arguments; None without a task."""
-    def schedule(self, call: object, arguments: object, delay: object, priority: object) -> str:
-        """Schedules a one-shot `delay` seconds from now. O(1).
+    def __new__(
+        cls,
+        clock: Clock,
+        history: int,
+        instance: int,
+        new_call: Callable[[str, Callable[..., Any]], Call],
+    ) -> Engine: ...
+    def schedule(
+        self, name: object, callback: object, arguments: object, delay: object, priority: object
+    ) -> str:
+        """Schedules a one-shot `delay` seconds from now, without options. O(1).
 
         Raises:
             TypeError: `delay` is no int or float, `priority` no int.
@@ -249,19 +355,27 @@ class Engine:
         """
     def schedule_at(
         self,
-        call: object,
+        call: Call,
         arguments: object,
-        nominal_ns: int,
         priority: object,
         recurrence: Recurrence | None,
-        on_wall: bool,
-    ) -> str:
-        """Schedules a task first due at a moment of the wall, at once if that has passed. O(1).
+        *,
+        after_ns: int | None,
+        wall_ns: int | None,
+        on_grid: bool,
+        follows_wall: bool,
+    ) -> tuple[str, int]:
+        """Schedules a task first due after a span, or at a moment of the wall clock. O(1).
 
-        `on_wall` is whether a task without recurrence follows when the wall clock is set.
+        With both, the later of the two. `on_grid`: the moment is the anchor of the interval's grid,
+        and the task is first due at the first point of the grid that is not before now.
+        `follows_wall` is whether a task without recurrence follows when the wall clock is set.
+
+        Returns:
+            Its id, and the nominal time of the first run as the wall clock shows it.
         """
     def schedule_many(
-        self, call: object, arguments: object, now_ns: int, delays: object, priorities: object
+        self, call: Call, arguments: object, now_ns: int, delays: object, priorities: object
     ) -> TaskIds:
         """Schedules one-shots from a buffer of float64 seconds after `now_ns`.
 
@@ -270,8 +384,11 @@ class Engine:
         `arguments` is a tuple for all, or a list of one for each; `priorities` an int for all, or
         bytes.
         """
+    @staticmethod
+    def nominals(now_ns: int, delays: object) -> list[int]:
+        """The moments of the axis that `schedule_many` computes."""
     def schedule_many_at(
-        self, call: object, arguments: object, nominals_ns: object, priorities: object
+        self, call: Call, arguments: object, nominals_ns: object, priorities: object
     ) -> TaskIds:
         """Schedules one-shots from a buffer of uint64 moments."""
     def cancel(self, task_id: object) -> int:
@@ -280,64 +397,99 @@ class Engine:
         """How many of them it stopped."""
     def pause(self, task_id: object) -> bool: ...
     def resume(self, task_id: object) -> bool: ...
-    def reschedule(self, task_id: object, nominal_ns: int, on_wall: bool) -> bool: ...
+    def reschedule(
+        self, task_id: object, *, after_ns: int | None = None, wall_ns: int | None = None
+    ) -> bool:
+        """Gives a task another time: a span from now, or a moment of the wall clock."""
     def extend(self, task_id: object, recurrence: Recurrence) -> bool:
         """Replaces the calendar of a live task by that of a recurrence; whether it had one."""
-    def follow_wall(self) -> int:
-        """Gives tasks on the wall clock deadlines by what the wall shows now; how many changed.
+    def run_now(self, task_id: object) -> bool: ...
+    def next_wall_step(self) -> tuple[str, int]:
+        """What `follow_wall` would follow now: the step, and by how many ns the wall was set back.
 
-        O(tasks), in slices.
+        "forward" is any step that is not back; "back" one by less than three hours; "reset" one by
+        more, after which all calendars begin again from the new time.
         """
+    def follow_wall(self) -> tuple[str, int, int]:
+        """Gives tasks on the wall clock deadlines by what the wall shows now.
+
+        Returns the step, how many tasks got another deadline, and of how many the next time was
+        computed again because the clock was set back. O(tasks), in slices.
+        """
+    def check_process(self) -> None:
+        """Refuses to be used in a child of the process that it belongs to."""
+
     def clock_moved(self) -> None:
-        """Makes who sleeps until a moment look at the clock again."""
+        """Makes the thread that sleeps until a moment look at the clock again."""
     def spread(self, span_ns: int) -> int:
         """Spreads what is overdue now over a span, in order; how many tasks that were."""
     def forecast(self, start_ns: int, seconds: int) -> Forecast:
-        """Counts the runs to come in each of so many seconds from a moment of the wall on."""
-    def run_now(self, task_id: object) -> bool: ...
-    def wait(self) -> bool:
-        """Sleeps until something is due: True, and `take_arrived` must follow; False: closed.
+        """Counts future runs in each of n seconds from a moment of the wall clock on."""
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it belongs to the parent of this process: then it must not be used."""
+    def leak(self) -> None:
+        """Keeps it, and all that it holds, until the process ends."""
+    def run_next(self, runs: object, is_announced: bool) -> bool:
+        """Runs the first in order of what is due now. Returns whether there was anything.
 
-        Not for the main thread: it hears no signal.
+        Raises:
+            BaseException: What the Python layer lets through, after the run has been completed.
         """
-    def take(self) -> int:
-        """The cell of the call to be run now; -1: nothing is due; -2: see `missed`."""
-    def take_arrived(self) -> int:
-        """As `take`, for a thread that comes from `wait`."""
-    def finish(self, cell: int, value: object) -> int:
-        """Ends the run of a cell's task well, and takes as `take` does."""
-    def complete(self, cell: int, value: object, failed: bool) -> tuple[bool, int]:
-        """Ends the run of a cell's task: did the task end with it, how many are skipped."""
-    def missed(self) -> list[tuple[str, Any, int, int, bool]]:
-        """Missed since the last call: id, call, nominal time of the first, number, task ended."""
+    def complete(self, value: object, failed: bool) -> tuple[str, bool, int]:
+        """Completes the run that the calling thread has taken.
+
+        Returns:
+            Its status, whether the task ended with it, and how many occurrences are skipped.
+        """
+    def open_call(self) -> Call | None:
+        """What the task calls whose run the calling thread has taken; None if it is in no run."""
+    def abandon_open(self) -> None:
+        """Completes the run that the calling thread has taken, if any, as failed."""
+    def take_missed(self) -> list[tuple[str, str, Any, int, int, bool]]:
+        """Missed occurrences that are not reported yet.
+
+        Each as id, name, options, nominal time of the first, number, and whether the task ended.
+        """
     def current(self) -> str | None:
-        """The task whose callback the calling thread runs for this engine."""
-    def suspend(self) -> tuple[int, int] | None:
-        """Forgets which callback the calling thread is in, for runs within it."""
-    def restore(self, outer: tuple[int, int] | None) -> None:
-        """Takes back what `suspend` answered."""
+        """The task whose run the calling thread has taken from this engine."""
+    def current_record(self) -> TaskRecord | None:
+        """The record of that task."""
     def is_stopping(self, task_id: object) -> bool:
         """Whether a task runs and has been cancelled meanwhile."""
     def set_phase(self, phase: int) -> None:
-        """Opens (2), drains (1) or closes (0) the gate that `wait` sleeps at."""
-    def watch(self, task_id: object, until_end: bool) -> bool:
-        """Asks for the next outcome of a live task, or its last, to be kept.
+        """Opens (2), drains (1) or closes (0) the gate that `work` sleeps at."""
+    def dismiss(self, group: WorkerGroup) -> None:
+        """Lets no worker of a group start another run."""
+    def remove_worker(self, group: WorkerGroup) -> None:
+        """Lets one worker of a group go: the first to end its run, or one that sleeps."""
+    def watch(self, task_id: object, until_end: bool, waiter: object) -> int | None:
+        """Enters a waiter for the next outcome of a live task, or for its last.
 
-        `collect` then gives it. Returns whether there is such a task.
+        Returns:
+            Under which number; None if there is no such task.
         """
-    def collect(self) -> list[TaskRecord]:
-        """The outcomes of watched tasks since the last call."""
+    def unwatch(self, task_id: object, number: int) -> None:
+        """Takes out a waiter."""
+    def unwatch_idle(self) -> list[tuple[str, Any]]:
+        """Takes out the waiters for tasks that no worker runs: id and waiter."""
+    @property
+    def watchers(self) -> int:
+        """The number of waiters."""
     def record(self, task_id: object) -> TaskRecord | None:
         """What is known of a task, alive or remembered. O(1)."""
     def task_ids(self, kind: str) -> TaskIds:
-        """The ids of "live", "pending", "due" or "ended" tasks. O(slots)."""
+        """The ids of "live", "pending", "due", "running" or "ended" tasks. O(slots)."""
     def next_deadline(self) -> int | None:
         """When something is due next; a moment that has passed if something is due now."""
     def statistics(self) -> list[tuple[str, int]]: ...
     def lateness(self) -> tuple[int, int, list[tuple[int, int, int]]]: ...
 
+def note_fork() -> None:
+    """Notes that this process is a child that has just been forked."""
+
 def transitions() -> list[tuple[str, str, str]]:
-    """Every lawful step in a task's life: from, by, to."""
+    """Every transition of a task: from, by, to."""
 
 def sharpen_timers() -> None:
     """Makes timed waits of the calling thread as exact as the system allows."""

@@ -1,30 +1,26 @@
-"""Words for schedules that go by the calendar: plain data, checked when made."""
+"""Calendar intervals and exclusions: plain data, checked when it is made."""
 
 from __future__ import annotations
 
-from num_agents.scheduler._time import calendar_date, show, time_of_day
+from collections.abc import Iterable
+from datetime import date, time
+from typing import Any, NoReturn
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import date, time
-    from typing import Any, NoReturn
+from num_agents.scheduler._messages import show
+from num_agents.scheduler._numbers import integer
+from num_agents.scheduler._timing.moments import calendar_date, time_of_day
 
-DIALECT_WORDS = ("vixie", "quartz")
-DST_WORDS = ("debian", "skip", "wall-clock")
-
-#: How far ahead times that are computed piece by piece are to be known: what has passed by the
-#: first moment may be left out, oldest first, if it is many; what comes up to the second may not.
-Reach = tuple[int, int]
-NO_REACH: Reach = (0, 0)
+DIALECTS = ("vixie", "quartz")
+DST_VALUES = ("debian", "skip", "wall-clock")
 
 _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+_SHORTEST_NAME = 3
 _LONGEST = 1_000_000
 _HOURS = 24
 
 
 class _Fixed:
-    """What cannot be changed, because schedules that cannot be share it."""
+    """A value that cannot be changed, so that schedules can share it."""
 
     __slots__ = ()
 
@@ -39,22 +35,22 @@ class _Fixed:
         )
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        # Copying and pickling fill what is new, and change nothing.
+        # Copying and pickling fill a new object, and change none.
         for name, value in state[1].items():
             object.__setattr__(self, name, value)
 
 
 class CalendarInterval(_Fixed):
-    """Every so many days, weeks, months or years, at a time of day.
+    """Every n days, weeks, months or years, at a time of day.
 
-    Counted from the anchor, so nothing drifts: every month from 31 January on is the last day of
-    February, then 31 March again.
+    Counted from the anchor, so nothing drifts: monthly from 31 January is the last day of February,
+    then 31 March again.
 
     Args:
-        days: So many days apart; exactly one of the four is given.
-        weeks: So many weeks apart.
-        months: So many months apart; in a month too short for the anchor's day, on its last day.
-        years: So many years apart; 29 February is the 28th in a common year.
+        days: Every n days. Exactly one of the four is given.
+        weeks: Every n weeks.
+        months: Every n months; in a month that is too short for the anchor's day, on its last day.
+        years: Every n years; 29 February becomes the 28th in other years.
         at: The time of day: a `datetime.time` without a zone, or `"HH:MM[:SS]"`. Midnight if None.
         anchor: The first day: a date, or an ISO-8601 string. If None, the day of `start_after`, or
             that of scheduling.
@@ -62,7 +58,7 @@ class CalendarInterval(_Fixed):
     Raises:
         TypeError: An argument is of another type.
         ValueError: None or several of the four are given, or one is not in 1 to 1,000,000; `at` or
-            `anchor` is no time or date.
+            `anchor` is not a time or a date.
     """
 
     __slots__ = ("anchor", "at", "every", "unit")
@@ -87,10 +83,7 @@ class CalendarInterval(_Fixed):
         if len(given) != 1:
             raise ValueError("give exactly one of days, weeks, months and years")
         ((unit, every),) = given
-        if isinstance(every, bool) or not isinstance(every, int):
-            raise TypeError(f"{unit} must be an integer, got {show(every)}")
-        if not 1 <= every <= _LONGEST:
-            raise ValueError(f"{unit} must be from 1 to 1,000,000, got {show(every)}")
+        every = integer(every, unit, 1, _LONGEST)
         first = None if anchor is None else calendar_date(anchor, "anchor")
         put = object.__setattr__
         put(self, "unit", unit)
@@ -112,22 +105,23 @@ class CalendarInterval(_Fixed):
         return hash((self.every, self.unit, self.at, self.anchor))
 
     def __repr__(self) -> str:
+        at = "" if self.second_of_day == 0 else f", at={self.at.isoformat()!r}"
         anchor = "" if self.anchor is None else f", anchor={self.anchor.isoformat()!r}"
-        return f"CalendarInterval({self.unit}={self.every}, at={self.at.isoformat()!r}{anchor})"
+        return f"CalendarInterval({self.unit}={self.every}{at}{anchor})"
 
 
 class Exclusions(_Fixed):
     """Times at which a schedule does not fire, by the wall clock of its zone.
 
     Args:
-        weekdays: Names of days, in full or the first three letters, in any case.
+        weekdays: Names of days, the first three letters or more, in any case.
         dates: Dates, or ISO-8601 strings: holidays, for instance.
         hours: Hours of the day, 0 to 23.
 
     Raises:
         TypeError: An argument is of another type.
-        ValueError: A name, a date or an hour is none; or nothing at all is left of the week or of
-            the day.
+        ValueError: A name, a date or an hour is invalid; or every day of the week or every hour of
+            the day is excluded.
     """
 
     __slots__ = ("dates", "hours", "weekdays")
@@ -164,7 +158,9 @@ class Exclusions(_Fixed):
     def __repr__(self) -> str:
         days = [_WEEKDAYS[day] for day in sorted(self.weekdays)]
         dates = [day.isoformat() for day in sorted(self.dates)]
-        return f"Exclusions(weekdays={days}, dates={dates}, hours={sorted(self.hours)})"
+        values = {"weekdays": days, "dates": dates, "hours": sorted(self.hours)}
+        given = ", ".join(f"{name}={value}" for name, value in values.items() if value)
+        return f"Exclusions({given})"
 
 
 def _listed(values: Any, argument: str) -> list[Any]:
@@ -179,14 +175,10 @@ def _weekday(name: object) -> int:
         raise TypeError(f"weekdays must be names of days, got {show(name)}")
     word = name.strip().lower()
     for number, full in enumerate(_WEEKDAYS):
-        if word in (full, full[:3]):
+        if len(word) >= _SHORTEST_NAME and full.startswith(word):
             return number
     raise ValueError(f"weekdays must be names of days, got {show(name)}")
 
 
 def _hour(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"hours must be integers, got {show(value)}")
-    if not 0 <= value < _HOURS:
-        raise ValueError(f"hours must be from 0 to 23, got {show(value)}")
-    return value
+    return integer(value, "hours", 0, _HOURS - 1)

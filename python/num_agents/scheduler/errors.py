@@ -1,37 +1,39 @@
-"""What can go wrong.
+"""The errors of the scheduler.
 
 ```
 Exception
 └── SchedulerError
-    ├── UnknownTaskError (LookupError)   no such task, or forgotten: the id is not among the live
-    │                                    tasks nor the last `history` that ended
-    ├── TaskCancelledError               the result was asked for of a task that was cancelled
-    ├── TaskMissedError                  the result was asked for of a task whose time was missed
-    ├── InvalidCronError (ValueError)    a cron expression that is none, with field and position
-    ├── UnsupportedScheduleError (ValueError)   a schedule that needs something not installed
+    ├── UnknownTaskError (LookupError)   the id is neither that of a live task, nor of one of the
+    │                                    last `history` tasks that ended
+    ├── TaskCancelledError               there is no result, because the task was cancelled
+    ├── TaskMissedError                  there is no result, because the task missed its time
+    ├── InvalidCronError (ValueError)    a cron expression is wrong: which field, and where
+    ├── UnsupportedScheduleError (ValueError)   a schedule needs a package that is not installed
     ├── ScheduleFileError (ValueError)   lines of a file of schedules are wrong: all of them, each
     │                                    with its number and the reason
+    ├── SchedulerStoppedError            the wait cannot end: the scheduler does not run
     └── SchedulerForkedError             a scheduler was used in a forked child process
+Warning
+└── UserWarning
+    └── ScheduleWarning                  a schedule is accepted, but probably not what was meant
 ```
 
-Arguments that are wrong raise `ValueError`, `TypeError` or `OverflowError` at the call, naming the
-argument and the value. Waiting raises the built-in `TimeoutError`. What a callback raises is
-raised again by `Scheduler.result`, as it is.
+A wrong argument raises `ValueError`, `TypeError` or `OverflowError` at the call, with the names of
+the argument and the value. Waiting raises the built-in `TimeoutError`. `Scheduler.result` raises
+what the callback raised.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Sequence
 
 
 class SchedulerError(Exception):
-    """The base of every error of the scheduler's own."""
+    """The base of the scheduler's errors."""
 
 
 class UnknownTaskError(SchedulerError, LookupError):
-    """There is no such task, or it ended so long ago that it is forgotten."""
+    """There is no such task, or it has ended and the scheduler has forgotten it."""
 
     def __init__(self, task_id: str) -> None:
         super().__init__(f"no task {task_id!r}: never scheduled here, or ended and forgotten")
@@ -50,10 +52,10 @@ class InvalidCronError(SchedulerError, ValueError):
     """A cron expression that cannot be read, or that never fires.
 
     Attributes:
-        expression: What was given.
-        field: The field that is wrong, such as `"minute"`; None if it is not one of them.
-        position: Where, counted from 0 in characters of the expression.
-        reason: What is wrong there.
+        expression: The expression.
+        field: The field that is wrong, such as `"minute"`; None if it is not a single field.
+        position: The index of the character at which it is wrong, from 0.
+        reason: What is wrong.
     """
 
     def __init__(self, expression: str, field: str | None, position: int, reason: str) -> None:
@@ -76,11 +78,26 @@ _SHOWN = 80
 
 
 class UnsupportedScheduleError(SchedulerError, ValueError):
-    """The schedule is understood, but what it needs is not installed."""
+    """The schedule needs a package that is not installed."""
+
+
+#: Wrong lines of a file that a message names.
+_FAULTS_SHOWN = 20
+
+
+def listed_faults(file: str, faults: Sequence[tuple[int, str]]) -> str:
+    """Wrong lines of a file, one a line; after the first twenty the rest is counted."""
+    lines = [f"{file}:{line}: {reason}" for line, reason in faults[:_FAULTS_SHOWN]]
+    more = len(faults) - len(lines)
+    if more:
+        lines.append(f"{file}: and {more:,} more wrong {'line' if more == 1 else 'lines'}")
+    return "\n".join(lines)
 
 
 class ScheduleFileError(SchedulerError, ValueError):
     """Lines of a file of schedules are wrong, so nothing of it is taken.
+
+    The message has a line for each of the first twenty, and counts the others.
 
     Attributes:
         file: The file, as it was named.
@@ -88,13 +105,28 @@ class ScheduleFileError(SchedulerError, ValueError):
     """
 
     def __init__(self, file: str, faults: Sequence[tuple[int, str]]) -> None:
-        super().__init__("\n".join(f"{file}:{line}: {reason}" for line, reason in faults))
+        super().__init__(listed_faults(file, faults))
         self.file = file
         self.faults = list(faults)
+
+
+class SchedulerStoppedError(SchedulerError):
+    """The wait would not end, because the scheduler is not running.
+
+    Start the scheduler, and wait again. The task is still pending.
+    """
 
 
 class SchedulerForkedError(SchedulerError):
     """The scheduler belongs to the parent process.
 
-    Its threads and its tasks did not come along with the fork. Make a new one in the child.
+    A fork copies neither its threads nor its tasks. Make a new scheduler in the child.
+    """
+
+
+class ScheduleWarning(UserWarning):
+    """A schedule is accepted, but probably does not mean what was intended.
+
+    The message names the argument and says what to write instead. To refuse such schedules, call
+    `warnings.simplefilter("error", ScheduleWarning)`.
     """

@@ -1,26 +1,17 @@
-"""What became of runs and tasks, and those who wait to hear of it.
-
-Nothing here is made for a task that nobody asks about: outcomes and futures are built on the first
-look, from the engine's records.
-"""
+"""`Outcome`: how a run ended. It is built from the engine's records when somebody asks for it."""
 
 from __future__ import annotations
 
-from threading import RLock
+from datetime import datetime, tzinfo
+from typing import Any
 
-from num_agents.scheduler._log import contain
-from num_agents.scheduler._time import to_datetime
+from num_agents.scheduler._messages import show
+from num_agents.scheduler._timing.moments import to_datetime
 from num_agents.scheduler.errors import TaskCancelledError, TaskMissedError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-    from datetime import datetime, tzinfo
-    from typing import Any
 
 
 class Outcome:
-    """How one run of a task ended, or how the task did without one.
+    """How a run of a task ended, or how the task ended without a run.
 
     Attributes:
         task_id: The task.
@@ -28,22 +19,21 @@ class Outcome:
         status: `"completed"`, `"failed"`, `"cancelled"` or `"missed"`.
         value: What the callback returned; None unless completed.
         error: What it raised, without its traceback, which the log has; None unless failed.
-        nominal_time: When the run was due.
-        started_at: When it started; None if it never did.
-        ended_at: When it ended.
-        lateness: Seconds from due time to start; None if it never started.
+        lateness: Seconds from the time at which it was due, jitter included, to its start; None if
+            it never started.
         missed: How many other occurrences were given up for this run, or before it.
         run_count: Runs of the task so far.
     """
 
     __slots__ = (
-        "ended_at",
+        "_ended_ns",
+        "_nominal_ns",
+        "_started_ns",
+        "_zone",
         "error",
         "lateness",
         "missed",
-        "nominal_time",
         "run_count",
-        "started_at",
         "status",
         "task_id",
         "task_name",
@@ -59,6 +49,7 @@ class Outcome:
         value: Any,
         error: BaseException | None,
         nominal_ns: int,
+        due_ns: int,
         started_ns: int | None,
         ended_ns: int | None,
         missed: int,
@@ -70,12 +61,30 @@ class Outcome:
         self.status = status
         self.value = value
         self.error = error
-        self.nominal_time = to_datetime(nominal_ns, zone)
-        self.started_at = None if started_ns is None else to_datetime(started_ns, zone)
-        self.ended_at = None if ended_ns is None else to_datetime(ended_ns, zone)
-        self.lateness = None if started_ns is None else (started_ns - nominal_ns) / 1e9
+        # Turned into datetimes when somebody looks: a zone that raises must not keep an outcome
+        # from those who wait for it.
+        self._nominal_ns = nominal_ns
+        self._started_ns = started_ns
+        self._ended_ns = ended_ns
+        self._zone = zone
+        self.lateness = None if started_ns is None else (started_ns - due_ns) / 1e9
         self.missed = missed
         self.run_count = run_count
+
+    @property
+    def nominal_time(self) -> datetime:
+        """When the run was due."""
+        return to_datetime(self._nominal_ns, self._zone)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When it started; None if it never did."""
+        return None if self._started_ns is None else to_datetime(self._started_ns, self._zone)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended."""
+        return None if self._ended_ns is None else to_datetime(self._ended_ns, self._zone)
 
     def unwrap(self) -> Any:
         """The value of a completed run.
@@ -88,21 +97,40 @@ class Outcome:
         if self.status == "completed":
             return self.value
         if self.error is not None:
-            raise BaseException.with_traceback(self.error, None)
+            raise copy_of(self.error)
         if self.status == "cancelled":
             raise TaskCancelledError(f"task {self.task_name!r} ({self.task_id}) was cancelled")
         raise TaskMissedError(f"task {self.task_name!r} ({self.task_id}) missed its time")
 
     def to_dict(self) -> dict[str, Any]:
-        """The attributes by name, as they are."""
-        return {name: getattr(self, name) for name in sorted(self.__slots__)}
+        """The attributes by name, unchanged."""
+        return {name: getattr(self, name) for name in _FACTS}
 
     def __repr__(self) -> str:
-        return f"<Outcome {self.status} of {self.task_name!r} {self.task_id}>"
+        what = describe(self.error) if self.error is not None else show(self.value)
+        late = "" if self.lateness is None else f", {self.lateness * 1e3:.3f} ms late"
+        said = f": {what}" if self.status in ("completed", "failed") else ""
+        return f"<Outcome {self.status}{said} of {self.task_name!r} {self.task_id}{late}>"
+
+
+#: What `Outcome.to_dict` has.
+_FACTS = (
+    "ended_at",
+    "error",
+    "lateness",
+    "missed",
+    "nominal_time",
+    "run_count",
+    "started_at",
+    "status",
+    "task_id",
+    "task_name",
+    "value",
+)
 
 
 class TaskInfo:
-    """What is known of a task at the moment of asking.
+    """The current state of a task.
 
     Attributes:
         status: One of the words of `TaskStatus`.
@@ -163,84 +191,69 @@ class TaskInfo:
 
 def describe(error: BaseException) -> str:
     """An exception in one line, whatever its `__str__` does."""
+    name = _name_of(type(error))
     try:
         text = str(error)
     except BaseException:
         text = "<its __str__ raised>"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{name}: {text}" if text else name
+
+
+#: The name of a class, whatever its metaclass makes of it.
+_name_of = type.__dict__["__name__"].__get__
 
 
 def without_frames(error: BaseException) -> BaseException:
-    """The exception, and those behind it, freed of the frames that they would keep alive."""
+    """The exception, and those behind it, freed of the frames that they would keep alive.
+
+    Nothing that an exception overrides is called: it may raise.
+    """
     seen: set[int] = set()
-    pending: list[BaseException | None] = [error]
+    pending: list[object] = [error]
     while pending:
-        link = pending.pop()
-        if link is None or id(link) in seen:
+        link: Any = pending.pop()
+        kind = type(link)
+        if not issubclass(kind, BaseException) or id(link) in seen:
             continue
         seen.add(id(link))
         # Not by assignment: an exception that is a frozen dataclass refuses it.
         BaseException.with_traceback(link, None)
-        pending += [link.__cause__, link.__context__]
-        if isinstance(link, BaseExceptionGroup):
-            pending += link.exceptions
+        pending += [_cause_of(link), _context_of(link)]
+        if issubclass(kind, BaseExceptionGroup):
+            pending += _exceptions_of(link)
     return error
 
 
-class Waiters:
-    """Futures of those who wait for outcomes, made on the first wait, by task id.
+#: What exceptions hold, whatever a class of its own makes of the names.
+_cause_of = BaseException.__dict__["__cause__"].__get__
+_context_of = BaseException.__dict__["__context__"].__get__
+_exceptions_of = BaseExceptionGroup.__dict__["exceptions"].__get__
 
-    Registering and resolving race, so the order is fixed: a future is entered here before the
-    engine is asked to watch the task, and the engine's outcomes are collected after a run ended.
-    Collecting them and looking up who waits for them is one step under `lock`, or who comes in
-    between would be given what ended before. Futures are settled without it: they call out.
+
+def copy_of(error: BaseException) -> BaseException:
+    """A copy of an exception that is remembered, to be raised.
+
+    Raising adds the frames that the exception passes to it, and they would live as long as the
+    history. The exception itself is answered if it cannot be copied faithfully: its class has slots
+    of its own, or refuses. No `__init__` written in Python is called a second time.
     """
-
-    __slots__ = ("futures", "lock")
-
-    def __init__(self) -> None:
-        #: By task id, with whether the last outcome is meant. Workers look whether it is empty, so
-        #: it must not be so for a moment while somebody waits.
-        self.futures: dict[str, list[tuple[Future[Outcome], bool]]] = {}
-        # Reentrant: a signal handler or a finalizer may wait for a task, too.
-        self.lock = RLock()
-
-    def enter(self, task_id: str, *, until_end: bool) -> Future[Outcome]:
-        """A future for the next outcome of a task, or for its last."""
-        from concurrent.futures import Future  # noqa: PLC0415 - 8 ms, and not everybody waits
-
-        future: Future[Outcome] = Future()
-        with self.lock:
-            self.futures.setdefault(task_id, []).append((future, until_end))
-        return future
-
-    def withdraw(self, task_id: str, future: Future[Outcome]) -> bool:
-        """Forgets a future whose owner has stopped waiting; whether it was here."""
-        with self.lock:
-            entered = self.futures.get(task_id, [])
-            kept = [entry for entry in entered if entry[0] is not future]
-            self._keep(task_id, kept)
-        return len(kept) < len(entered)
-
-    def take(self, task_id: str, *, is_last: bool) -> list[Future[Outcome]]:
-        """Takes out the futures that a task's outcome is meant for."""
-        with self.lock:
-            entered = self.futures.get(task_id, [])
-            self._keep(task_id, [entry for entry in entered if entry[1] and not is_last])
-        return [future for future, until_end in entered if is_last or not until_end]
-
-    def _keep(self, task_id: str, entries: list[tuple[Future[Outcome], bool]]) -> None:
-        if entries:
-            self.futures[task_id] = entries
-        else:
-            self.futures.pop(task_id, None)
-
-
-def settle(future: Future[Outcome], outcome: Outcome) -> None:
-    """Gives an outcome to one who waits; whatever that sets off must not harm the thread."""
+    kind, arguments = type(error), _arguments_of(error)
+    if any(vars(base).get("__slots__") for base in kind.__mro__):
+        return error
     try:
-        # A future of asyncio's may have been cancelled: its owner has stopped waiting.
-        if future.set_running_or_notify_cancel():
-            future.set_result(outcome)
+        copied = kind.__new__(kind, *arguments)
+        builtin = next(base for base in kind.__mro__ if isinstance(vars(base).get("__init__"), _C))
+        vars(builtin)["__init__"](copied, *arguments)
+        vars(copied).update(vars(error))
+        # Not by assignment: see above.
+        for name in ("__cause__", "__context__", "__suppress_context__"):
+            attribute = vars(BaseException)[name]
+            attribute.__set__(copied, attribute.__get__(error))
     except BaseException:
-        contain("A callback of a future of task %r failed", outcome.task_name)
+        return error
+    return copied
+
+
+_arguments_of = BaseException.__dict__["args"].__get__
+#: The type of an `__init__` that is not written in Python.
+_C = type(BaseException.__init__)

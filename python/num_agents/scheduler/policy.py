@@ -1,24 +1,23 @@
-"""How a task runs: plain data.
-
-`TaskSchedule` says when, `RunPolicy` says how, `Task` says what.
-"""
+"""How a task runs: `RunPolicy`. `TaskSchedule` says when, and `Task` says what."""
 
 from __future__ import annotations
 
-from num_agents.scheduler._time import bounded_span_ns, show
+from typing import Literal
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Literal
+from num_agents.scheduler._hints import hinted
+from num_agents.scheduler._messages import show, warn
+from num_agents.scheduler._numbers import integer
+from num_agents.scheduler._timing.spans import Seconds, bounded_span_ns
 
-    from num_agents.scheduler._time import Seconds
-
-    MisfireWord = Literal["latest", "earliest", "all", "skip"]
+MisfireWord = Literal["latest", "earliest", "all", "skip"]
 
 MISFIRE_WORDS = ("latest", "earliest", "all", "skip")
 
-#: The priority of a task that says nothing: as many lanes before it as behind it.
+#: The default priority, in the middle.
 DEFAULT_PRIORITY = 128
+
+
+_PRIORITY = "an integer from 0 (first) to 255 (last)"
 
 
 class RunPolicy:
@@ -26,22 +25,27 @@ class RunPolicy:
 
     Args:
         priority: 0 (first) to 255 (last). Among tasks that are due, the lower number starts first.
-        misfire: Which of several overdue occurrences of a recurring task runs: the `"latest"`
-            (default) or the `"earliest"`, once; `"all"` of them, one after another; or none
-            (`"skip"`). The others are missed, and the run is told how many.
-        grace: Seconds or a timedelta: how late an occurrence may start; later than that it is
-            missed. None (default): it runs however late.
-        catch_up_limit: With `misfire="all"`, how many overdue occurrences run at the most; the
-            oldest are missed. None: all.
-        pause_after_failures: Pause the task after so many failed runs in a row. None: never.
+        misfire: What to do if several occurrences of a recurring task are overdue. Run once, for
+            the `"latest"` (default) or for the `"earliest"`; run `"all"` of them, one after
+            another; or `"skip"` those later than `grace`. The others are missed, and the run is
+            told how many.
+        grace: Seconds or a timedelta. An occurrence that is later than this is missed. None
+            (default): it runs however late it is; with `misfire="skip"`, 60 seconds.
+        catch_up_limit: With `misfire="all"`, run at most this many overdue occurrences. The oldest
+            are missed. None: no limit.
+        pause_after_failures: Pause the task after this many failed runs in a row. None: never.
+
+    Warns:
+        ScheduleWarning: `catch_up_limit` is given without `misfire="all"`.
 
     Raises:
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
         ValueError: An argument is out of its range.
     """
 
     __slots__ = ("catch_up_limit", "grace", "misfire", "pause_after_failures", "priority")
 
+    @hinted("RunPolicy")
     def __init__(
         self,
         *,
@@ -51,14 +55,7 @@ class RunPolicy:
         catch_up_limit: int | None = None,
         pause_after_failures: int | None = None,
     ) -> None:
-        if isinstance(priority, bool) or not isinstance(priority, int):
-            raise TypeError(
-                f"priority must be an integer from 0 (first) to 255 (last), got {show(priority)}"
-            )
-        if not 0 <= priority <= 255:  # noqa: PLR2004 - the number of lanes
-            raise ValueError(
-                f"priority must be an integer from 0 (first) to 255 (last), got {show(priority)}"
-            )
+        priority = integer(priority, "priority", 0, 255, expected=_PRIORITY)
         if misfire not in MISFIRE_WORDS:
             words = ", ".join(map(repr, MISFIRE_WORDS))
             raise ValueError(f"misfire must be one of {words}, got {show(misfire)}")
@@ -68,6 +65,8 @@ class RunPolicy:
         self.misfire = misfire
         self.grace = grace
         self.catch_up_limit = count(catch_up_limit, "catch_up_limit")
+        if self.catch_up_limit is not None and misfire != "all":
+            warn(f"catch_up_limit has no effect without misfire='all', got {catch_up_limit!r}")
         self.pause_after_failures = count(pause_after_failures, "pause_after_failures")
 
     def __eq__(self, other: object) -> bool:
@@ -78,21 +77,38 @@ class RunPolicy:
     __hash__ = None  # type: ignore[assignment]  # mutable data is no key
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in sorted(self.__slots__))
-        return f"RunPolicy({values})"
+        given = {
+            name: value
+            for name, default in _DEFAULTS.items()
+            if (value := getattr(self, name)) is not None and value != default
+        }
+        return f"RunPolicy({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+
+#: The options that a representation leaves out.
+_DEFAULTS = {
+    "priority": DEFAULT_PRIORITY,
+    "misfire": "latest",
+    "grace": None,
+    "catch_up_limit": None,
+    "pause_after_failures": None,
+}
 
 
 def count(value: object, argument: str) -> int | None:
     """A count of at least one, or None.
 
     Raises:
-        TypeError: It is neither an int nor None.
-        ValueError: It is less than one, or more than 2**63 - 1.
+        TypeError: It is neither an integer nor None.
+        ValueError: It is less than 1, or more than 2**63 - 1.
     """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{argument} must be an integer or None, got {show(value)}")
-    if not 1 <= value < 2**63:
-        raise ValueError(f"{argument} must be at least 1 and below 2**63, got {show(value)}")
-    return value
+    try:
+        return integer(value, argument, 1, 2**63 - 1)
+    except TypeError:
+        raise TypeError(f"{argument} must be an integer or None, got {show(value)}") from None
+    except ValueError:
+        raise ValueError(
+            f"{argument} must be at least 1 and below 2**63, got {show(value)}"
+        ) from None

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._time import (
-    FAR_FUTURE_NS,
-    UTC_ZONE,
-    after_ns,
-    aware,
-    bounded_span_ns,
-    moment_ns,
-    show,
-    span_ns,
-    to_datetime,
-    to_datetimes,
-    zone_of,
-)
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+from typing import Any, ClassVar, Literal, NoReturn
+
+from num_agents._lazy import LazyModule
+from num_agents.scheduler._hints import hinted
+from num_agents.scheduler._messages import show, warn
+from num_agents.scheduler._timing import preview
+from num_agents.scheduler._timing.bounds import end_ns
+from num_agents.scheduler._timing.moments import Moment, aware, check_exists
+from num_agents.scheduler._timing.spans import Seconds, after_ns, span_ns
+from num_agents.scheduler._timing.zones import UTC_ZONE, zone_of
 from num_agents.scheduler.calendar import (
-    DIALECT_WORDS,
-    DST_WORDS,
-    NO_REACH,
+    DIALECTS,
+    DST_VALUES,
     CalendarInterval,
     Exclusions,
 )
@@ -26,24 +24,18 @@ from num_agents.scheduler.policy import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime, tzinfo
-    from typing import Any, ClassVar, Literal, NoReturn
+    from num_agents.scheduler._timing import calendars as _calendars
+else:
+    _calendars = LazyModule("num_agents.scheduler._timing.calendars")
 
-    from num_agents.scheduler._calendar import Calendar, Part
-    from num_agents.scheduler._time import Moment, Seconds
-    from num_agents.scheduler.calendar import Reach
+FirstRun = Literal["now", "after_interval", "aligned"]
+DialectWord = Literal["vixie", "quartz"]
+DstWord = Literal["debian", "skip", "wall-clock"]
 
-    FirstRun = Literal["now", "after_interval", "aligned"]
-    DialectWord = Literal["vixie", "quartz"]
-    DstWord = Literal["debian", "skip", "wall-clock"]
-
-FIRST_RUN_WORDS = ("now", "after_interval", "aligned")
+FIRST_RUN_VALUES = ("now", "after_interval", "aligned")
 
 #: The ways to say when, of which a schedule has one.
 _WAYS = ("run_at", "delay", "interval", "cron_expression", "calendar_interval", "rrule", "any_of")
-#: How many times are computed at once: a longer preview can be interrupted.
-_PIECE = 4096
 #: Stands for a zone that was not given: None is the system's.
 _UNSAID_ZONE = object()
 #: Those that go by a calendar.
@@ -55,43 +47,56 @@ _OF_THE_WHOLE = ("max_runs", "end_after", "jitter", "window", "exclude")
 class TaskSchedule:
     """When a task runs. It cannot be changed, so tasks can share it.
 
-    Numbers are seconds; a timedelta does wherever a span is meant, an ISO-8601 string wherever a
-    datetime is. Without any time the task is due at once.
+    Numbers are seconds. A span may also be a timedelta or text such as "1h30m", and a moment an
+    ISO-8601 string. With no `run_at`, `delay`, `interval` or calendar, the task runs immediately.
+
+    A wall time that does not exist, because the clock is set forward over it, is the moment right
+    after the gap. One that comes twice is the first, or with `fold=1` the second. `dst` changes
+    that for times that run.
 
     Args:
-        interval: Run again and again, this long apart, at a fixed rate: run k is due at exactly
-            first + k * interval, and a late run does not move the grid. Elapsed time: setting the
-            wall clock does not matter.
-        max_runs: Start at most so many runs; failed ones count.
-        start_after: Not before this moment; the first run of an interval is due then.
+        interval: Run repeatedly, this long apart, at a fixed rate: run k is due at exactly
+            first + k * interval, and a late run does not move the later ones. It is elapsed time:
+            setting the wall clock changes nothing.
+        max_runs: Start at most this many runs, failed ones included.
+        start_after: Not before this moment. It anchors the grid of an interval, also if it has
+            passed: the first run is the first of start_after + k * interval that is not before now.
         end_after: Not after this moment, which is itself allowed; judged by the nominal time.
-        run_at: Run once, at this moment of the wall clock; in the past means at once.
-        delay: Run once, so long after it is scheduled.
-        cron_expression: Run when this says so: 5 fields, 6 with leading seconds, 7 with a trailing
-            year; names, `? L W LW L-3 5L 5#3`; `@hourly` and its kin, `@every 5m`; an optional
+        run_at: Run once, at this moment of the wall clock; immediately if it has passed.
+        delay: Run once, this long after it is scheduled.
+        cron_expression: Run as this says: 5 fields, 6 with leading seconds, 7 with a trailing year;
+            names, `? L W LW L-3 5L FRIL 5#3`; `@hourly` and similar, `@every 5m`; an optional
             `CRON_TZ=Zone ` before it.
         timezone: The zone of naive datetimes and calendars here: a tzinfo, an IANA name, "UTC" or
             "local". By default the scheduler's.
-        fixed_delay: Count the interval from the end of each run instead of keeping a grid.
-        first_run: The first run of an interval without a future `start_after`: `"now"`,
-            `"after_interval"`, or `"aligned"` to multiples of the interval since 1970.
+        fixed_delay: Count the interval from the end of each run, not from its nominal time.
+        first_run: The first run of an interval: `"now"`, or at `start_after` if there is one;
+            `"after_interval"`, one interval later than that; or `"aligned"` to multiples of the
+            interval since 1970.
         dialect: Of the cron expression. `"vixie"`: Sunday is 0 or 7, and day-of-month OR
             day-of-week must match when neither begins with `*`. `"quartz"`: Sunday is 1, and both
             must match.
-        dst: What a fixed wall time does when the clock is set. `"debian"`: one that is skipped runs
-            right after the gap, one that comes twice runs the first time; cron expressions with `*`
-            in minute or hour follow real time. `"skip"`: one that is skipped does not run.
-            `"wall-clock"`: nor does it, and one that comes twice runs twice.
-        jitter: Put each run off by a random span up to this one, drawn from the task's id and the
-            nominal time; never to the next occurrence or past the end.
-        window: Put all runs off by one span up to this one, to where the fewest recurring tasks are
-            due; chosen when the task is scheduled, and kept.
+        dst: What a fixed wall time does when the clock is set. `"debian"`: one that does not exist
+            runs right after the gap, one that comes twice runs the first time; cron expressions
+            with `*` in minute or hour, and hourly or shorter rrules, follow real time. `"skip"`:
+            one that does not exist does not run. `"wall-clock"`: the same, and one that comes twice
+            runs twice.
+        jitter: Delay each run by a random amount of up to this much, drawn from the task's id and
+            the nominal time. It never reaches the next occurrence or passes the end.
+        window: Delay all runs by one amount of up to this much, so that they fall where the fewest
+            recurring tasks are due. It is chosen when the task is scheduled, and kept.
         calendar_interval: Run every so many days, weeks, months or years.
         rrule: Run as this RFC 5545 recurrence says: a string, or an `rrule` or `rruleset` of
-            python-dateutil, which the extra `rrule` brings.
-        any_of: Run whenever one of these schedules says so: cron expressions, calendar intervals,
+            python-dateutil, which the extra `rrule` installs. Without DTSTART it begins at
+            `start_after`, or when it is scheduled, at the next whole second. UNTIL without a zone
+            is in the schedule's zone; a date includes that day.
+        any_of: Run whenever one of these schedules does: cron expressions, calendar intervals,
             rrules, moments, and intervals with a `start_after` or `first_run="aligned"`.
         exclude: Times at which it does not run.
+
+    Warns:
+        ScheduleWarning: An option has no effect, or a step of the cron expression is longer than
+            its field.
 
     Raises:
         TypeError: An argument is of another type.
@@ -101,7 +106,8 @@ class TaskSchedule:
         UnsupportedScheduleError: An rrule without python-dateutil.
     """
 
-    WORDS: ClassVar[tuple[str, ...]] = (
+    #: The names of its options.
+    OPTIONS: ClassVar[tuple[str, ...]] = (
         "any_of",
         "calendar_interval",
         "cron_expression",
@@ -121,7 +127,7 @@ class TaskSchedule:
         "timezone",
         "window",
     )
-    __slots__ = (*WORDS, "_calendars", "_zone")
+    __slots__ = (*OPTIONS, "_zone", "calendar_cache", "due_ns")
 
     any_of: tuple[TaskSchedule, ...]
     calendar_interval: CalendarInterval | None
@@ -142,9 +148,12 @@ class TaskSchedule:
     timezone: tzinfo | str | None
     window: Seconds | None
     #: By the identity of the zone: some have no hash.
-    _calendars: dict[int, tuple[tzinfo | None, Calendar]]
+    calendar_cache: dict[int, tuple[object, _calendars.Calendar]]
     _zone: Any
+    #: Of a scheduled task: the nominal time of its next run, in nanoseconds since 1970.
+    due_ns: int | None
 
+    @hinted("TaskSchedule")
     def __init__(
         self,
         *,
@@ -188,7 +197,8 @@ class TaskSchedule:
             ("exclude", exclude),
         ):
             object.__setattr__(self, word, value)
-        object.__setattr__(self, "_calendars", {})
+        object.__setattr__(self, "calendar_cache", {})
+        object.__setattr__(self, "due_ns", None)
         object.__setattr__(self, "_zone", self._zone_said())
         self._check()
 
@@ -198,7 +208,7 @@ class TaskSchedule:
         """The first nominal time strictly after a moment; None if there is none.
 
         A delay counts from the moment, and so does an interval that has no `start_after` and is not
-        aligned: as if the task were scheduled then. What `max_runs` cuts off is not known here.
+        aligned: as if the task were scheduled then. `max_runs` is not considered.
 
         Args:
             moment: A datetime or an ISO-8601 string; naive means in the schedule's zone.
@@ -210,74 +220,54 @@ class TaskSchedule:
             TypeError: `moment` is of another type.
             ValueError: It is a string that is not ISO-8601.
         """
-        zone = self.zone_or(None)
-        if zone is not None and self.start_after is None and self.end_after is None:
-            known = self._calendars.get(id(zone))
-            if known is not None:
-                try:
-                    return known[1].datetime_after(moment, zone)
-                except (AttributeError, TypeError):
-                    # A string, a naive datetime, or nothing of the kind.
-                    pass
-        after = moment_ns(moment, "moment", zone)
-        calendar = self.calendar(zone, after)
-        found = self._next_after_ns(min(after + self._rest_ns(), FAR_FUTURE_NS), calendar)
-        return None if found is None else to_datetime(found, zone)
+        return preview.next_after(self, moment)
 
     def preview(self, count: int, start: Moment | None = None) -> list[datetime]:
-        """The next nominal times, at most so many: what `next_after` says again and again.
+        """The next nominal times: what repeated calls of `next_after` return.
 
         Args:
-            count: How many at the most; `max_runs` may be fewer.
+            count: How many at most; `max_runs` limits them, too.
             start: After which moment; now if None.
 
         Raises:
             TypeError: An argument is of another type.
             ValueError: `count` is negative.
         """
-        if isinstance(count, bool) or not isinstance(count, int):
-            raise TypeError(f"count must be an integer, got {show(count)}")
-        if count < 0:
-            raise ValueError(f"count must not be negative, got {show(count)}")
-        from time import time_ns  # noqa: PLC0415 - only here
-
-        zone = self.zone_or(None)
-        after = time_ns() if start is None else moment_ns(start, "start", zone)
-        if self.max_runs is not None:
-            count = min(count, self.max_runs)
-        if self.interval is None and not self.by_calendar:
-            count = min(count, 1)
-        scheduled = after
-        calendar = self.calendar(zone, scheduled)
-        refill = self.refill_ns(zone, scheduled, after)
-        after = min(after + self._rest_ns(), FAR_FUTURE_NS)
-        if calendar is not None and zone is not None and refill is None:
-            return self._datetimes(calendar, after, count, zone)
-        found: list[int] = []
-        while len(found) < count:
-            more = self._some_after_ns(after, calendar, min(count - len(found), _PIECE))
-            if refill is not None:
-                more = [moment for moment in more if moment <= refill]
-            if not more:
-                break
-            found += more
-            after = more[-1]
-            if refill is not None and after >= refill:
-                calendar = self.calendar(zone, scheduled, after)
-                refill = self.refill_ns(zone, scheduled, after)
-        return to_datetimes(found, zone)
+        return preview.preview(self, count, start)
 
     def describe(self) -> str:
         """When it runs, in plain English: `at 09:00 on Monday to Friday, Europe/Paris`."""
-        from num_agents.scheduler._describe import describe  # noqa: PLC0415 - rare
+        from num_agents.scheduler._timing.english import describe  # noqa: PLC0415 - rare
 
         return describe(self)
+
+    def of_task(self, zone: tzinfo | None, due_ns: int | None = None) -> TaskSchedule:
+        """A copy for a scheduled task: equal to this one, but its times are those of the task.
+
+        Args:
+            zone: The scheduler's time zone, for a schedule that names none.
+            due_ns: The nominal time of its next run, if that is known. A one-shot is due then,
+                whatever was said when it was scheduled, and an interval counts from there.
+        """
+        found = object.__new__(type(self))
+        for word in self.__slots__:
+            object.__setattr__(found, word, getattr(self, word))
+        if self._zone is _UNSAID_ZONE:
+            object.__setattr__(found, "_zone", zone)
+        if due_ns is not None:
+            object.__setattr__(found, "due_ns", due_ns)
+        return found
 
     # ---- for the engine ----------------------------------------------------------------------
 
     @property
+    def is_one_shot(self) -> bool:
+        """Whether it runs once."""
+        return self.interval is None and not self.by_calendar
+
+    @property
     def by_calendar(self) -> bool:
-        """Whether a calendar says when: it then follows the wall clock."""
+        """Whether its times are those of a calendar, which follows the wall clock."""
         return (
             self.cron_expression is not None
             or self.calendar_interval is not None
@@ -285,6 +275,11 @@ class TaskSchedule:
             or bool(self.any_of)
             or self.exclude is not None
         )
+
+    @property
+    def has_rrule(self) -> bool:
+        """Whether it, or a part of it, is an rrule, whose times are computed piece by piece."""
+        return self.rrule is not None or any(one.rrule is not None for one in self.any_of)
 
     @property
     def is_fixed(self) -> bool:
@@ -302,138 +297,26 @@ class TaskSchedule:
             return not self.cron_expression.lstrip().startswith("@every")
         return self.first_run == "aligned"
 
-    def first_due_ns(
-        self, now_ns: int, zone: tzinfo | None, calendar: Calendar | None = None
-    ) -> int:
-        """The nominal time of the first run, in nanoseconds since 1970, if scheduled at `now_ns`.
-
-        Args:
-            now_ns: The moment of scheduling, as the wall shows it.
-            zone: The scheduler's time zone, for naive datetimes of a schedule without one.
-            calendar: What `calendar` answered for these, if that is known.
-
-        Raises:
-            ValueError: It lies after `end_after`, or never: the task would never run.
-            OverflowError: It lies beyond the year 9999.
-        """
-        zone = self.zone_or(zone)
-        base = now_ns
-        if self.start_after is not None:
-            base = max(base, moment_ns(self.start_after, "start_after", zone))
-        if self.by_calendar:
-            calendar = calendar or self.calendar(zone, now_ns)
-            assert calendar is not None  # it goes by one
-            # Not what is due at this very moment, but what is due at the start that was asked for,
-            # which a recurrence has in any case.
-            has_start = self.start_after is not None and base == self._start_ns(zone, now_ns)
-            at_start = has_start or self.rrule is not None
-            found = calendar.next_after(base - 1 if at_start else base)
-            if found is None:
-                raise ValueError(f"the schedule has no time to come: {self!r}")
-            due = found
-        elif self.run_at is not None:
-            due = moment_ns(self.run_at, "run_at", zone)
-            # A moment that has passed stays what it was, so that the run knows how late it is.
-            due = due if self.start_after is None else max(due, base)
-        elif self.delay is not None:
-            due = max(after_ns(now_ns, self.delay, "delay"), base)
-        else:
-            due = self._first_of_interval(base)
-        end = self.end_ns(zone)
-        if end is not None and due > end:
-            raise ValueError(
-                f"end_after comes before the first run, got {show(self.end_after)}: "
-                "the task would never run"
-            )
-        return due
-
     def end_ns(self, zone: tzinfo | None) -> int | None:
         """The last nominal time of a run, in nanoseconds since 1970."""
-        if self.end_after is None:
-            return None
-        return moment_ns(self.end_after, "end_after", self.zone_or(zone))
+        return end_ns(self, zone)
 
-    def calendar(
-        self,
-        zone: tzinfo | None,
-        now_ns: int,
-        after_ns: int | None = None,
-        reach: Reach = NO_REACH,
-    ) -> Calendar | None:
+    def calendar(self, zone: tzinfo | None, now_ns: int) -> _calendars.Calendar | None:
         """What computes its times, if it goes by a calendar; the same one for equal cron schedules.
 
         Args:
             zone: The scheduler's time zone, for a schedule without one.
             now_ns: The moment of scheduling.
-            after_ns: After which moment times are to be known of an rrule, which is computed piece
-                by piece; by default that of scheduling.
-            reach: How far they are to be known at the least.
         """
         if not self.by_calendar:
             return None
-        zone = self.zone_or(zone)
-        known = self._calendars.get(id(zone))
-        if known is not None:
-            return known[1]
-        from num_agents.scheduler import _calendar  # noqa: PLC0415 - 2 ms, and not everybody's
+        from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - 2 ms, rarely needed
 
-        if self.cron_expression is not None and self.exclude is None:
-            every = _calendar.every_ns(self.cron_expression, self.dialect)
-            if every is None:
-                found = _calendar.cron_calendar(
-                    self.cron_expression, self.dialect, _calendar.native_zone(zone), self.dst
-                )
-                self._calendars[id(zone)] = zone, found
-                return found
-        after_ns = now_ns - 1 if after_ns is None else after_ns
-        parts = tuple(self.parts(zone, now_ns, after_ns, reach))
-        native = _calendar.native_zone(zone)
-        if any(one.rrule is not None for one in (self, *self.any_of)):
-            return _calendar.combined(parts, self.exclude, native)
-        found = _calendar.shared(parts, self.exclude, native)
-        if self.is_fixed:
-            self._calendars[id(zone)] = zone, found
-        return found
-
-    def refill_ns(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach = NO_REACH
-    ) -> int | None:
-        """The last time that the calendar for these arguments knows; None if it knows all."""
-        rules = [one for one in (self, *self.any_of) if one.rrule is not None]
-        if not rules:
-            return None
-        zone = self.zone_or(zone)
-        known = (one.rrule_part(one.zone_or(zone), now_ns, after_ns, reach) for one in rules)
-        last = min(last for _, last in known)
-        return None if last == FAR_FUTURE_NS else last
+        return calendars.calendar_of(self, zone, now_ns)
 
     def zone_or(self, default: tzinfo | None) -> tzinfo | None:
         """The zone of naive datetimes; None for the system's."""
         return default if self._zone is _UNSAID_ZONE else self._zone
-
-    def rrule_part(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach
-    ) -> tuple[Part, int]:
-        """The next times of an rrule as a part, and the last of them if there are more."""
-        from num_agents.scheduler import _calendar  # noqa: PLC0415 - only with rrules
-
-        start = self._start_ns(zone, now_ns)
-        if self.start_after is not None:
-            # What comes before it may be many, and does not count.
-            after_ns = max(after_ns, start - 1)
-        return _calendar.rrule_part(self.rrule, start, after_ns, reach, zone)
-
-    def parts(
-        self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach = NO_REACH
-    ) -> list[Part]:
-        """The parts of its calendar, in a zone that is known: one, or those of `any_of`."""
-        if not self.any_of:
-            return [self._part(zone, now_ns, after_ns, reach)]
-        return [
-            part
-            for one in self.any_of
-            for part in one.parts(one.zone_or(zone), now_ns, after_ns, reach)
-        ]
 
     # ---- inside ------------------------------------------------------------------------------
 
@@ -450,118 +333,17 @@ class TaskSchedule:
                     return _UNSAID_ZONE
         return _UNSAID_ZONE if self.timezone is None else zone_of(self.timezone)
 
-    def _part(self, zone: tzinfo | None, now_ns: int, after_ns: int, reach: Reach) -> Part:
-        from num_agents.scheduler import _calendar  # noqa: PLC0415 - see `calendar`
-
-        start = self._start_ns(zone, now_ns)
-        if self.rrule is not None:
-            return self.rrule_part(zone, now_ns, after_ns, reach)[0]
-        if self.calendar_interval is not None:
-            first = to_datetime(start, zone).date()
-            native = _calendar.native_zone(zone)
-            return _calendar.interval_part(self.calendar_interval, first, native, self.dst)
-        if self.cron_expression is not None:
-            every = _calendar.every_ns(self.cron_expression, self.dialect)
-            if every is None:
-                return _calendar.cron_part(
-                    self.cron_expression, self.dialect, _calendar.native_zone(zone), self.dst
-                )
-            return _calendar.grid_part(start + every, every)
-        if self.run_at is not None:
-            return _calendar.grid_part(moment_ns(self.run_at, "run_at", zone), 0)
-        interval = bounded_span_ns(self.interval, "interval", positive=True)
-        return _calendar.grid_part(self._anchor_ns(start, interval), interval)
-
-    def _anchor_ns(self, start: int, interval: int) -> int:
-        """The first time of an interval from a known start on; multiples since 1970 need none."""
-        if self.first_run == "now":
-            return start
-        if self.first_run == "after_interval":
-            return start + interval
-        return 0 if self.start_after is None else -(-start // interval) * interval
-
-    def _start_ns(self, zone: tzinfo | None, now_ns: int) -> int:
-        """The moment from which on it counts."""
-        if self.start_after is None:
-            return now_ns
-        return moment_ns(self.start_after, "start_after", self.zone_or(zone))
-
-    def _first_of_interval(self, base: int) -> int:
-        if self.interval is None or self.first_run == "now":
-            return base
-        interval = bounded_span_ns(self.interval, "interval", positive=True)
-        if self.first_run == "after_interval":
-            return after_ns(base, self.interval, "interval")
-        return min(-(-base // interval) * interval, FAR_FUTURE_NS)
-
-    def _some_after_ns(self, after: int, calendar: Calendar | None, count: int) -> list[int]:
-        """The next nominal times after a moment, at most so many, at least one if there is any."""
-        if calendar is None:
-            found = self._next_after_ns(after, None)
-            return [] if found is None else [found]
-        zone = self.zone_or(None)
-        start = 0 if self.start_after is None else self._start_ns(zone, 0) - 1
-        end = self.end_ns(zone)
-        some = calendar.preview(max(after, start), count)
-        return some if end is None else [moment for moment in some if moment <= end]
-
-    def _datetimes(
-        self, calendar: Calendar, after: int, count: int, zone: tzinfo
-    ) -> list[datetime]:
-        """The next nominal times of a calendar that knows them all."""
-        end = self.end_ns(zone)
-        until = FAR_FUTURE_NS - 1 if end is None else end
-        if self.start_after is not None:
-            after = max(after, self._start_ns(zone, 0) - 1)
-        found: list[datetime] = []
-        while len(found) < count:
-            piece = min(count - len(found), _PIECE)
-            more = calendar.datetimes(after, until, piece, zone)
-            found += more
-            if len(more) < piece:
-                break
-            after = moment_ns(more[-1], "", zone) + _REST_NS
-        return found
-
-    def _next_after_ns(self, after: int, calendar: Calendar | None) -> int | None:
-        zone = self.zone_or(None)
-        start = None if self.start_after is None else moment_ns(self.start_after, "", zone)
-        if calendar is not None:
-            found = calendar.next_after(after if start is None else max(after, start - 1))
-        elif self.run_at is not None:
-            run_at = max(moment_ns(self.run_at, "run_at", zone), start or 0)
-            found = run_at if run_at > after else None
-        elif self.delay is not None:
-            found = max(after_ns(after, self.delay, "delay"), start or 0)
-        elif self.interval is None:
-            found = start if start is not None and start > after else None
-        else:
-            interval = bounded_span_ns(self.interval, "interval", positive=True)
-            # Without a start it counts from the moment, which is not after itself.
-            counts = start is not None or self.first_run == "aligned"
-            anchor = self._anchor_ns(start or 0, interval) if counts else after
-            steps = max((after - anchor) // interval + 1, 0)
-            found = anchor + steps * interval
-        end = self.end_ns(zone)
-        if found is None or found >= FAR_FUTURE_NS or (end is not None and found > end):
-            return None
-        return found
-
-    def _rest_ns(self) -> int:
-        """What belongs to the moment that a datetime says, unless times are counted from that."""
-        counts = self.interval is not None and not self.by_calendar and self.start_after is None
-        counts = counts and self.first_run != "aligned"
-        return 0 if counts or self.delay is not None else _REST_NS
-
     def _check(self) -> None:
         """Whether everything said makes sense, alone and together."""
         self._check_ways()
-        self._check_words()
+        self._check_values()
         zone = zone_of(self.timezone)
         for argument in ("run_at", "start_after", "end_after"):
             moment = getattr(self, argument)
             if moment is not None:
                 aware(moment, argument, zone)
+        if self.run_at is not None and self._zone is not _UNSAID_ZONE:
+            check_exists(self.run_at, "run_at", self.zone_or(None), self.dst)
         if self.delay is not None:
             after_ns(0, self.delay, "delay")
         for argument in ("interval", "jitter", "window"):
@@ -576,18 +358,34 @@ class TaskSchedule:
             # Computed once for its errors; what is shared is found again when it is scheduled.
             if self.cron_expression is not None and "=" in self.cron_expression:
                 # A zone is looked up, even if `@every` has no use for it.
-                from num_agents.scheduler import _calendar  # noqa: PLC0415 - see `calendar`
+                from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
+                from num_agents.scheduler._timing.native_zones import (  # noqa: PLC0415
+                    native_zone,
+                )
 
-                _calendar.cron_part(
-                    self.cron_expression, self.dialect, _calendar.native_zone(UTC_ZONE), self.dst
+                calendars.cron_part(
+                    self.cron_expression, self.dialect, native_zone(UTC_ZONE), self.dst
                 )
             self.calendar(UTC_ZONE, 0)
+        self._warn()
 
-    def _check_words(self) -> None:
+    def _warn(self) -> None:
+        """Warns of what was said and has no effect."""
+        if self.is_one_shot and self.max_runs not in (None, 1):
+            warn(f"max_runs has no effect without a schedule that repeats, got {self.max_runs}")
+        if self.first_run != "now" and self.interval is None:
+            warn(f"first_run has no effect without an interval, got {self.first_run!r}")
+        if self.cron_expression is not None:
+            from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
+
+            for message in calendars.cron_warnings(self.cron_expression, self.dialect):
+                warn(message)
+
+    def _check_values(self) -> None:
         for argument, words in (
-            ("first_run", FIRST_RUN_WORDS),
-            ("dialect", DIALECT_WORDS),
-            ("dst", DST_WORDS),
+            ("first_run", FIRST_RUN_VALUES),
+            ("dialect", DIALECTS),
+            ("dst", DST_VALUES),
         ):
             value = getattr(self, argument)
             if value not in words:
@@ -607,8 +405,12 @@ class TaskSchedule:
                 word = "string" if kind is str else kind.__name__
                 raise TypeError(f"{argument} must be a {word}, got {show(value)}")
 
+    def _ways(self) -> list[str]:
+        """The ways to say when that were given."""
+        return [way for way in _WAYS if _is_given(getattr(self, way))]
+
     def _check_ways(self) -> None:
-        given = [way for way in _WAYS if getattr(self, way) not in (None, ())]
+        given = self._ways()
         if given == ["run_at", "delay"]:
             raise ValueError("run_at and delay both say when to run once: give one of them")
         if len(given) > 1 and "interval" in given and not _BY_CALENDAR & set(given):
@@ -617,7 +419,7 @@ class TaskSchedule:
             raise ValueError(f"{' and '.join(given)} each say when to run: give one of them")
 
     def _check_exclusions(self) -> None:
-        given = [way for way in _WAYS if getattr(self, way) not in (None, ())]
+        given = self._ways()
         if not given or self.delay is not None or self.run_at is not None or self.fixed_delay:
             raise ValueError("exclude takes times out of what recurs at known times")
         self._check_anchor("exclude")
@@ -636,7 +438,7 @@ class TaskSchedule:
                 raise ValueError(f"{argument}: {word} belongs to the whole schedule, not to a part")
         if self.delay is not None or self.fixed_delay or self.any_of:
             raise ValueError(f"{argument} must have times known beforehand, got {show(self)}")
-        if all(getattr(self, way) in (None, ()) for way in _WAYS):
+        if not self._ways():
             raise ValueError(f"{argument} must say when to run, got {show(self)}")
         self._check_anchor(argument)
 
@@ -644,7 +446,7 @@ class TaskSchedule:
 
     def to_dict(self) -> dict[str, Any]:
         """What was said, by name, with moments and spans as they were given."""
-        return {name: getattr(self, name) for name in self.WORDS}
+        return {name: getattr(self, name) for name in self.OPTIONS}
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a TaskSchedule cannot be changed ({name}): make another one")
@@ -666,15 +468,21 @@ class TaskSchedule:
         said = ", ".join(
             f"{name}={value!r}"
             for name, value in self.to_dict().items()
-            if value not in (None, False, ()) and (name, value) not in _UNSAID
+            if _is_given(value) and value is not False and not _is_default(name, value)
         )
         return f"TaskSchedule({said})"
 
 
-#: A datetime has no nanoseconds: one that was rounded down to a moment is not after that.
-_REST_NS = 999
+_DEFAULTS = {"first_run": "now", "dialect": "vixie", "dst": "debian"}
 
-_UNSAID = (("first_run", "now"), ("dialect", "vixie"), ("dst", "debian"))
+
+def _is_given(value: object) -> bool:
+    # By identity and type: values of other libraries compare in their own ways.
+    return value is not None and not (isinstance(value, tuple) and not value)
+
+
+def _is_default(name: str, value: object) -> bool:
+    return isinstance(value, str) and _DEFAULTS.get(name) == value
 
 
 def _made_again(words: dict[str, Any]) -> TaskSchedule:

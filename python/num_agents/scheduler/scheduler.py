@@ -1,56 +1,59 @@
-"""The scheduler: composes engine, executor, clock and event bus, and holds no algorithm."""
+"""The scheduler: it connects engine, executor, clock and event bus, and has no algorithm."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Set
+from datetime import datetime, tzinfo
 from threading import RLock
+from time import monotonic
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVarTuple, Unpack, overload
 
-from num_agents.scheduler import _clock_watch, _lifetime
-from num_agents.scheduler._engine import Call, Clock, Details, Engine, TaskIds, default_clock
-from num_agents.scheduler._time import (
-    SECOND_NS,
-    after_ns,
-    bounded_span_ns,
-    each,
-    many_moments,
-    many_seconds,
-    moment_ns,
-    show,
-    span_ns,
-    to_datetime,
-    wait_s,
-    zone_of,
+from num_agents._lazy import LazyModule
+from num_agents.scheduler._engine import clock_watch, lifetime
+from num_agents.scheduler._engine.clock import Clock, default_clocks
+from num_agents.scheduler._engine.engine import Engine
+from num_agents.scheduler._engine.view import TaskIds, TasksMapping
+from num_agents.scheduler._hints import hinted
+from num_agents.scheduler._log import log
+from num_agents.scheduler._messages import each, show
+from num_agents.scheduler._numbers import integer
+from num_agents.scheduler._options import (
+    OptionsWithoutKwargs,
+    ScheduleOptions,
+    schedule_signature,
 )
-from num_agents.scheduler.policy import DEFAULT_PRIORITY, RunPolicy
+from num_agents.scheduler._timing.bulk import many_moments, many_seconds
+from num_agents.scheduler._timing.moments import Moment, moment_ns, to_datetime
+from num_agents.scheduler._timing.spans import Seconds, after_ns, bounded_span_ns, span_ns, wait_s
+from num_agents.scheduler._timing.zones import zone_of
+from num_agents.scheduler.events import SupportsPublish
+from num_agents.scheduler.executors.base import Executor
+from num_agents.scheduler.forecast import Forecast
+from num_agents.scheduler.outcomes import Outcome
+from num_agents.scheduler.policy import DEFAULT_PRIORITY
 from num_agents.scheduler.statistics import Statistics, StopReport
-from num_agents.scheduler.task import (
-    Task,
-    checked_args,
-    task_of,
-)
+from num_agents.scheduler.task import Task, checked_args, task_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from concurrent.futures import Future
-    from datetime import datetime, tzinfo
-    from types import TracebackType
-    from typing import Any, Literal, Self, Unpack
+    from concurrent import futures
 
-    from num_agents.scheduler._time import Moment, Seconds
-    from num_agents.scheduler.events import SupportsPublish
-    from num_agents.scheduler.executors import Executor
-    from num_agents.scheduler.forecast import Forecast
-    from num_agents.scheduler.outcomes import Outcome
-    from num_agents.scheduler.task import ScheduleOptions
-    from num_agents.scheduler.testing import VirtualClock
+    from num_agents.scheduler import testing
+    from num_agents.scheduler._engine.announce import Announcer
+else:
+    futures = LazyModule("concurrent.futures")
+    testing = LazyModule("num_agents.scheduler.testing")
 
-    StopMode = Literal["wait", "drain", "now", "cancel"]
+StopMode = Literal["wait", "drain", "now", "cancel"]
+Until = Literal["run", "end"]
+Args = TypeVarTuple("Args")
 
 STOP_MODES = ("wait", "drain", "now", "cancel")
 
 
 class Scheduler:
-    """Schedules tasks and runs them: each on time, in order, once, and cancellable at any moment.
+    """Schedules tasks and runs them on time, in order and once. Tasks can be cancelled at any time.
 
     Use it as a context manager, or `start` and `stop` it. Tasks can be scheduled before it is
     started and while it is stopped. All methods may be called from any thread, callbacks included.
@@ -59,22 +62,23 @@ class Scheduler:
     due time, and, among those that are due, in the order of priority, due time, and scheduling.
 
     Args:
-        event_bus: Where to publish what happens (see `num_agents.scheduler.events`).
-        max_workers: Threads that run callbacks; by default the number of processors and four, at
+        event_bus: The bus that events are published on (see `num_agents.scheduler.events`).
+        max_workers: Threads that run callbacks; by default the number of processors plus four, at
             most 32.
         history: How many ended tasks are remembered for `result` and `get_task`.
-        timezone: The zone of naive datetimes, and of those given out: a tzinfo, "UTC" or "local"
-            (default).
+        timezone: The zone of naive datetimes in arguments, and of the datetimes that are returned:
+            a tzinfo, an IANA name, "UTC" or "local" (default).
         clock: A `VirtualClock`, for tests; by default the system's.
-        catch_up_spread: Seconds or a timedelta: when the scheduler starts, or the machine wakes up
-            or its wall clock is set, what is overdue is spread over this span, in order, instead of
-            being run all at once. None: it is run at once.
+        catch_up_spread: Seconds or a timedelta. When the scheduler starts, the machine wakes up or
+            the wall clock is set, overdue tasks are spread over this span, in order. None: they
+            all run at once.
 
     Raises:
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
         ValueError: An argument is out of its range.
     """
 
+    @hinted("Scheduler")
     def __init__(
         self,
         *,
@@ -82,7 +86,7 @@ class Scheduler:
         max_workers: int | None = None,
         history: int = 10_000,
         timezone: tzinfo | str | None = None,
-        clock: VirtualClock | None = None,
+        clock: testing.VirtualClock | None = None,
         catch_up_spread: Seconds | None = None,
     ) -> None:
         if isinstance(history, bool) or not isinstance(history, int):
@@ -91,31 +95,30 @@ class Scheduler:
             raise ValueError(f"history must be at least 0 and below 2**31, got {show(history)}")
         if clock is not None and not isinstance(getattr(clock, "native", None), Clock):
             raise TypeError(f"clock must be a VirtualClock or None, got {show(clock)}")
-        self._virtual_clock: VirtualClock | None = clock or default_clock.get()
-        publisher = None
-        if event_bus is not None:
-            from num_agents.scheduler.events import Publisher  # noqa: PLC0415 - only with a bus
-
-            virtual = self._virtual_clock
-            publisher = Publisher(event_bus, _no_stamp if virtual is None else virtual.new_stamp)
-        self._publisher = publisher
+        virtual: testing.VirtualClock | None = clock
+        if virtual is None and default_clocks:
+            virtual = default_clocks[-1]
         zone = zone_of(timezone)
-        if timezone is None and self._virtual_clock is not None:
-            zone = self._virtual_clock.zone
-        native_clock = Clock() if self._virtual_clock is None else self._virtual_clock.native
+        if timezone is None and virtual is not None:
+            zone = virtual.zone
+        spread_ns = (
+            0 if catch_up_spread is None else bounded_span_ns(catch_up_spread, "catch_up_spread")
+        )
+        self._virtual_clock = virtual
+        self._announcer = _announcer_of(event_bus, zone, virtual)
         self._engine = Engine(
-            native_clock,
-            history,
-            zone,
-            publisher,
-            None if self._virtual_clock is None else self._virtual_clock.new_instance(),
-            0 if catch_up_spread is None else bounded_span_ns(catch_up_spread, "catch_up_spread"),
+            Clock() if virtual is None else virtual.native,
+            history=history,
+            zone=zone,
+            announcer=self._announcer,
+            instance=None if virtual is None else virtual.new_instance(),
+            catch_up_spread_ns=spread_ns,
+            run_until=None if virtual is None else virtual.run_until,
         )
         self._executor = self._make_executor(max_workers)
         self._running = False
         # Reentrant: a handler of the event bus may stop the scheduler that it hears of.
         self._lifecycle = RLock()
-        _lifetime.watch_over(self)
 
     def _make_executor(self, max_workers: int | None) -> Executor:
         from num_agents.scheduler.executors.threads import ThreadPool  # noqa: PLC0415 - a cycle
@@ -125,11 +128,48 @@ class Scheduler:
             return threads
         from num_agents.scheduler.executors.inline import InlineExecutor  # noqa: PLC0415
 
-        self._virtual_clock.attach(self)
-        return InlineExecutor(self._engine)
+        inline = InlineExecutor(self._engine)
+        self._virtual_clock.attach(inline)
+        return inline
 
     # ---- scheduling --------------------------------------------------------------------------
 
+    # For type checkers, which compare a tuple of `args` with the callback. (A ParamSpec could say
+    # more, but only of `*args` and `**kwargs`. Without `args` any callback is accepted, since mypy
+    # refuses `lambda item=item: ...` where a function without parameters is expected.)
+    @overload
+    def schedule(
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        *,
+        delay: Seconds | None = None,
+        priority: int = DEFAULT_PRIORITY,
+        **options: Unpack[ScheduleOptions],
+    ) -> str: ...
+    @overload
+    def schedule(
+        self,
+        name: str,
+        callback: Callable[[*Args], Any],
+        *,
+        delay: Seconds | None = None,
+        args: tuple[*Args] | MutableSequence[Any] | Set[Any] | Iterator[Any] | range,
+        priority: int = DEFAULT_PRIORITY,
+        **options: Unpack[OptionsWithoutKwargs],
+    ) -> str: ...
+    @overload
+    def schedule(
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        *,
+        delay: Seconds | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None,
+        priority: int = DEFAULT_PRIORITY,
+        **options: Unpack[OptionsWithoutKwargs],
+    ) -> str: ...
     def schedule(
         self,
         name: str,
@@ -142,67 +182,64 @@ class Scheduler:
     ) -> str:
         """Schedules a task. O(1).
 
-        Without any time it is due at once.
+        With no `delay`, `run_at`, `interval` or calendar, the task runs immediately.
 
         Args:
-            name: What to call it in logs, events and lists; not necessarily unique.
+            name: The task's name in logs, events and lists. It need not be unique.
             callback: Called with `args` and `kwargs` at each run.
-            delay: Run once, so many seconds (or a timedelta) from now.
+            delay: Run once, this many seconds (or a timedelta) from now.
             args: Positional arguments.
             priority: 0 (first) to 255 (last) among the tasks that are due.
             options: The other times, `run_at`, `interval`, `cron_expression`, `calendar_interval`,
                 `rrule`, `any_of`, `exclude`, `max_runs`, `start_after`, `end_after`, `timezone`,
                 `fixed_delay`, `first_run`, `dialect`, `dst`, `jitter`, `window`, as in
                 `TaskSchedule`; how to run, `misfire`, `grace`, `catch_up_limit`,
-                `pause_after_failures`, as in `RunPolicy`; and `kwargs`, `tags`, `metadata`, as in
-                `Task`.
+                `pause_after_failures`, as in `RunPolicy`; and `kwargs`, `tags`, `metadata`,
+                `context`, as in `Task`.
 
         Returns:
             The task's id: a UUID (version 8) as a string, unique to this scheduler.
 
+        Warns:
+            ScheduleWarning: An option has no effect.
+
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: An argument is out of its range, or two contradict each other.
             InvalidCronError: A ValueError that says where the cron expression is wrong.
             OverflowError: A time lies beyond the year 9999.
         """
-        if options:
-            return self._schedule(task_of(name, callback, delay, args, priority, options))
         engine = self._engine
-        call = engine.last_call
-        if call.callback is not callback or call.name is not name:
-            call = engine.new_call(name, callback)
+        if options:
+            return engine.schedule(task_of(name, callback, delay, args, priority, options))
         if type(args) is not tuple:
             args = checked_args(args)
         if delay is None:
             delay = 0
-        if type(delay) is float or type(delay) is int:
-            task_id = engine.native.schedule(call, args, delay, priority)
-        else:
-            due = after_ns(engine.clock.now_ns(), delay, "delay")
-            task_id = engine.native.schedule_at(call, args, due, priority, None, on_wall=False)
-        if self._publisher is not None:
-            engine.publish_scheduled(task_id)
-        return task_id
+        if (type(delay) is float or type(delay) is int) and (
+            self._announcer is None or not self._announcer.wants("scheduler.task_scheduled")
+        ):
+            return engine.schedule_plain(name, callback, args, delay, priority)
+        after_ns(engine.clock.now_ns(), delay, "delay")  # raises if it ends too late
+        span = span_ns(delay, "delay")
+        return engine.schedule_after(name, callback, args, span, priority)
+
+    schedule.__wrapped__ = schedule_signature  # type: ignore[attr-defined]  # for `inspect`
 
     def schedule_task(self, task: Task) -> str:
-        """Schedules a task that was made before; it becomes a view of itself. O(1).
+        """Schedules a `Task`, which then shows the state of what was scheduled. O(1).
 
         Returns:
-            Its id.
+            The task's id.
 
         Raises:
-            TypeError: It is no `Task`.
-            ValueError: It is scheduled already, or would never run.
+            TypeError: `task` is not a `Task`.
+            ValueError: It is already scheduled, or would never run.
             OverflowError: A time lies beyond the year 9999.
         """
         if not isinstance(task, Task):
             raise TypeError(f"task must be a Task, got {show(task)}")
-        if task.task_id is not None:
-            raise ValueError(f"task is scheduled already, got {task!r}")
-        task_id = self._schedule(task)
-        task._bind(self._engine, task_id)  # noqa: SLF001 - a view is made here and nowhere else
-        return task_id
+        return task._schedule_once(self._engine.view, self._engine.schedule)  # noqa: SLF001 - a pair
 
     def schedule_many(
         self,
@@ -214,107 +251,90 @@ class Scheduler:
         args: Iterable[Iterable[Any]] | None = None,
         priorities: Iterable[int] | None = None,
     ) -> TaskIds:
-        """Schedules many one-shots of one callback at once; all arguments are checked first.
+        """Schedules many one-shot tasks with one callback. All arguments are checked first.
 
         Args:
-            name: The name of each.
-            callback: The callback of each.
+            name: The name of each task.
+            callback: The callback of each task.
             delays: Seconds or timedeltas from the call, or a buffer of float64 seconds.
             run_ats: Instead of delays: datetimes, ISO-8601 strings, or POSIX seconds.
-            args: For each task its positional arguments; none by default.
-            priorities: For each task 0 (first) to 255 (last); 128 by default.
+            args: The positional arguments of each task; none by default.
+            priorities: The priority of each task, 0 (first) to 255 (last); 128 by default.
 
         Returns:
-            The ids, as a sequence that prints them when they are looked at.
+            The ids: a sequence that makes each string when it is read.
 
         Raises:
-            TypeError: An argument is of another type; the message names the index.
+            TypeError: An argument has the wrong type; the message names the index.
             ValueError: An argument is out of its range, or the numbers of items differ.
             OverflowError: A time lies beyond the year 9999.
         """
         if (delays is None) == (run_ats is None):
             raise ValueError("give either delays or run_ats")
         engine = self._engine
-        now = engine.clock.axis_ns()
-        call = engine.new_call(name, callback)
+        now_ns = engine.clock.axis_ns()
         arguments = () if args is None else [checked_args(one) for one in each(args, "args")]
         lanes = DEFAULT_PRIORITY if priorities is None else _lanes(priorities)
         if delays is not None:
             spans = many_seconds(delays, "delays")
-            task_ids = engine.native.schedule_many(call, arguments, now, spans, lanes)
-        else:
-            assert run_ats is not None  # one of the two was given
-            moments = many_moments(run_ats, "run_ats", engine.zone)
-            task_ids = engine.native.schedule_many_at(call, arguments, moments, lanes)
-        if self._publisher is not None:
-            for task_id in task_ids:
-                engine.publish_scheduled(task_id)
-        return task_ids
-
-    def _schedule(self, task: Task) -> str:
-        details = Details(task.schedule, task.policy, task.tags, task.metadata)
-        call = Call(task.name, task.callback, task.kwargs, details)
-        task_id = self._engine.schedule(call, task.args, task.schedule, task.policy)
-        self._engine.publish_scheduled(task_id)
-        return task_id
+            return engine.schedule_many_after(name, callback, arguments, now_ns, spans, lanes)
+        assert run_ats is not None  # one of the two was given
+        moments = many_moments(run_ats, "run_ats", engine.zone)
+        return engine.schedule_many_at(name, callback, arguments, moments, lanes)
 
     # ---- changing ----------------------------------------------------------------------------
 
     def cancel_task(self, task_id: str) -> bool:
         """Cancels a task. O(1).
 
-        A task that has not started never will. One that runs is told by its cancel token (see
+        A task that has not started never will. A running one sees its cancel token set (see
         `current_run`), does not run again, and ends as cancelled.
 
         Returns:
-            Whether it stopped a future run, or signalled the current one; False for an id that is
-            unknown, finished, or cancelled before.
+            Whether it stopped a future run or signalled the current one. False if the id is
+            unknown, or if the task has ended or was cancelled before.
 
         Raises:
-            TypeError: The id is no string.
+            TypeError: The id is not a string.
         """
-        engine = self._engine
-        if self._publisher is not None:
-            return engine.cancel(task_id)
-        done = engine.native.cancel(task_id)
-        # Looked at afterwards: somebody may have begun to wait just before.
-        if engine.waiters.futures:
-            engine.resolve()
-        return done != 0
+        return self._engine.cancel(task_id)
 
     def cancel_many(self, task_ids: Iterable[str]) -> int:
         """Cancels many tasks at once. Returns how many of them it stopped.
 
         Raises:
-            TypeError: It is no iterable, or one of the ids is no string; then nothing is cancelled.
+            TypeError: `task_ids` is not an iterable, or an id is not a string. Nothing is
+                cancelled then.
         """
-        return self._engine.cancel_many(task_ids)
+        return self._engine.control.cancel_many(task_ids)
 
     def pause_task(self, task_id: str) -> bool:
-        """Keeps a task from running until it is resumed; one that runs now is paused afterwards.
+        """Pauses a task until it is resumed. If it is running, it is paused when the run ends.
 
         Returns:
-            Whether it did; False for an id that is unknown, finished, or paused already.
+            False if the id is unknown, or if the task has ended or is already paused.
         """
-        return self._engine.pause(task_id)
+        return self._engine.control.pause(task_id)
 
     def resume_task(self, task_id: str) -> bool:
-        """Lets a paused task run again. What fell due meanwhile is late work: no burst.
+        """Resumes a paused task. Occurrences that it missed are handled as `misfire` says.
+
+        `pause_after_failures` starts to count from zero.
 
         Returns:
-            Whether it did; False for an id that is unknown or not paused.
+            False if the id is unknown or the task is not paused.
         """
-        return self._engine.resume(task_id)
+        return self._engine.control.resume(task_id)
 
     def reschedule_task(
         self, task_id: str, *, delay: Seconds | None = None, run_at: Moment | None = None
     ) -> bool:
-        """Gives a task another time; its id stays. A recurring task goes on from there.
+        """Gives a task a new time. Its id stays. A recurring task goes on from the new time.
 
-        A task that runs now runs again at that time, be it a one-shot.
+        If the task is running, it will run again at that time, even if it is a one-shot.
 
         Returns:
-            Whether it did; False for an id that is unknown or finished.
+            False if the id is unknown or the task has ended.
 
         Raises:
             ValueError: Neither or both of `delay` and `run_at` are given.
@@ -323,94 +343,128 @@ class Scheduler:
             raise ValueError("give either delay or run_at")
         engine = self._engine
         if delay is not None:
-            due = after_ns(engine.clock.now_ns(), delay, "delay")
-        else:
-            due = moment_ns(run_at, "run_at", engine.zone)
-        return engine.native.reschedule(task_id, due, run_at is not None)
+            after_ns(engine.clock.now_ns(), delay, "delay")  # raises if it ends too late
+            return engine.control.reschedule_after(task_id, span_ns(delay, "delay"))
+        return engine.control.reschedule_at(task_id, moment_ns(run_at, "run_at", engine.zone))
 
     def run_now(self, task_id: str) -> bool:
-        """Runs a pending task once more, now. Its schedule does not move, the run is not counted.
+        """Runs a pending or paused task once more, now. Its schedule does not move.
+
+        The run is not counted, and a paused task stays paused.
 
         Returns:
-            Whether it did; False for an id that is unknown or not pending.
+            False if the id is unknown, or the task is running or will run so already.
         """
-        return self._engine.native.run_now(task_id)
+        return self._engine.control.run_now(task_id)
 
     # ---- running -----------------------------------------------------------------------------
 
     @property
     def is_running(self) -> bool:
         """Whether due tasks are run."""
-        return self._running
+        return self._running and not self._engine.is_foreign
 
     def start(self) -> None:
-        """Begins to run what is due. Does nothing if it has been started."""
+        """Starts to run tasks that are due. Does nothing if the scheduler is already running.
+
+        A scheduler that runs is kept alive until it is stopped, even if nobody refers to it.
+        """
+        self._engine.check_process()
+        lifetime.preload()
         with self._lifecycle:
             if self._running:
                 return
-            self._engine.is_cancelling = False
             # Before the first run, so that a callback finds the scheduler running.
-            self._running = True
+            self._running = self._engine.waiting.is_running = True
             try:
-                changes = self._engine.look_at_clock()
-                self._engine.know_until(self._engine.clock.now_ns())
-                self._engine.spread_overdue()
+                changes = self._engine.wall.catch_up()
                 self._executor.start()
                 if self._virtual_clock is None:
-                    _clock_watch.enter(self)
+                    lifetime.started(self)
+                    clock_watch.enter(self._engine)
                     # What happened before it was watched.
-                    changes += self._engine.look_at_clock()
+                    changes += self._engine.wall.look()
             except BaseException:
                 self._running = False
+                self._dismiss(cancel=False)
                 raise
+            if not self._running:
+                # A signal handler has stopped it meanwhile.
+                self._dismiss(cancel=False)
+                return
+        log("info", "The scheduler has been started")
         # Not under the lock: a handler may wait for a thread that starts or stops it.
-        self._engine.announce(changes)
-        if self._publisher is not None:
-            self._publisher.publish("scheduler.started")
+        self._engine.wall.announce(changes)
+        if self._announcer is not None:
+            self._announcer.publish("scheduler.started")
 
     async def start_async(self) -> None:
-        """As `start`, for programs that await it. Runs stay in the worker threads."""
+        """Does the same as `start`. Callbacks run in worker threads."""
         self.start()
 
     def stop(self, mode: StopMode = "wait", timeout: Seconds = 5.0) -> StopReport:
-        """Stops running tasks; pending ones stay, and `start` goes on with them.
+        """Stops the scheduler. Pending tasks stay, and run after the next `start`.
+
+        If some runs have not ended when this returns, it can be called again, to wait for them or
+        to cancel them.
 
         Args:
-            mode: `"wait"`: start nothing more, wait for what runs. `"drain"`: also run what is due
-                already. `"now"`: return at once. `"cancel"`: set the cancel tokens of what runs,
-                and wait for it.
-            timeout: Seconds or a timedelta to wait at the most.
+            mode: `"wait"`: start no more runs, and wait for those under way. `"drain"`: also run
+                what is already due. `"now"`: do not wait. `"cancel"`: set the cancel tokens of the
+                runs under way, and wait for them.
+            timeout: Seconds or a timedelta to wait at most. The calling thread is blocked. In a
+                coroutine write `await asyncio.to_thread(scheduler.stop)`: callbacks that wait for
+                the event loop could not end while it is blocked.
 
         Returns:
-            What was left. Stopping a stopped scheduler does nothing and says so.
+            What was left: runs that go on, and pending tasks.
 
         Raises:
-            TypeError: An argument is of another type.
+            TypeError: An argument has the wrong type.
             ValueError: An argument is out of its range.
         """
         if mode not in STOP_MODES:
             words = ", ".join(map(repr, STOP_MODES))
             raise ValueError(f"mode must be one of {words}, got {show(mode)}")
         limit = wait_s(span_ns(timeout, "timeout"))
-        if isinstance(self._engine, _lifetime.Orphan):
+        engine = self._engine
+        if engine.is_foreign:
             return StopReport(was_running=False, ended=True, running=0, pending=0)
+        deadline = monotonic() + (0.0 if mode == "now" else limit)
         with self._lifecycle:
             was_running, self._running = self._running, False
-            if was_running:
-                self._engine.is_cancelling = mode == "cancel"
-        ended = True
-        if was_running:
-            # Without the lock: a callback that this waits for may stop the scheduler, too.
-            wait = 0.0 if mode == "now" else limit
-            ended = self._executor.stop(drain=mode == "drain", timeout=wait)
-            with self._lifecycle:
-                # Unless it has been started again meanwhile.
-                watch = None if self._running else _clock_watch.leave(self)
-            _clock_watch.join(watch)
+        # Without the lock: a callback that this waits for may stop the scheduler, too.
+        with lifetime.loop_watched(lambda: self.statistics().running):
+            try:
+                if mode == "drain" and was_running:
+                    self._executor.drain(limit)
+            finally:
+                # In any case, or an interrupt would leave a stopped scheduler that runs on.
+                self._dismiss(cancel=mode == "cancel")
+            ended = self._executor.join(max(deadline - monotonic(), 0.0))
         report = StopReport.of(self.statistics(), was_running=was_running, ended=ended)
-        if was_running and self._publisher is not None:
-            self._publisher.publish("scheduler.stopped", mode=mode)
+        if was_running:
+            log(
+                "info",
+                "The scheduler has been stopped: %d tasks still run, %d are pending",
+                report.running,
+                report.pending,
+            )
+            if self._announcer is not None:
+                self._announcer.publish("scheduler.stopped", mode=mode)
         return report
+
+    def _dismiss(self, *, cancel: bool) -> None:
+        """Starts no more runs, unless it has been started again meanwhile."""
+        with self._lifecycle:
+            if self._running:
+                return
+            self._engine.waiting.is_running = False
+            self._executor.dismiss(cancel=cancel)
+            lifetime.stopped(self)
+            thread = clock_watch.leave(self._engine)
+        clock_watch.join(thread)
+        self._engine.waiting.tell_stopped()
 
     def __enter__(self) -> Self:
         self.start()
@@ -422,49 +476,46 @@ class Scheduler:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stop()
+        report = self.stop()
+        if report.running:
+            lifetime.log_running(
+                self._engine, "still ran when the with block of its scheduler ended"
+            )
 
     # ---- waiting -----------------------------------------------------------------------------
 
     def wait_for_task(
-        self,
-        task_id: str,
-        timeout: Seconds | None = None,
-        *,
-        until: Literal["run", "end"] = "run",
+        self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run"
     ) -> Outcome:
         """Waits until a task's run has ended, and returns its outcome.
 
-        Of a recurring task that is the next run to end after the call, or with `until="end"` the
+        For a recurring task that is the next run to end after the call, or with `until="end"` the
         task's last. A worker that waits does not use up the pool: it grows by one meanwhile. On a
         virtual clock waiting moves the time.
 
         Args:
             task_id: The task.
-            timeout: Seconds or a timedelta; None waits for ever, 0 only looks.
+            timeout: Seconds or a timedelta; None waits without limit, 0 does not wait.
             until: `"run"` or `"end"`.
 
         Raises:
             TimeoutError: Time ran out.
             UnknownTaskError: There is no such task, or it ended and is forgotten.
+            SchedulerStoppedError: The scheduler does not run, or was stopped before the task ran.
         """
-        if until not in ("run", "end"):
-            raise ValueError(f"until must be 'run' or 'end', got {show(until)}")
         limit_ns = None if timeout is None else span_ns(timeout, "timeout")
-        engine = self._engine
-        future = engine.future(task_id, until_end=until == "end")
+        waiting = self._engine.waiting
+        future = waiting.future(task_id, until_end=_until_end(until))
         try:
-            if not future.done():
-                self._wait(future, limit_ns)
-            return future.result(0)
+            waiting.wait(future, limit_ns)
+            outcome: Outcome = future.result(0)
         except TimeoutError:
-            raise TimeoutError(
-                f"task {task_id} did not end within {wait_s(limit_ns or 0):g} s"
-            ) from None
+            raise _timed_out(task_id, limit_ns) from None
         finally:
-            engine.waiters.withdraw(task_id, future)
+            waiting.withdraw(future)
+        return outcome
 
-    def result(self, task_id: str, timeout: Seconds | None = None) -> Any:
+    def result(self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run") -> Any:
         """Waits for a task as `wait_for_task` does, and returns what its callback returned.
 
         Raises:
@@ -473,190 +524,153 @@ class Scheduler:
             TaskCancelledError: The task was cancelled.
             TaskMissedError: Its time was missed.
             UnknownTaskError: There is no such task, or it ended and is forgotten.
+            SchedulerStoppedError: The scheduler does not run, or was stopped before the task ran.
         """
-        return self.wait_for_task(task_id, timeout).unwrap()
+        return self.wait_for_task(task_id, timeout, until=until).unwrap()
 
-    def future(self, task_id: str) -> Future[Any]:
-        """A future for what the task's next run returns.
+    def future(self, task_id: str, *, until: Until = "run") -> futures.Future[Any]:
+        """A future for what the task's next run returns, or with `until="end"` its last.
 
-        It is cancelled if the task is; cancelling it does not cancel the task.
+        It is cancelled if the task is; cancelling it does not cancel the task. When the scheduler
+        is stopped before the task ran, it fails with `SchedulerStoppedError`.
 
         Raises:
             UnknownTaskError: There is no such task, or it ended and is forgotten.
         """
-        from concurrent.futures import Future  # noqa: PLC0415 - 8 ms, and not everybody waits
+        until_end = _until_end(until)
+        return self._engine.waiting.future(task_id, until_end=until_end, of_value=True)
 
-        future: Future[Any] = Future()
-
-        def settle(ended: Future[Outcome]) -> None:
-            outcome = ended.result()
-            if outcome.status == "cancelled":
-                future.cancel()
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                value = outcome.unwrap()
-            except BaseException as error:
-                future.set_exception(BaseException.with_traceback(error, None))
-            else:
-                future.set_result(value)
-
-        self._engine.future(task_id, until_end=False).add_done_callback(settle)
-        return future
-
-    async def wait_for_task_async(self, task_id: str, timeout: Seconds | None = None) -> Outcome:
+    async def wait_for_task_async(
+        self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run"
+    ) -> Outcome:
         """As `wait_for_task`, without blocking the event loop.
 
         On a virtual clock it is the same: waiting moves the time, and takes none.
         """
         if self._virtual_clock is not None:
-            return self.wait_for_task(task_id, timeout)
+            return self.wait_for_task(task_id, timeout, until=until)
         from asyncio import wait_for, wrap_future  # noqa: PLC0415 - 40 ms, and asyncio users have it
 
-        limit = None if timeout is None else wait_s(span_ns(timeout, "timeout"))
-        future = self._engine.future(task_id, until_end=False)
+        limit_ns = None if timeout is None else span_ns(timeout, "timeout")
+        waiting = self._engine.waiting
+        future = waiting.future(task_id, until_end=_until_end(until))
         try:
             # Wrapped, it would be done a turn of the loop later, too late for a timeout of 0.
-            if future.done():
-                return future.result()
-            return await wait_for(wrap_future(future), limit)
+            if not future.done():
+                if limit_ns == 0:
+                    # A look is no wait, and makes no room.
+                    raise TimeoutError
+                waiting.check_running(future)
+                # The loop may be one of a worker's own, which then is busy with it.
+                future.make_room()
+                await wait_for(wrap_future(future), None if limit_ns is None else wait_s(limit_ns))
+            outcome: Outcome = future.result(0)
+        except TimeoutError:
+            raise _timed_out(task_id, limit_ns) from None
         finally:
-            self._engine.waiters.withdraw(task_id, future)
+            future.give_back_room()
+            waiting.withdraw(future)
+        return outcome
 
-    async def result_async(self, task_id: str, timeout: Seconds | None = None) -> Any:
+    async def result_async(
+        self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run"
+    ) -> Any:
         """As `result`, without blocking the event loop."""
-        return (await self.wait_for_task_async(task_id, timeout)).unwrap()
-
-    def _wait(self, future: Future[Outcome], limit_ns: int | None) -> None:
-        if self._virtual_clock is not None:
-            self._virtual_clock.run_until(future.done, limit_ns)
-            return
-        limit = None if limit_ns is None else wait_s(limit_ns)
-        if self._engine.native.current() is None:
-            future.exception(limit)
-            return
-        self._executor.grow()
-        try:
-            future.exception(limit)
-        finally:
-            self._executor.shrink()
+        return (await self.wait_for_task_async(task_id, timeout, until=until)).unwrap()
 
     # ---- looking -----------------------------------------------------------------------------
 
     def get_task(self, task_id: str) -> Task | None:
-        """A view of a task, alive or remembered; None if there is none. O(1)."""
-        record = self._engine.native.record(task_id)
-        if record is None:
-            return None
-        call: Call = record.call
-        details = call.details
-        task = Task(
-            call.name,
-            call.callback,
-            None if details is None else details.schedule,
-            record.arguments or (),
-            call.kwargs,
-            policy=RunPolicy(priority=record.priority) if details is None else details.policy,
-            tags=() if details is None else details.tags,
-            metadata=None if details is None else details.metadata,
-        )
-        task._bind(self._engine, task_id)  # noqa: SLF001 - a view is made here and nowhere else
-        return task
+        """The task of an id; None if it is unknown, or ended and forgotten. O(1)."""
+        return self._engine.view.task(task_id)
 
     def get_all_tasks(self) -> list[Task]:
-        """Views of all tasks, the live ones and those remembered. O(n)."""
-        return [*self._tasks("live"), *self._tasks("ended")]
+        """All tasks: those that have not ended, and those that are remembered. O(n)."""
+        view = self._engine.view
+        return [*view.tasks("live"), *view.tasks("ended")]
 
     def get_pending_tasks(self) -> list[Task]:
-        """Views of the tasks that wait for their time or for a worker. O(n)."""
-        return list(self._tasks("pending"))
+        """The tasks that wait for their time or for a worker. O(n)."""
+        return list(self._engine.view.tasks("pending"))
 
     def get_due_tasks(self) -> list[Task]:
-        """Views of the pending tasks whose time has come. O(n)."""
-        return list(self._tasks("due"))
+        """The pending tasks that are due. O(n)."""
+        return list(self._engine.view.tasks("due"))
 
     def live_task_ids(self) -> TaskIds:
         """The ids of all tasks that have not ended. O(n), 8 bytes each."""
-        return self._engine.native.task_ids("live")
+        return self._engine.view.task_ids("live")
 
     @property
     def tasks(self) -> Mapping[str, Task]:
-        """All tasks by id, as a read-only mapping: what `get_all_tasks` lists, looked up lazily."""
-        from num_agents.scheduler._tasks_mapping import TasksMapping  # noqa: PLC0415 - rare
-
-        return TasksMapping(self._engine.native, self.get_task)
+        """The tasks of `get_all_tasks` by id: a read-only mapping that looks them up when asked."""
+        self._engine.check_process()
+        return TasksMapping(self._engine.view)
 
     def statistics(self) -> Statistics:
-        """What was done so far, and what is to be done."""
-        return Statistics(dict(self._engine.native.statistics()), self._engine.native.lateness())
+        """Counts of tasks and runs so far, and of tasks in each state now."""
+        return self._engine.view.statistics()
 
     def forecast(self, horizon: Seconds = 86_400, bucket: Seconds = 3600) -> Forecast:
-        """What is to come: how many runs fall into each stretch of time, without running anything.
+        """Counts the runs to come in [now, now + horizon), without running anything.
 
         Paused tasks are left out, and so is what callbacks will schedule. A fixed delay is counted
-        as if its runs took no time; of an rrule, some 10,000 times at most.
+        as if its runs took no time; of an rrule, about 10,000 times at most. Signal handlers run
+        meanwhile, so Ctrl-C interrupts a long forecast.
 
         Args:
             horizon: How far to look: seconds or a timedelta, in whole seconds, at most 366 days.
-            bucket: The length of each stretch, likewise.
+            bucket: The length of each bucket, likewise.
 
         Returns:
-            The forecast; some 4 bytes for each second of the horizon are held meanwhile.
+            The forecast; it holds 4 bytes for each second of the horizon.
 
         Raises:
-            TypeError: An argument is of another type.
-            ValueError: It is out of its range, or no whole number of seconds.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument is out of its range, or no whole number of seconds.
         """
-        from num_agents.scheduler.forecast import Forecast, whole_s  # noqa: PLC0415 - rare
+        from num_agents.scheduler.forecast import whole_s  # noqa: PLC0415 - rare
 
         seconds, width = whole_s(horizon, "horizon"), whole_s(bucket, "bucket")
         engine = self._engine
         start = engine.clock.now_ns()
-        engine.know_until(start + seconds * SECOND_NS)
-        native = engine.native.forecast(start, seconds)
-        return Forecast(native, start, seconds, width, engine.zone)
+        return Forecast(engine.forecast(start, seconds), start, seconds, width, engine.zone)
 
     def now(self) -> datetime:
-        """The present moment by the scheduler's clock, in its time zone."""
+        """The current time of the scheduler's clock, in its time zone."""
+        self._engine.check_process()
         return to_datetime(self._engine.clock.now_ns(), self._engine.zone)
 
-    def _tasks(self, kind: str) -> Iterator[Task]:
-        views = map(self.get_task, self._engine.native.task_ids(kind))
-        return (task for task in views if task is not None)
-
-    def _look_at_clock(self) -> None:
-        """Follows the system's wall clock, for who watches that."""
-        self._engine.announce(self._engine.look_at_clock())
-
-    def _follow_wall(self, offset_s: float, reason: str) -> None:
-        """Follows the wall of a virtual clock."""
-        self._engine.announce([self._engine.follow_wall(offset_s, reason)])
-
-    def _run_due(self) -> None:
-        """Runs what is due, for a virtual clock."""
-        self._engine.run_due()
-
-    def _next_deadline(self) -> int | None:
-        """When something is due next, for a virtual clock."""
-        return self._engine.native.next_deadline()
-
-    def _orphan(self, orphan: Any) -> None:
-        """Lets go of what belongs to the parent process, after a fork."""
-        self._engine = self._executor = orphan
-        self._lifecycle = RLock()
-        self._running = False
-
     def __repr__(self) -> str:
-        if isinstance(self._engine, _lifetime.Orphan):
+        if self._engine.is_foreign:
             return "<Scheduler of the parent process>"
-        state = "running" if self._running else "stopped"
-        pending = dict(self._engine.native.statistics())["pending"]
-        return f"<Scheduler {state}, {pending} pending>"
+        state = "running" if self.is_running else "stopped"
+        return f"<Scheduler {state}, {self.statistics().pending} pending>"
+
+
+def _announcer_of(
+    bus: SupportsPublish | None, zone: tzinfo | None, virtual: testing.VirtualClock | None
+) -> Announcer | None:
+    if bus is None:
+        return None
+    from num_agents.scheduler._engine.announce import Announcer  # noqa: PLC0415 - with a bus only
+
+    return Announcer(bus, zone, _no_stamp if virtual is None else virtual.new_stamp)
 
 
 def _no_stamp() -> tuple[None, None]:
     """Lets an event find its id and its time itself."""
     return None, None
+
+
+def _until_end(until: object) -> bool:
+    if until not in ("run", "end"):
+        raise ValueError(f"until must be 'run' or 'end', got {show(until)}")
+    return until == "end"
+
+
+def _timed_out(task_id: str, limit_ns: int | None) -> TimeoutError:
+    return TimeoutError(f"task {task_id} did not end within {wait_s(limit_ns or 0):g} s")
 
 
 def _lanes(priorities: Iterable[int]) -> bytes:
@@ -669,9 +683,6 @@ def _lanes(priorities: Iterable[int]) -> bytes:
     if isinstance(priorities, bytes):
         return priorities
     listed = list(each(priorities, "priorities"))
-    for place, priority in enumerate(listed):
-        if isinstance(priority, bool) or not isinstance(priority, int):
-            raise TypeError(f"priorities[{place}] must be an integer, got {show(priority)}")
-        if not 0 <= priority <= 255:  # noqa: PLR2004 - the number of lanes
-            raise ValueError(f"priorities[{place}] must be from 0 to 255, got {show(priority)}")
-    return bytes(listed)
+    return bytes(
+        integer(priority, f"priorities[{place}]", 0, 255) for place, priority in enumerate(listed)
+    )

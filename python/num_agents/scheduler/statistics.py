@@ -1,10 +1,8 @@
-"""Figures: what a scheduler did, how late, and what it left when stopped."""
+"""Counts and lateness: what a scheduler did, and what it left when it was stopped."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from typing import Any
 
 
 class LatenessHistogram:
@@ -23,17 +21,17 @@ class LatenessHistogram:
         self._buckets = buckets
 
     def buckets(self) -> list[tuple[int, int, int]]:
-        """Those that hold any run, ascending: least ns, greatest ns, count."""
+        """The buckets that are not empty, ascending: least ns, greatest ns, count."""
         return list(self._buckets)
 
     def quantile_ns(self, quantile: float) -> int:
-        """A lateness that this share of the runs did not exceed: at most 3 % too high.
+        """The lateness that this share of the runs did not exceed, at most 3 % too high.
 
         Args:
             quantile: From 0 to 1; 0.99 is the 99th percentile.
 
         Raises:
-            ValueError: It is not from 0 to 1.
+            ValueError: `quantile` is not from 0 to 1.
         """
         if not 0 <= quantile <= 1:
             raise ValueError(f"quantile must be from 0 to 1, got {quantile!r}")
@@ -56,16 +54,16 @@ class Statistics:
         scheduled: Tasks scheduled so far.
         cancelled: Tasks cancelled so far.
         started: Runs started so far.
-        completed: Runs that ended well.
+        completed: Runs that returned.
         failed: Runs that raised.
-        missed: Occurrences given up for being late.
-        skipped: Occurrences given up because the last run still went on.
+        missed: Occurrences given up because they were late.
+        skipped: Occurrences given up because the previous run had not ended.
         clock_changes: Times that the wall clock was set, or the machine suspended.
-        rekeyed: Tasks that got another deadline for that.
-        deferred: Overdue tasks that were put off to spread them.
+        rekeyed: Tasks that got a new deadline because of that.
+        deferred: Overdue tasks that were delayed by `catch_up_spread`.
         pending: Tasks that wait for their time or for a worker.
         due: Those of them that the engine has found due and that no worker has taken.
-        running: Tasks that a worker runs.
+        running: Tasks that are running.
         paused: Tasks that are paused.
         memory_bytes: Memory that the engine holds, without callbacks and arguments.
         lateness: How late runs started.
@@ -118,8 +116,27 @@ class Statistics:
         return {name: getattr(self, name) for name in names}
 
     def __repr__(self) -> str:
-        figures = ", ".join(f"{name}={value}" for name, value in self.to_dict().items())
-        return f"Statistics({figures})"
+        shown = (
+            f"{value} {name}"
+            for name in _SHOWN
+            if (value := getattr(self, name)) or name in _SHOWN_ALWAYS
+        )
+        return f"<Statistics: {', '.join(shown)}>"
+
+
+#: What a representation has, in this order; zeros are left out of all but a few.
+_SHOWN = (
+    "pending",
+    "due",
+    "paused",
+    "running",
+    "completed",
+    "failed",
+    "cancelled",
+    "missed",
+    "skipped",
+)
+_SHOWN_ALWAYS = ("pending", "running", "completed")
 
 
 class StopReport:

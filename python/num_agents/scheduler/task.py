@@ -1,70 +1,45 @@
-"""What runs: `Task`. When it does is said by `TaskSchedule`.
+"""`Task`: a callback with its arguments, and the state of the scheduled task.
 
-A `Task` is a description until it is scheduled. From then on it is a view: what it says of status,
-runs and results is looked up when asked for. A million pending tasks are not a million of these.
+Before a `Task` is scheduled, it is a description. Afterwards its status, runs and results are
+looked up in the scheduler each time. The scheduler keeps no `Task` objects.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import Context
+from datetime import datetime, tzinfo
 from enum import StrEnum
 from functools import partial
+from threading import RLock
+from typing import Any, Protocol
 
-from num_agents.scheduler._time import show
-from num_agents.scheduler.errors import UnknownTaskError
+from num_agents.scheduler._hints import hinted, unknown_keyword
+from num_agents.scheduler._messages import show, warn
+from num_agents.scheduler._options import ScheduleOptions
+from num_agents.scheduler._timing.spans import Seconds
+from num_agents.scheduler.errors import SchedulerForkedError, UnknownTaskError
+from num_agents.scheduler.outcomes import TaskInfo
 from num_agents.scheduler.policy import RunPolicy
 from num_agents.scheduler.schedule import TaskSchedule
 
-__all__ = ["Task", "TaskSchedule", "TaskStatus", "task_of"]
+__all__ = ["ScheduleOptions", "Task", "TaskSchedule", "TaskStatus", "task_of"]
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime, tzinfo
-    from typing import Any, Protocol, TypedDict
 
-    from num_agents.scheduler._time import Moment, Seconds
-    from num_agents.scheduler.calendar import CalendarInterval, Exclusions
-    from num_agents.scheduler.outcomes import TaskInfo
-    from num_agents.scheduler.policy import MisfireWord
-    from num_agents.scheduler.schedule import DialectWord, DstWord, FirstRun
+class TaskSource(Protocol):
+    """Where a scheduled task looks up its state."""
 
-    class ScheduleOptions(TypedDict, total=False):
-        """What `Scheduler.schedule` takes beyond the common."""
+    zone: tzinfo | None
 
-        run_at: Moment | None
-        interval: Seconds | None
-        cron_expression: str | None
-        max_runs: int | None
-        start_after: Moment | None
-        end_after: Moment | None
-        timezone: tzinfo | str | None
-        fixed_delay: bool
-        first_run: FirstRun
-        dialect: DialectWord
-        dst: DstWord
-        jitter: Seconds | None
-        window: Seconds | None
-        calendar_interval: CalendarInterval | None
-        rrule: Any
-        any_of: Iterable[TaskSchedule]
-        exclude: Exclusions | None
-        misfire: MisfireWord
-        grace: Seconds | None
-        catch_up_limit: int | None
-        pause_after_failures: int | None
-        kwargs: Mapping[str, Any] | None
-        tags: Iterable[str]
-        metadata: Mapping[str, Any] | None
+    def info(self, task_id: str) -> TaskInfo | None:
+        """What is known of a task; None if it is unknown or forgotten."""
 
-    class TaskSource(Protocol):
-        """Where a scheduled task looks itself up."""
-
-        def info(self, task_id: str) -> TaskInfo | None:
-            """What is known of a task; None if it is unknown or forgotten."""
+    def nominal_ns(self, task_id: str) -> int | None:
+        """The nominal time of its next run, or of its last; None if it is unknown or forgotten."""
 
 
 class TaskStatus(StrEnum):
-    """The words for where a task is in life. Each equals its word: `task.status == "pending"`."""
+    """The states of a task. Each equals its string: `task.status == "pending"`."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -75,44 +50,56 @@ class TaskStatus(StrEnum):
     MISSED = "missed"
 
 
+#: Lets one thread at a time decide whether a task is scheduled already.
+_scheduling = RLock()
+
 _FINAL = frozenset(("completed", "failed", "cancelled", "missed"))
 
 
 class Task:
-    """What runs: a callback with its arguments, under a name, on a schedule.
+    """A callback with its arguments, a name and a schedule.
 
     Args:
-        name: What to call it in logs, events and lists; not necessarily unique.
+        name: The task's name in logs, events and lists. It need not be unique.
         callback: Called with `args` and `kwargs` at each run.
-        schedule: When; at once if None.
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-        policy: How: priority, late work. Defaults if None.
-        tags: Words to find it by.
-        metadata: Anything of yours that belongs to it.
+        schedule: When it runs; immediately if None.
+        args: Positional arguments of the callback.
+        kwargs: Keyword arguments of the callback.
+        policy: How it runs: priority, late work. The defaults if None.
+        tags: Strings to group tasks by.
+        metadata: Your own data about the task. The scheduler does not use it.
+        context: The context variables that each run gets a copy of. By default a run begins with
+            none set. No run sees what another one has set.
+
+    Warns:
+        ScheduleWarning: An option has no effect, such as `misfire` for a task that runs once.
 
     Raises:
-        TypeError: An argument is of another type.
+        TypeError: An argument has the wrong type.
 
-    Once scheduled, what it says of itself is looked up in the scheduler, which remembers the last
-    `history` tasks that ended: a task that is forgotten, and was not looked at after its end,
-    raises `UnknownTaskError`.
+    Once it is scheduled, its properties are looked up in the scheduler, which remembers the last
+    `history` tasks that ended. If it has been forgotten, and none of them was read after its end,
+    they raise `UnknownTaskError`.
     """
 
     __slots__ = (
+        "_due_ns",
+        "_is_taken",
         "_last_info",
+        "_schedule",
         "_source",
         "_task_id",
         "args",
         "callback",
+        "context",
         "kwargs",
         "metadata",
         "name",
         "policy",
-        "schedule",
         "tags",
     )
 
+    @hinted("Task")
     def __init__(
         self,
         name: str,
@@ -124,21 +111,43 @@ class Task:
         policy: RunPolicy | None = None,
         tags: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
+        context: Context | None = None,
     ) -> None:
+        self._describe(name, callback, schedule, args, kwargs, policy, tags, metadata, context)
+        _warn(self._schedule, self.policy)
+
+    def _describe(  # noqa: PLR0917 - the arguments of the constructor
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        schedule: TaskSchedule | None,
+        args: Iterable[Any],
+        kwargs: Mapping[str, Any] | None,
+        policy: RunPolicy | None,
+        tags: Iterable[str],
+        metadata: Mapping[str, Any] | None,
+        context: Context | None,
+    ) -> None:
+        """Checks and keeps what was given."""
         self.name = checked_name(name)
         self.callback = checked_callback(callback)
         if schedule is not None and not isinstance(schedule, TaskSchedule):
             raise TypeError(f"schedule must be a TaskSchedule, got {show(schedule)}")
         if policy is not None and not isinstance(policy, RunPolicy):
             raise TypeError(f"policy must be a RunPolicy, got {show(policy)}")
-        self.schedule = schedule if schedule is not None else TaskSchedule()
+        self._schedule = schedule if schedule is not None else TaskSchedule()
         self.args = checked_args(args)
         self.kwargs = checked_kwargs(kwargs)
         self.policy = policy if policy is not None else RunPolicy()
         self.tags = checked_tags(tags)
         self.metadata = checked_mapping(metadata, "metadata")
+        if context is not None and not isinstance(context, Context):
+            raise TypeError(f"context must be a contextvars.Context, got {show(context)}")
+        self.context = context
+        self._is_taken = False
         self._source: TaskSource | None = None
         self._task_id: str | None = None
+        self._due_ns: int | None = None
         self._last_info: TaskInfo | None = None
 
     @property
@@ -147,8 +156,20 @@ class Task:
         return self._task_id
 
     @property
+    def schedule(self) -> TaskSchedule:
+        """When it runs.
+
+        Once the task is scheduled, its times are in the scheduler's zone. The time of a one-shot is
+        the one at which it is due, also after it was rescheduled.
+        """
+        if self._source is None or self._task_id is None:
+            return self._schedule
+        due_ns = self._source.nominal_ns(self._task_id)
+        return self._schedule.of_task(self._source.zone, self._due_ns if due_ns is None else due_ns)
+
+    @property
     def status(self) -> TaskStatus:
-        """Where it is in life; pending before it is scheduled."""
+        """The task's state; pending before it is scheduled."""
         info = self._info()
         return TaskStatus.PENDING if info is None else TaskStatus(info.status)
 
@@ -160,7 +181,7 @@ class Task:
 
     @property
     def next_run(self) -> datetime | None:
-        """When it is due next; None before it is scheduled, while it runs, and after its end."""
+        """When it runs next; None before it is scheduled, while it runs, and after its end."""
         info = self._info()
         return None if info is None else info.next_run
 
@@ -178,12 +199,12 @@ class Task:
 
     @property
     def error(self) -> BaseException | None:
-        """What its last run raised; None before that, or if it ended well."""
+        """What its last run raised; None before that, or if it completed."""
         info = self._info()
         return None if info is None else info.error
 
     def to_dict(self) -> dict[str, Any]:
-        """What is known of it now, by name; moments in ISO-8601."""
+        """The task's data and current state by name, with times as ISO-8601 strings."""
         info = self._info()
         facts: dict[str, Any] = {
             "task_id": self._task_id,
@@ -202,8 +223,28 @@ class Task:
             facts |= info.to_dict()
         return facts
 
-    def _bind(self, source: TaskSource, task_id: str) -> None:
-        """Makes it a view of a scheduled task."""
+    def _schedule_once(self, source: TaskSource, schedule: Callable[[Task], str]) -> str:
+        """Schedules it, if that was not done before, and binds it to the scheduled task.
+
+        Raises:
+            ValueError: It is already scheduled.
+        """
+        # Reentrant: a signal handler or a finalizer may schedule a task, too.
+        with _scheduling:
+            if self._task_id is not None or self._is_taken:
+                raise ValueError(f"task is scheduled already, got {self!r}")
+            self._is_taken = True
+        try:
+            task_id = schedule(self)
+        except BaseException:
+            self._is_taken = False
+            raise
+        self._bind(source, task_id)
+        return task_id
+
+    def _bind(self, source: TaskSource, task_id: str, due_ns: int | None = None) -> None:
+        """Binds it to a scheduled task, whose last known nominal time is `due_ns`."""
+        self._due_ns = due_ns
         self._source = source
         self._task_id = task_id
         self._last_info = None
@@ -227,7 +268,36 @@ class Task:
         return hash(self._task_id) if self._task_id is not None else id(self)
 
     def __repr__(self) -> str:
-        return f"<Task {self.name!r} {self._task_id or 'not scheduled'}>"
+        if self._task_id is None:
+            return f"<Task {self.name!r}, not scheduled>"
+        next_run = ""
+        try:
+            info = self._info()
+            state = "unknown" if info is None else info.status
+            if info is not None and info.next_run is not None:
+                next_run = f", next run {info.next_run.isoformat(' ')}"
+        except UnknownTaskError:
+            state = "forgotten"
+        except SchedulerForkedError:
+            state = "of the parent process"
+        return f"<Task {self.name!r} {state}{next_run}, {self._task_id}>"
+
+
+def view_of(*description: Any) -> Task:
+    """A `Task` made of what a scheduler has kept. Its options were checked before."""
+    # Its constructor would warn again.
+    task = object.__new__(Task)
+    task._describe(*description)
+    return task
+
+
+def _warn(schedule: TaskSchedule, policy: RunPolicy) -> None:
+    """Warns of what a policy says that has no effect on such a schedule."""
+    if policy.misfire != "latest" and schedule.is_one_shot:
+        warn(
+            "misfire has no effect on a task that runs once, however late it is, got "
+            f"{policy.misfire!r}; grace says how late it may be"
+        )
 
 
 def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
@@ -241,12 +311,13 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
     """The task that the arguments of `Scheduler.schedule` describe.
 
     Raises:
-        TypeError: An option is none of them, or of another type.
+        TypeError: There is no such option, or it has the wrong type.
         ValueError: An argument is out of its range, or two contradict each other.
     """
     unknown = options.keys() - _SCHEDULE_WORDS - _POLICY_WORDS - _TASK_WORDS
     if unknown:
-        raise TypeError(f"schedule() got an unexpected keyword argument {min(unknown)!r}")
+        known = _SCHEDULE_WORDS | _POLICY_WORDS | _TASK_WORDS | _COMMON_WORDS
+        raise unknown_keyword("schedule", min(unknown), known)
 
     def picked(words: frozenset[str]) -> dict[str, Any]:
         return {word: value for word, value in options.items() if word in words}
@@ -256,30 +327,35 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
     return Task(name, callback, schedule, args, policy=policy, **picked(_TASK_WORDS))
 
 
-_SCHEDULE_WORDS = frozenset(TaskSchedule.WORDS) - {"delay"}
+_SCHEDULE_WORDS = frozenset(TaskSchedule.OPTIONS) - {"delay"}
 _POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
-_TASK_WORDS = frozenset(("kwargs", "tags", "metadata"))
+_TASK_WORDS = frozenset(("kwargs", "tags", "metadata", "context"))
+_COMMON_WORDS = frozenset(("name", "callback", "delay", "args", "priority"))
 
 
 def checked_name(name: object) -> str:
     """A task's name.
 
     Raises:
-        TypeError: It is no string.
+        TypeError: It is not a string.
     """
     if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {show(name)}")
+        hint = ": the name comes first, and then the callback" if callable(name) else ""
+        raise TypeError(f"name must be a string, got {show(name)}{hint}")
     return name
 
 
 def checked_callback(callback: object) -> Callable[..., Any]:
-    """What can be called, and is not a coroutine function.
+    """A callable that is not a coroutine function.
 
     Raises:
-        TypeError: It is not.
+        TypeError: It cannot be called, or it is a coroutine function.
     """
     if not callable(callback):
-        raise TypeError(f"callback must be callable, got {show(callback)}")
+        slip = "its name" if isinstance(callback, str) else "what it returns"
+        raise TypeError(
+            f"callback must be callable, got {show(callback)}: give the function itself, not {slip}"
+        )
     function: Any = callback
     while isinstance(function, partial):
         function = function.func
@@ -303,23 +379,26 @@ def checked_args(args: object) -> tuple[Any, ...]:
     """Positional arguments as a tuple.
 
     Raises:
-        TypeError: They are no iterable, or a string, which would be taken apart.
+        TypeError: They are not an iterable; or a string, whose characters are not meant.
     """
     if isinstance(args, tuple):
         return args
-    if isinstance(args, str | bytes | dict):
-        raise TypeError(f"args must be a tuple or a list, got {show(args)}")
+    if isinstance(args, dict):
+        raise TypeError(f"args must be a tuple or a list, got {show(args)}: write kwargs={{...}}")
     try:
-        return tuple(args)  # type: ignore[arg-type]  # raises if it is no iterable
+        if not isinstance(args, str | bytes):
+            return tuple(args)  # type: ignore[arg-type]  # raises if it is no iterable
     except TypeError:
-        raise TypeError(f"args must be a tuple or a list, got {show(args)}") from None
+        pass
+    hint = "" if args is None else f": write args=({show(args)},)"
+    raise TypeError(f"args must be a tuple or a list, got {show(args)}{hint}")
 
 
 def checked_kwargs(kwargs: object) -> dict[str, Any]:
-    """Keyword arguments as a dict of one's own.
+    """Keyword arguments as a new dict.
 
     Raises:
-        TypeError: They are no mapping, or a key is no string.
+        TypeError: They are not a mapping, or a key is not a string.
     """
     mapping = checked_mapping(kwargs, "kwargs")
     for key in mapping:
@@ -329,10 +408,10 @@ def checked_kwargs(kwargs: object) -> dict[str, Any]:
 
 
 def checked_mapping(value: object, argument: str) -> dict[Any, Any]:
-    """A mapping as a dict of one's own; None is the empty one.
+    """A mapping as a new dict, which is empty for None.
 
     Raises:
-        TypeError: It is no mapping.
+        TypeError: It is not a mapping.
     """
     if value is None:
         return {}
@@ -346,7 +425,7 @@ def checked_tags(tags: object) -> frozenset[str]:
     """Tags as a set.
 
     Raises:
-        TypeError: They are no iterable of strings, or a single string.
+        TypeError: They are not an iterable of strings, or they are a single string.
     """
     if isinstance(tags, str) or not hasattr(tags, "__iter__"):
         raise TypeError(f"tags must be an iterable of strings, got {show(tags)}")

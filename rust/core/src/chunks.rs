@@ -10,6 +10,7 @@
 //! further removals, which bounds the excess to three hundredths of the list. More chunks a call
 //! would cost no less in sum, and make each of these calls a longer lock hold.
 
+use crate::memory::abort;
 use crate::segments::{Item, NIL, Segments};
 use crate::slab::Slab;
 use crate::time::Nanos;
@@ -23,29 +24,41 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Whether the task is still armed as it was when this entry was made. One cache miss.
+    /// Whether the task is still armed as it was when this entry was made. One cache miss, which
+    /// brings the task's record along.
     #[inline]
     pub(crate) fn is_live(&self, slab: &Slab) -> bool {
-        slab.get(self.slot)
-            .is_some_and(|record| record.stamp == self.stamp && record.deadline == self.deadline)
+        slab.count_work(1);
+        let Some(record) = slab.get(self.slot).filter(|record| record.stamp == self.stamp) else {
+            return false;
+        };
+        debug_assert_eq!(record.deadline, self.deadline, "two entries with one stamp");
+        true
     }
 
-    /// As [`Entry::is_live`], by the stamp alone: false is certain. A stamp repeats after 2^32
-    /// armings, so true may be wrong once in four billion; then the entry is kept for a while and
-    /// found out before anything runs, and the counts of the dead, which it upsets, are only ever
-    /// a reason to look.
+    /// As [`Entry::is_live`], where nothing else of the record is needed: from the dense copy of
+    /// the stamps.
     #[inline]
-    pub(crate) fn may_live(&self, slab: &Slab) -> bool {
+    pub(crate) fn has_current_stamp(&self, slab: &Slab) -> bool {
+        slab.count_work(1);
         slab.stamp_of(self.slot) == Some(self.stamp)
+    }
+
+    /// Gives the entry of a living task a new stamp if its own is old: see `crate::stamps`.
+    #[inline]
+    pub(crate) fn renew_stamp(&mut self, slab: &mut Slab) {
+        if slab.stamps.is_old(self.stamp) {
+            self.stamp = slab.renew_stamp(self.slot);
+        }
     }
 }
 
 const ENTRIES_PER_CHUNK: usize = 31;
 
-/// Chunks that one removal compacts at the most.
+/// The most chunks that one removal compacts.
 const CHUNKS_PER_CALL: u32 = 2;
 
-/// Chunks that the removal of the last living entry clears away at the most.
+/// The most chunks that the removal of the last living entry clears away.
 const LAST_CHUNKS: u32 = 32;
 
 /// Below this many dead entries compaction is not worth its cost.
@@ -78,6 +91,13 @@ impl Item for Chunk {
 /// Where all lists get their chunks, in segments of 2 MiB.
 pub(crate) type ChunkPool = Segments<Chunk, 12>;
 
+/// How many chunks the entries of so many tasks need, in however many lists, wherever they move:
+/// twice as many as if all were full, and in each list one at either end.
+#[inline]
+pub(crate) const fn chunks_for(tasks: u64, lists: u64) -> u64 {
+    tasks / 16 + 2 * lists
+}
+
 /// A first-in-first-out list of entries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChunkList {
@@ -85,9 +105,11 @@ pub(crate) struct ChunkList {
     tail: u32,
     /// Entries of the head chunk that have been taken.
     taken: u32,
-    /// The last chunk that the running compaction has seen, `NIL` before the head.
+    /// The last chunk that the running pass of compaction has seen, `NIL` before the head.
     compacted: u32,
     compacting: bool,
+    /// The running pass has begun at the head for [`ChunkList::begin_sweep`].
+    sweeping: bool,
     entries: u64,
     dead: u64,
 }
@@ -99,6 +121,7 @@ impl ChunkList {
         taken: 0,
         compacted: NIL,
         compacting: false,
+        sweeping: false,
         entries: 0,
         dead: 0,
     };
@@ -122,6 +145,23 @@ impl ChunkList {
         let chunk = &mut pool[self.tail];
         chunk.entries[chunk.len as usize] = entry;
         chunk.len += 1;
+        self.entries += 1;
+    }
+
+    /// Puts back the entry that [`ChunkList::pop`] has just removed. O(1).
+    pub(crate) fn push_front(&mut self, entry: Entry, pool: &mut ChunkPool) {
+        if self.taken == 0 {
+            let Ok(fresh) = pool.allocate() else { abort::<Chunk>() };
+            let chunk = &mut pool[fresh];
+            (chunk.len, chunk.next) = (ENTRIES_PER_CHUNK as u32, self.head);
+            if self.tail == NIL {
+                self.tail = fresh;
+            }
+            self.head = fresh;
+            self.taken = ENTRIES_PER_CHUNK as u32;
+        }
+        self.taken -= 1;
+        pool[self.head].entries[self.taken as usize] = entry;
         self.entries += 1;
     }
 
@@ -158,22 +198,22 @@ impl ChunkList {
 
     /// Says that an entry which came out of [`ChunkList::pop`] was dead.
     #[inline]
-    pub(crate) fn forget_dead(&mut self) {
+    pub(crate) fn remove_tombstone(&mut self) {
         self.dead = self.dead.saturating_sub(1);
     }
 
     /// Counts an entry as dead. Amortised O(1); at most `CHUNKS_PER_CALL` chunks.
     #[inline]
-    pub(crate) fn bury(&mut self, pool: &mut ChunkPool, slab: &Slab) {
+    pub(crate) fn add_tombstone(&mut self, pool: &mut ChunkPool, slab: &mut Slab) {
         self.dead += 1;
-        self.tidy(pool, slab);
+        self.compact_if_needed(pool, slab);
     }
 
     /// Keeps the promise of the module's first paragraph; to be called when a living entry has
     /// left, for that too makes the dead outnumber the living. Amortised O(1). Returns how many
     /// entries it may have looked at.
     #[inline]
-    pub(crate) fn tidy(&mut self, pool: &mut ChunkPool, slab: &Slab) -> u32 {
+    pub(crate) fn compact_if_needed(&mut self, pool: &mut ChunkPool, slab: &mut Slab) -> u32 {
         if self.dead == 0 && !self.compacting {
             return 0;
         }
@@ -185,9 +225,28 @@ impl ChunkList {
         0
     }
 
+    /// Starts a pass of compaction at the head, which looks at all that is in the list now.
+    pub(crate) fn begin_sweep(&mut self) {
+        if self.entries > 0 {
+            self.compacted = NIL;
+            self.compacting = true;
+            self.sweeping = true;
+        }
+    }
+
+    /// Goes on with the pass that [`ChunkList::begin_sweep`] started: `CHUNKS_PER_CALL` chunks.
+    /// Returns whether it is done.
+    pub(crate) fn sweep(&mut self, pool: &mut ChunkPool, slab: &mut Slab) -> bool {
+        if self.sweeping {
+            self.compact(pool, slab);
+        }
+        !self.sweeping
+    }
+
     fn grow(&mut self, pool: &mut ChunkPool) {
-        // 2^32 chunks are two terabytes: the slab runs out of slots long before.
-        let Some(fresh) = pool.allocate() else { unreachable!("more chunks than slots") };
+        // There are as many as `chunks_for` says, and the slab runs out of slots long before these
+        // run out of numbers.
+        let Ok(fresh) = pool.allocate() else { abort::<Chunk>() };
         pool[fresh].len = 0;
         pool[fresh].next = NIL;
         if self.tail == NIL {
@@ -213,11 +272,11 @@ impl ChunkList {
     }
 
     #[cold]
-    fn compact(&mut self, pool: &mut ChunkPool, slab: &Slab) {
+    fn compact(&mut self, pool: &mut ChunkPool, slab: &mut Slab) {
         self.compacting = true;
         let mut chunks = CHUNKS_PER_CALL;
         if self.dead >= self.entries {
-            // When nothing lives here any more nobody will call again, and little is left.
+            // All are dead: there will be no further removal to go on with the pass, and little is left.
             self.compacted = NIL;
             chunks = LAST_CHUNKS;
         }
@@ -226,6 +285,7 @@ impl ChunkList {
             if current == NIL {
                 self.compacted = NIL;
                 self.compacting = false;
+                self.sweeping = false;
                 if self.entries == 0 {
                     *self = Self::EMPTY;
                 }
@@ -236,21 +296,22 @@ impl ChunkList {
     }
 
     /// Drops the dead of one chunk, and the chunk if its rest fits into the one before it.
-    fn compact_chunk(&mut self, current: u32, pool: &mut ChunkPool, slab: &Slab) {
+    fn compact_chunk(&mut self, current: u32, pool: &mut ChunkPool, slab: &mut Slab) {
         let from = if current == self.head { std::mem::take(&mut self.taken) as usize } else { 0 };
         let chunk = &mut pool[current];
         let before = chunk.len as usize - from;
         // First ask about all of them: independent look-ups overlap, dependent ones do not.
         let mut alive = 0_u32;
         for (bit, entry) in chunk.entries[from..chunk.len as usize].iter().enumerate() {
-            alive |= u32::from(entry.may_live(slab)) << bit;
+            alive |= u32::from(entry.has_current_stamp(slab)) << bit;
         }
         let mut kept = 0;
         for bit in 0..before {
-            // No branch: which are alive cannot be foretold.
+            // No branch: which are alive cannot be predicted.
             chunk.entries[kept] = chunk.entries[from + bit];
             kept += (alive >> bit & 1) as usize;
         }
+        chunk.entries[..kept].iter_mut().for_each(|entry| entry.renew_stamp(slab));
         chunk.len = kept as u32;
         self.entries -= (before - kept) as u64;
         self.dead = self.dead.saturating_sub((before - kept) as u64);
@@ -284,6 +345,26 @@ impl ChunkList {
 
 #[cfg(any(test, feature = "check-invariants"))]
 impl ChunkList {
+    /// Every entry, dead or alive, oldest first.
+    pub(crate) fn entries<'a>(&self, pool: &'a ChunkPool) -> impl Iterator<Item = Entry> + 'a {
+        let (mut chunk, mut index) = (self.head, self.taken as usize);
+        std::iter::from_fn(move || {
+            while chunk != NIL && index == pool[chunk].len as usize {
+                (chunk, index) = (pool[chunk].next, 0);
+            }
+            (chunk != NIL).then(|| {
+                index += 1;
+                pool[chunk].entries[index - 1]
+            })
+        })
+    }
+
+    /// Whether the tombstones are counted.
+    pub(crate) fn check_entries(&self, pool: &ChunkPool, slab: &Slab) {
+        let live = self.entries(pool).filter(|entry| entry.is_live(slab)).count();
+        assert_eq!((live as u64, self.entries(pool).count() as u64), (self.live(), self.entries));
+    }
+
     /// Whether the tombstones are within their bound.
     pub(crate) fn check(&self) {
         let slack = 2 * self.entries / u64::from(CHUNKS_PER_CALL) / ENTRIES_PER_CHUNK as u64;

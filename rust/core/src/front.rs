@@ -9,6 +9,8 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
 use crate::chunks::Entry;
+use crate::memory::drop_later;
+use crate::segments::NIL;
 use crate::slab::Slab;
 use crate::time::Nanos;
 
@@ -25,18 +27,46 @@ impl Due {
     pub(crate) const fn entry(&self) -> Entry {
         Entry { deadline: self.deadline, slot: self.slot, stamp: self.stamp }
     }
+
+    /// Whether the entry is alive; if so its stamp is not an old one afterwards.
+    fn renew_if_live(&mut self, slab: &mut Slab) -> bool {
+        let mut entry = self.entry();
+        let alive = entry.has_current_stamp(slab);
+        if alive {
+            entry.renew_stamp(slab);
+            self.stamp = entry.stamp;
+        }
+        alive
+    }
+}
+
+/// Where the first entry of a run is in the order, and which run that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Head {
+    deadline: Nanos,
+    sequence: u64,
+    run: u32,
 }
 
 /// Sorted runs and the heap of their heads.
 #[derive(Default)]
 pub(crate) struct Front {
-    heads: BinaryHeap<Reverse<(Due, u32)>>,
-    /// What follows each head, in descending order: the next is popped from the end.
+    heads: BinaryHeap<Reverse<Head>>,
+    /// In descending order: the head is at the end, and the next is popped from there.
     runs: Vec<Vec<Due>>,
     unused_runs: Vec<u32>,
     entries: u64,
     dead: u64,
     next_to_compact: u32,
+    /// Large buffers that are to be freed by [`Front::take_retired`]'s caller.
+    retired: Retired,
+}
+
+/// Buffers that the front no longer needs.
+#[derive(Default)]
+pub(crate) struct Retired {
+    head_buffers: Vec<BinaryHeap<Reverse<Head>>>,
+    run_buffers: Vec<Vec<Vec<Due>>>,
 }
 
 /// A buffer up to this long is kept for the next run.
@@ -49,23 +79,37 @@ const KEPT_RUNS: usize = 16;
 const REMOVALS_PER_RUN: u64 = 16;
 
 impl Front {
-    /// Adds entries as one run. O(n log n), O(n) where they are sorted already.
-    pub(crate) fn add(&mut self, found: &mut Vec<Due>) {
+    /// Makes room for one more run. Returns whether there is.
+    #[inline]
+    pub(crate) fn reserve_run(&mut self) -> bool {
+        if !self.unused_runs.is_empty() {
+            return self.heads.try_reserve(1).is_ok();
+        }
+        // All may become unused.
+        self.heads.try_reserve(1).is_ok()
+            && self.runs.try_reserve(1).is_ok()
+            && self.unused_runs.try_reserve(self.runs.len() + 1).is_ok()
+    }
+
+    /// Adds entries as one run, for which there is room. O(n log n), O(n) where they are sorted
+    /// already.
+    pub(crate) fn add(&mut self, found: &mut Vec<Due>, slab: &Slab) {
+        slab.count_work(found.len() as u64);
         found.sort_unstable_by_key(|due| Reverse((due.deadline, due.sequence)));
-        let Some(head) = found.pop() else { return };
-        self.entries += found.len() as u64 + 1;
+        let Some(&Due { deadline, sequence, .. }) = found.last() else { return };
+        self.entries += found.len() as u64;
         let run = self.unused_runs.pop().unwrap_or_else(|| {
             self.runs.push(Vec::new());
             self.runs.len() as u32 - 1
         });
         std::mem::swap(&mut self.runs[run as usize], found);
-        self.heads.push(Reverse((head, run)));
+        self.heads.push(Reverse(Head { deadline, sequence, run }));
     }
 
     /// The earliest deadline here; that of a dead entry is possible. O(1).
     #[inline]
     pub(crate) fn next_deadline(&self) -> Option<Nanos> {
-        self.heads.peek().map(|Reverse((due, _))| due.deadline)
+        self.heads.peek().map(|Reverse(head)| head.deadline)
     }
 
     /// Removes the first in order if it is due by `now`. O(log runs).
@@ -73,18 +117,19 @@ impl Front {
     pub(crate) fn pop(&mut self, now: Nanos) -> Option<Due> {
         let many = self.runs.len() > KEPT_RUNS;
         let mut head = self.heads.peek_mut()?;
-        let Reverse((due, run)) = *head;
-        if due.deadline > now {
+        let Reverse(Head { deadline, run, .. }) = *head;
+        if deadline > now {
             return None;
         }
         self.entries -= 1;
-        let rest = &mut self.runs[run as usize];
-        if let Some(next) = rest.pop() {
-            *head = Reverse((next, run));
+        let entries = &mut self.runs[run as usize];
+        let due = entries.pop();
+        if let Some(&Due { deadline, sequence, .. }) = entries.last() {
+            *head = Reverse(Head { deadline, sequence, run });
         } else {
             // The buffers of a storm go one by one: all at once would be a long lock hold.
-            if rest.capacity() > KEPT_CAPACITY || many {
-                *rest = Vec::new();
+            if entries.capacity() > KEPT_CAPACITY || many {
+                *entries = Vec::new();
             }
             PeekMut::pop(head);
             self.unused_runs.push(run);
@@ -92,7 +137,7 @@ impl Front {
                 self.give_back();
             }
         }
-        Some(due)
+        due
     }
 
     /// What popping one entry takes out of a budget: with many runs it is a walk down a heap.
@@ -102,32 +147,73 @@ impl Front {
     }
 
     /// Says that an entry which came out of [`Front::pop`] was dead.
-    pub(crate) fn forget_dead(&mut self) {
+    pub(crate) fn remove_tombstone(&mut self) {
         self.dead = self.dead.saturating_sub(1);
     }
 
     /// Counts an entry as dead; drops the dead of one run when they outnumber the living.
-    pub(crate) fn bury(&mut self, slab: &Slab) {
+    pub(crate) fn add_tombstone(&mut self, slab: &mut Slab) {
         self.dead += 1;
-        if self.dead >= self.entries && !self.may_live(slab) {
-            *self = Self::default();
+        if self.dead >= self.entries {
+            self.clear();
         } else if self.dead >= 64 && self.dead > self.entries / 2 {
             if !self.dead.is_multiple_of(REMOVALS_PER_RUN) {
                 return;
             }
             self.next_to_compact = (self.next_to_compact + 1) % self.runs.len() as u32;
-            let run = &mut self.runs[self.next_to_compact as usize];
-            let before = run.len();
-            run.retain(|due| due.entry().may_live(slab));
-            run.shrink_to_fit();
-            self.entries -= (before - run.len()) as u64;
-            self.dead = self.dead.saturating_sub((before - run.len()) as u64);
+            self.compact_run(self.next_to_compact as usize, slab);
         }
     }
 
-    fn may_live(&self, slab: &Slab) -> bool {
-        let heads = self.heads.iter().map(|Reverse((due, _))| due);
-        heads.chain(self.runs.iter().flatten()).any(|due| due.entry().may_live(slab))
+    /// Drops the dead of a run, but for its head, whose key is in the heap: that one is blanked.
+    fn compact_run(&mut self, run: usize, slab: &mut Slab) {
+        let entries = &mut self.runs[run];
+        let Some(mut head) = entries.pop() else { return };
+        let before = entries.len();
+        entries.retain_mut(|due| due.renew_if_live(slab));
+        let dropped = (before - entries.len()) as u64;
+        if !head.renew_if_live(slab) {
+            head.slot = NIL;
+        }
+        entries.push(head);
+        if dropped > 0 {
+            entries.shrink_to_fit();
+        }
+        self.entries -= dropped;
+        self.dead = self.dead.saturating_sub(dropped);
+    }
+
+    /// Sweeps the next run, by its number; returns false if there is none. One budget of entries.
+    pub(crate) fn sweep(&mut self, number: u32, slab: &mut Slab) -> bool {
+        let exists = (number as usize) < self.runs.len();
+        if exists {
+            self.compact_run(number as usize, slab);
+        }
+        exists
+    }
+
+    /// How many runs there are, the unused ones included.
+    pub(crate) fn runs(&self) -> u64 {
+        self.runs.len() as u64
+    }
+
+    /// Drops all that is here, which is dead.
+    fn clear(&mut self) {
+        let mut retired = std::mem::take(&mut self.retired);
+        drop_later(&mut retired.head_buffers, std::mem::take(&mut self.heads));
+        drop_later(&mut retired.run_buffers, std::mem::take(&mut self.runs));
+        *self = Self { retired, ..Self::default() };
+    }
+
+    /// Hands out buffers that are no longer needed. O(1).
+    pub(crate) fn take_retired(&mut self) -> Retired {
+        std::mem::take(&mut self.retired)
+    }
+
+    /// Whether [`Front::take_retired`] has any. O(1).
+    #[inline]
+    pub(crate) const fn has_retired(&self) -> bool {
+        !self.retired.run_buffers.is_empty()
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -139,8 +225,28 @@ impl Front {
     fn give_back(&mut self) {
         if self.runs.len() > KEPT_RUNS {
             // The counts stay: the last entry may be dead, and its caller has yet to say so.
-            self.runs = Vec::new();
+            drop_later(&mut self.retired.run_buffers, std::mem::take(&mut self.runs));
             self.unused_runs = Vec::new();
         }
+    }
+
+    /// Whether the tombstones are counted, and each run has its head in the heap.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn check_entries(&self, slab: &Slab) {
+        let live = self.entries().filter(|entry| entry.is_live(slab)).count() as u64;
+        let entries = self.entries().count() as u64;
+        assert_eq!((self.entries, self.dead), (entries, entries - live));
+        for Reverse(head) in &self.heads {
+            let first = self.runs[head.run as usize].last();
+            let key = first.map(|due| (due.deadline, due.sequence));
+            assert_eq!(key, Some((head.deadline, head.sequence)));
+        }
+        assert_eq!(self.heads.len(), self.runs.iter().filter(|run| !run.is_empty()).count());
+    }
+
+    /// Every entry.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.runs.iter().flatten().map(Due::entry)
     }
 }

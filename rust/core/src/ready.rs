@@ -1,15 +1,16 @@
 //! The ready queue: what is due, in 256 first-in-first-out lanes, one a priority.
 //!
-//! No heap: the front releases tasks in order of (deadline, sequence), so each lane is sorted by
-//! construction, and the first task of the lowest lane is the first in the total order (priority,
-//! effective deadline, sequence).
+//! There is no heap. The front releases tasks in order of (deadline, sequence), so each lane is
+//! sorted by construction, and the first task of the lowest lane is the first in the total order
+//! (priority, effective deadline, sequence).
 
 use crate::chunks::{ChunkList, ChunkPool, Entry};
+use crate::memory::{OutOfMemory, filled};
 use crate::slab::Slab;
 use crate::time::Nanos;
 use crate::wheel::Budget;
 
-const LANES: usize = 256;
+pub(crate) const LANES: usize = 256;
 
 /// The lanes and one bit for each that holds anything.
 pub(crate) struct ReadyQueue {
@@ -19,12 +20,9 @@ pub(crate) struct ReadyQueue {
 }
 
 impl ReadyQueue {
-    pub(crate) fn new() -> Self {
-        Self {
-            lanes: vec![ChunkList::EMPTY; LANES].into_boxed_slice(),
-            occupied: [0; LANES / 64],
-            live: 0,
-        }
+    pub(crate) fn new() -> Result<Self, OutOfMemory> {
+        let lanes = filled(ChunkList::EMPTY, LANES)?;
+        Ok(Self { lanes, occupied: [0; LANES / 64], live: 0 })
     }
 
     /// Tasks that wait here.
@@ -41,7 +39,14 @@ impl ReadyQueue {
         self.live += 1;
     }
 
-    /// The first entry, be it dead. O(1).
+    /// Puts back the task that [`ReadyQueue::pop`] has just removed. O(1).
+    pub(crate) fn push_front(&mut self, priority: u8, entry: Entry, pool: &mut ChunkPool) {
+        self.lanes[priority as usize].push_front(entry, pool);
+        self.occupied[priority as usize / 64] |= 1 << (priority % 64);
+        self.live += 1;
+    }
+
+    /// The first entry, which may be a dead one. O(1).
     #[inline]
     pub(crate) fn first(&self, pool: &ChunkPool) -> Option<Entry> {
         let word = self.occupied.iter().position(|word| *word != 0)?;
@@ -51,11 +56,11 @@ impl ReadyQueue {
     /// Drops the dead before the first living task, as far as the budget goes, so that taking it
     /// is O(1). Returns whether that was all.
     #[inline]
-    pub(crate) fn settle(
+    pub(crate) fn drop_leading_dead(
         &mut self,
         budget: &mut Budget,
         pool: &mut ChunkPool,
-        slab: &Slab,
+        slab: &mut Slab,
     ) -> bool {
         while let Some(word) = self.occupied.iter().position(|word| *word != 0) {
             let bit = self.occupied[word].trailing_zeros() as usize;
@@ -68,7 +73,7 @@ impl ReadyQueue {
             }
             budget.0 -= 1;
             lane.pop(pool);
-            lane.forget_dead();
+            lane.remove_tombstone();
             if lane.is_empty() {
                 self.occupied[word] &= !(1 << bit);
             }
@@ -78,7 +83,7 @@ impl ReadyQueue {
 
     /// Removes the first task. Amortised O(1).
     #[inline]
-    pub(crate) fn pop(&mut self, pool: &mut ChunkPool, slab: &Slab) -> Option<Entry> {
+    pub(crate) fn pop(&mut self, pool: &mut ChunkPool, slab: &mut Slab) -> Option<Entry> {
         loop {
             let word = self.occupied.iter().position(|word| *word != 0)?;
             let bit = self.occupied[word].trailing_zeros() as usize;
@@ -86,9 +91,9 @@ impl ReadyQueue {
             let entry = lane.pop(pool);
             let alive = entry.is_some_and(|entry| entry.is_live(slab));
             if alive {
-                lane.tidy(pool, slab);
+                lane.compact_if_needed(pool, slab);
             } else if entry.is_some() {
-                lane.forget_dead();
+                lane.remove_tombstone();
             }
             if lane.is_empty() {
                 self.occupied[word] &= !(1 << bit);
@@ -112,7 +117,7 @@ impl ReadyQueue {
         lane: usize,
         by: Nanos,
         pool: &mut ChunkPool,
-        slab: &Slab,
+        slab: &mut Slab,
     ) -> Option<Entry> {
         loop {
             let list = &mut self.lanes[lane];
@@ -123,9 +128,9 @@ impl ReadyQueue {
             }
             list.pop(pool);
             if alive {
-                list.tidy(pool, slab);
+                list.compact_if_needed(pool, slab);
             } else {
-                list.forget_dead();
+                list.remove_tombstone();
             }
             if list.is_empty() {
                 self.occupied[lane / 64] &= !(1 << (lane % 64));
@@ -137,11 +142,39 @@ impl ReadyQueue {
         }
     }
 
+    /// Whether there is nothing in a lane.
+    pub(crate) fn is_lane_empty(&self, lane: u32) -> bool {
+        self.lanes[lane as usize].is_empty()
+    }
+
+    /// Sweeps the next piece of a lane; `begin` says that it is the first piece. Returns whether the
+    /// lane is done. At most two chunks.
+    pub(crate) fn sweep(
+        &mut self,
+        lane: u32,
+        begin: bool,
+        pool: &mut ChunkPool,
+        slab: &mut Slab,
+    ) -> bool {
+        let list = &mut self.lanes[lane as usize];
+        if list.is_empty() {
+            return true;
+        }
+        if begin {
+            list.begin_sweep();
+        }
+        let done = list.sweep(pool, slab);
+        if list.is_empty() {
+            self.occupied[lane as usize / 64] &= !(1 << (lane % 64));
+        }
+        done
+    }
+
     /// Counts the entry of a task that left as dead.
     #[inline]
-    pub(crate) fn bury(&mut self, priority: u8, pool: &mut ChunkPool, slab: &Slab) {
+    pub(crate) fn add_tombstone(&mut self, priority: u8, pool: &mut ChunkPool, slab: &mut Slab) {
         let lane = &mut self.lanes[priority as usize];
-        lane.bury(pool, slab);
+        lane.add_tombstone(pool, slab);
         if lane.is_empty() {
             self.occupied[priority as usize / 64] &= !(1 << (priority % 64));
         }
@@ -157,5 +190,19 @@ impl ReadyQueue {
             lane.check();
         }
         assert_eq!(self.live, self.lanes.iter().map(ChunkList::live).sum::<u64>());
+    }
+
+    /// Every entry.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn entries<'a>(&'a self, pool: &'a ChunkPool) -> impl Iterator<Item = Entry> + 'a {
+        self.lanes.iter().flat_map(|lane| lane.entries(pool))
+    }
+
+    /// Whether the tombstones are counted.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn check_entries(&self, pool: &ChunkPool, slab: &Slab) {
+        for lane in self.lanes.iter() {
+            lane.check_entries(pool, slab);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! When a task is due next: fixed rate, fixed delay, calendars, bounds, jitter, and the rule for
 //! late work.
 //!
-//! Occurrence k of a fixed-rate task is due at anchor + k × interval, exactly, for ever: the next
+//! Occurrence k of a fixed-rate task is due at anchor + k × interval, exactly and always: the next
 //! time is computed from the last nominal time, never from a clock, so nothing drifts. Nothing here
 //! walks over occurrences: what to do about a billion missed ones costs one division on a grid, and
 //! a count of months on a calendar.
@@ -9,14 +9,24 @@
 //! # Nominal and due
 //!
 //! An occurrence has a *nominal* time, a point of its grid or calendar, and is *due* at that time
-//! or a little after it: by the task's place in its window, and by its jitter. Both are functions of
-//! the task and the nominal time, so they can be foretold; they never reach the next occurrence, nor
-//! pass the end, and the grid does not know of them.
+//! or a little after it: by the task's offset in its window, and by its jitter. Both are functions of
+//! the task and the nominal time, so a forecast can compute them. They never delay an occurrence to
+//! the next one or past the end, and they do not move the grid.
+
+mod judging;
+mod set_back;
 
 use std::sync::Arc;
 
-use crate::calendar::{COUNT_LIMIT, Calendar};
-use crate::time::{FAR_FUTURE, Nanos, after};
+pub(crate) use judging::{JUDGE_LOOKS, Judging};
+pub use set_back::WallStep;
+
+use crate::calendar::Calendar;
+use crate::time::{FAR_FUTURE, Nanos, SECOND_NS, after};
+
+/// Looks at parts of a calendar to count the occurrences that a run has overlapped. Beyond it the
+/// count says "so many or more"; with two parts that is after 256 occurrences.
+pub const SKIPPED_LOOKS: u64 = 512;
 
 /// How the next time follows from the last.
 #[derive(Clone, Debug)]
@@ -57,28 +67,35 @@ pub enum Misfire {
     Earliest,
     /// Every one of them, one after another.
     All,
-    /// None of them.
+    /// None of them if there are several, or if the only one is later than the grace.
     Skip,
 }
+
+/// The grace of a recurring task whose overdue occurrences are skipped and that has no other.
+pub const SKIP_GRACE_NS: Nanos = 60 * SECOND_NS;
 
 /// The timing of a task that is not a plain one-shot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recurrence {
     /// How the next time follows from the last.
     pub repeat: Repeat,
+    /// No occurrence is due before this moment of the wall. The first time of a task respects it
+    /// anyway: it counts when the wall clock is set back by hours, and times are computed anew.
+    pub start: Nanos,
     /// No occurrence is due after this moment; it is itself allowed.
     pub end: Nanos,
     /// Runs that may start; `u64::MAX` for no bound.
     pub max_runs: u64,
     /// What happens to overdue occurrences.
     pub misfire: Misfire,
-    /// How late an occurrence may start; later than this, it is missed.
+    /// How late an occurrence may start; later than this, it is missed. [`FAR_FUTURE`] is no bound,
+    /// but for recurring tasks under [`Misfire::Skip`], which then have [`SKIP_GRACE_NS`].
     pub grace: Nanos,
-    /// Under [`Misfire::All`], how many overdue occurrences run at the most; the oldest are missed.
+    /// Under [`Misfire::All`], the most overdue occurrences that run; the oldest are missed.
     pub catch_up_limit: u64,
-    /// Each occurrence is put off by a random span up to this one, another each time.
+    /// Each occurrence is delayed by a random span of up to this one, another each time.
     pub jitter: Nanos,
-    /// All occurrences are put off by one span up to this one, to where little else is due.
+    /// All occurrences are delayed by one span of up to this one, to where little else is due.
     pub window: Nanos,
     /// Its moments are those of the wall clock, and follow when that is set.
     pub on_wall: bool,
@@ -88,6 +105,7 @@ impl Default for Recurrence {
     fn default() -> Self {
         Self {
             repeat: Repeat::Once,
+            start: 0,
             end: FAR_FUTURE,
             max_runs: u64::MAX,
             misfire: Misfire::Latest,
@@ -100,7 +118,7 @@ impl Default for Recurrence {
     }
 }
 
-/// What the late-work rule makes of an occurrence whose turn has come.
+/// What the late-work rule decides about an occurrence that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Run the occurrence of this nominal time; so many others are given up.
@@ -119,21 +137,46 @@ pub enum Verdict {
     },
 }
 
-/// The occurrences of one task: its recurrence, its place in the window, and its seed for jitter.
+/// The occurrences of one task: its recurrence, its offset in the window, and its seed for jitter.
 #[derive(Clone, Copy, Debug)]
 pub struct Occurrences<'a> {
     /// What was asked for.
     pub recurrence: &'a Recurrence,
-    /// How much all occurrences are put off, within the window.
-    pub place: Nanos,
+    /// By how much all occurrences are delayed, within the window.
+    pub window_offset: Nanos,
     /// What the jitter is drawn from, beside the nominal time.
     pub seed: u64,
 }
 
 impl Recurrence {
+    /// How late an occurrence may start.
+    pub(crate) const fn effective_grace(&self) -> Nanos {
+        match (self.misfire, self.grace, &self.repeat) {
+            (_, _, Repeat::Once) => self.grace,
+            (Misfire::Skip, FAR_FUTURE, _) => SKIP_GRACE_NS,
+            _ => self.grace,
+        }
+    }
+
     /// The occurrences of a task at the start of its window, with the seed 0.
     pub const fn occurrences(&self) -> Occurrences<'_> {
-        Occurrences { recurrence: self, place: 0, seed: 0 }
+        Occurrences { recurrence: self, window_offset: 0, seed: 0 }
+    }
+}
+
+/// How many looks at parts of a calendar one lock hold may still take.
+pub(crate) struct Looks(pub(crate) u64);
+
+impl Looks {
+    /// Looks at a calendar if there is a look left, and takes off what that needed.
+    fn at<R>(&mut self, look: impl FnOnce(&mut u64) -> R) -> Option<R> {
+        if self.0 == 0 {
+            return None;
+        }
+        let mut used = 0;
+        let found = look(&mut used);
+        self.0 = self.0.saturating_sub(used);
+        Some(found)
     }
 }
 
@@ -142,51 +185,27 @@ impl Occurrences<'_> {
     /// after the end. O(1), or one look at the calendar.
     pub fn due(&self, nominal: Nanos) -> Nanos {
         let recurrence = self.recurrence;
-        if self.place == 0 && recurrence.jitter == 0 {
+        if self.window_offset == 0 && recurrence.jitter == 0 {
             return nominal;
         }
         let next = match recurrence.repeat {
             Repeat::Once | Repeat::FixedDelay(_) => FAR_FUTURE,
             _ => self.step(nominal).unwrap_or(FAR_FUTURE),
         };
-        let last = self.last_lawful().min(next - 1).max(nominal);
-        let placed = after(nominal, self.place).min(last);
+        let last = self.last_allowed().min(next - 1).max(nominal);
+        let placed = after(nominal, self.window_offset).min(last);
         let room = recurrence.jitter.min(last - placed);
         placed + draw(self.seed, nominal, room)
     }
 
     /// Decides about the occurrence of `nominal` and those after it that are due by `now`. O(1) on a
-    /// grid; on a calendar a count of months.
+    /// grid; on a calendar a count of months, or of up to [`crate::calendar::COUNT_LIMIT`] occurrences.
     pub fn judge(&self, nominal: Nanos, now: Nanos) -> Verdict {
-        let Recurrence { grace, misfire, catch_up_limit, .. } = *self.recurrence;
-        let limit = now.min(self.last_lawful());
-        let oldest_allowed = now.saturating_sub(grace);
-        if !self.is_series() {
-            if self.due(nominal) >= oldest_allowed {
-                return Verdict::Run { nominal, missed: 0 };
+        let mut judging = self.begin_judging(nominal, now);
+        loop {
+            if let Some(verdict) = self.judge_piece(&mut judging, &mut Looks(u64::MAX)) {
+                return verdict;
             }
-            let next = match self.recurrence.repeat {
-                Repeat::FixedDelay(delay) => self.within_end(after(now, delay)),
-                _ => None,
-            };
-            return Verdict::Miss { missed: 1, next };
-        }
-        let latest = self.last_due_by(nominal, limit);
-        let due = self.steps(nominal, latest) + 1;
-        // The first occurrence that is not too late, if it is one that is due.
-        let first = self.first_due_from(nominal, oldest_allowed).filter(|first| *first <= latest);
-        let chosen = first.and_then(|first| match misfire {
-            Misfire::Latest => Some(latest),
-            Misfire::Earliest => Some(first),
-            Misfire::All => Some(self.first_of_last(catch_up_limit, first, latest)),
-            Misfire::Skip => (due == 1).then_some(nominal),
-        });
-        match chosen {
-            Some(run) if misfire == Misfire::All => {
-                Verdict::Run { nominal: run, missed: self.steps(nominal, run) }
-            }
-            Some(run) => Verdict::Run { nominal: run, missed: due - 1 },
-            None => Verdict::Miss { missed: due, next: self.step_within_end(latest) },
         }
     }
 
@@ -212,36 +231,39 @@ impl Occurrences<'_> {
     /// The occurrence that follows a run by hand from `started` to `ended`, when `candidate` was to
     /// be next, and how many were skipped because they fell due while it ran. What was due before
     /// it started was not: that is late work, judged when its turn comes. Nor is a time beyond the
-    /// end, which somebody must have asked for.
+    /// end, which a caller must have asked for.
     pub fn resume(&self, candidate: Nanos, started: Nanos, ended: Nanos) -> (Option<Nanos>, u64) {
         let overlapped = started < candidate && candidate < ended;
-        let lawful = candidate <= self.recurrence.end;
-        if self.is_series() && self.recurrence.misfire != Misfire::All && overlapped && lawful {
+        let allowed = candidate <= self.recurrence.end;
+        if self.is_series() && self.recurrence.misfire != Misfire::All && overlapped && allowed {
             self.pass_over(candidate, ended)
         } else {
             (Some(candidate), 0)
         }
     }
 
-    /// The first lawful occurrence from `first` on that is due at `ended` or later, and how many
-    /// lawful ones are due before.
+    /// The first allowed occurrence from `first` on that is due at `ended` or later, and how many
+    /// allowed ones are due before, up to about [`SKIPPED_LOOKS`] where they are counted one by one.
     fn pass_over(&self, first: Nanos, ended: Nanos) -> (Option<Nanos>, u64) {
         if self.due(first) >= ended {
             return (Some(first), 0);
         }
         match self.first_due_from(first, ended).and_then(|next| self.within_end(next)) {
-            Some(next) => (Some(next), self.steps(first, next)),
-            None => (None, self.steps(first, self.last_by(first, self.last_lawful())) + 1),
+            Some(next) => (Some(next), self.bounded_steps(first, next)),
+            None => {
+                let last = self.last_by(first, self.last_allowed());
+                (None, self.bounded_steps(first, last) + 1)
+            }
         }
     }
 
     /// At the end of the axis there is no occurrence any more.
-    fn last_lawful(&self) -> Nanos {
+    fn last_allowed(&self) -> Nanos {
         self.recurrence.end.min(FAR_FUTURE - 1)
     }
 
     fn within_end(&self, moment: Nanos) -> Option<Nanos> {
-        (moment <= self.last_lawful()).then_some(moment)
+        (moment <= self.last_allowed()).then_some(moment)
     }
 
     fn step_within_end(&self, nominal: Nanos) -> Option<Nanos> {
@@ -271,6 +293,27 @@ impl Occurrences<'_> {
             Repeat::Calendar(calendar) if to > from => calendar.count(from, to),
             _ => 0,
         }
+    }
+
+    /// The calendar whose occurrences have to be counted one by one, if it is such a one.
+    fn counted_calendar(&self) -> Option<&Calendar> {
+        match &self.recurrence.repeat {
+            Repeat::Calendar(calendar) if !calendar.counts_in_closed_form() => Some(calendar),
+            _ => None,
+        }
+    }
+
+    /// As [`Occurrences::steps`], in bounded time: see [`SKIPPED_LOOKS`].
+    fn bounded_steps(&self, from: Nanos, to: Nanos) -> u64 {
+        let Some(calendar) = self.counted_calendar() else { return self.steps(from, to) };
+        let (mut looks, mut at, mut steps) = (Looks(SKIPPED_LOOKS), from, 0);
+        while let Some(Some(next)) = looks.at(|used| calendar.next_after_counted(at, used)) {
+            if next > to {
+                break;
+            }
+            (at, steps) = (next, steps + 1);
+        }
+        steps
     }
 
     /// The last occurrence that is not after `limit`; at least `from`.
@@ -316,45 +359,6 @@ impl Occurrences<'_> {
             return Some(before);
         }
         self.first_from(from, moment)
-    }
-
-    /// The first of the last so many occurrences of those from one to another.
-    fn first_of_last(&self, number: u64, from: Nanos, to: Nanos) -> Nanos {
-        let number = number.max(1);
-        let calendar = match &self.recurrence.repeat {
-            Repeat::FixedRate(interval) => {
-                let surplus = ((to - from) / interval + 1).saturating_sub(number);
-                return from + surplus * interval;
-            }
-            Repeat::Calendar(calendar) => calendar,
-            Repeat::Once | Repeat::FixedDelay(_) => return from,
-        };
-        if number <= COUNT_LIMIT {
-            // Back from the end: not every calendar can count all that lies between.
-            let mut at = to;
-            for _ in 1..number {
-                match calendar.last_by(at.saturating_sub(1)).filter(|before| *before >= from) {
-                    Some(before) => at = before,
-                    None => return from,
-                }
-            }
-            return at;
-        }
-        let surplus = (calendar.count(from, to) + 1).saturating_sub(number);
-        if surplus == 0 {
-            return from;
-        }
-        // Halving the span finds it in some sixty counts.
-        let (mut least, mut most) = (from + 1, to);
-        while least < most {
-            let middle = least + (most - least) / 2;
-            if calendar.count(from, middle) >= surplus {
-                most = middle;
-            } else {
-                least = middle + 1;
-            }
-        }
-        least
     }
 }
 
@@ -415,6 +419,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_skipped_has_a_grace_of_a_minute_unless_told() {
+        let minute = 60 * SECOND_NS;
+        let hourly = Recurrence { misfire: Misfire::Skip, ..every(60 * minute) };
+        let run = Verdict::Run { nominal: 100, missed: 0 };
+        let missed = Verdict::Miss { missed: 1, next: Some(100 + 60 * minute) };
+        assert_eq!(judge(&hourly, 100, 100 + minute), run);
+        assert_eq!(judge(&hourly, 100, 101 + minute), missed);
+        let patient = Recurrence { grace: 2 * minute, ..hourly };
+        assert_eq!(judge(&patient, 100, 100 + 2 * minute), run);
+        assert_eq!(judge(&patient, 100, 101 + 2 * minute), missed);
+        let delayed = Recurrence { repeat: Repeat::FixedDelay(7), ..with(Misfire::Skip) };
+        let expected = Verdict::Miss { missed: 1, next: Some(108 + minute) };
+        assert_eq!(judge(&delayed, 100, 101 + minute), expected);
+        // A one-shot always runs, unless it has been given a grace.
+        let once = Recurrence { repeat: Repeat::Once, ..with(Misfire::Skip) };
+        assert_eq!(judge(&once, 100, FAR_FUTURE - 1), run);
+    }
+
+    #[test]
     fn grace_and_catch_up_limit() {
         let latest = Recurrence { grace: 4, ..every(10) };
         assert_eq!(judge(&latest, 100, 134), Verdict::Run { nominal: 130, missed: 3 });
@@ -457,6 +480,42 @@ mod tests {
         };
         let expected = Verdict::Run { nominal: 100_020, missed: 4_996 };
         assert_eq!(judge(&all, 100, 400_000), expected);
+    }
+
+    #[test]
+    fn a_judgement_in_pieces_is_that_in_one() {
+        let grid = |anchor, interval| Part {
+            rule: Rule::Grid { anchor, interval },
+            zone: Zone::utc(),
+            dst: Dst::Debian,
+        };
+        let union = Calendar::new(vec![grid(0, 20), grid(10, 70)], None).expect("it fires");
+        let union = Arc::new(union);
+        for misfire in [Misfire::Latest, Misfire::Earliest, Misfire::All, Misfire::Skip] {
+            for (grace, limit) in [(FAR_FUTURE, 1), (9_000, 300), (FAR_FUTURE, 20_000), (0, 5)] {
+                let recurrence = Recurrence {
+                    repeat: Repeat::Calendar(union.clone()),
+                    grace,
+                    catch_up_limit: limit,
+                    ..with(misfire)
+                };
+                let occurrences = recurrence.occurrences();
+                for now in [100, 105, 5_000, 50_005, 500_000] {
+                    let mut judging = occurrences.begin_judging(100, now);
+                    let mut pieces = 0;
+                    let verdict = loop {
+                        let verdict = occurrences.judge_piece(&mut judging, &mut Looks(100));
+                        pieces += 1;
+                        if let Some(verdict) = verdict {
+                            break verdict;
+                        }
+                    };
+                    assert_eq!(verdict, occurrences.judge(100, now));
+                    let steps = union.count(100, now);
+                    assert!(steps < 200 || limit > 10_000 || pieces > 2, "{pieces} pieces");
+                }
+            }
+        }
     }
 
     #[test]
@@ -513,7 +572,7 @@ mod tests {
     #[test]
     fn late_work_is_judged_by_when_it_was_due() {
         let placed = every(10);
-        let occurrences = Occurrences { place: 6, ..placed.occurrences() };
+        let occurrences = Occurrences { window_offset: 6, ..placed.occurrences() };
         assert_eq!(occurrences.due(100), 106);
         assert_eq!(occurrences.judge(100, 106), Verdict::Run { nominal: 100, missed: 0 });
         assert_eq!(occurrences.judge(100, 115), Verdict::Run { nominal: 100, missed: 0 });
@@ -522,7 +581,7 @@ mod tests {
         assert_eq!(occurrences.next(100, 106, 115), (Some(110), 0));
         assert_eq!(occurrences.next(100, 106, 117), (Some(120), 1));
         let strict = Recurrence { grace: 3, ..every(10) };
-        let occurrences = Occurrences { place: 6, ..strict.occurrences() };
+        let occurrences = Occurrences { window_offset: 6, ..strict.occurrences() };
         assert_eq!(occurrences.judge(100, 109), Verdict::Run { nominal: 100, missed: 0 });
         assert_eq!(occurrences.judge(100, 110), Verdict::Miss { missed: 1, next: Some(110) });
     }

@@ -2,39 +2,42 @@
 //!
 //! A `Vec` that doubles copies everything it holds: at ten million records that is a pause of tens
 //! of milliseconds under the lock, and it never gives memory back. Here a full segment is followed
-//! by a new one, an empty one is returned to the system, and nothing ever moves. Within a segment
-//! free places form a list threaded through the places themselves. Allocation fills the lowest
+//! by a new one, an empty one is handed out to be freed, and nothing ever moves. Within a segment
+//! the free items form a list that is threaded through the items themselves. Allocation fills the lowest
 //! segment that has room, so that the upper ones can empty.
 //!
-//! One empty segment is kept, so that a load that hovers at a boundary does not map and unmap
+//! Memory for a segment can be asked for before it is needed ([`Segments::ensure`]), so that taking an
+//! item cannot fail for lack of it. At least one empty segment is kept, so that a load that hovers at a boundary does not map and unmap
 //! memory on every call.
+
+use crate::memory::{OutOfMemory, ScheduleError, drop_later};
 
 /// The index that stands for "none" in links.
 pub(crate) const NIL: u32 = u32::MAX;
 
 /// What can live in a segment.
 pub(crate) trait Item {
-    /// A place never used before, in a segment whose items have left this `mark` behind.
+    /// An item never used before, in a segment whose items have left this `mark` behind.
     fn fresh(mark: u32) -> Self;
 
-    /// The next free place, stored in a free place.
+    /// The index of the next free item, stored in a free item.
     fn link(&self) -> u32;
 
-    /// Stores the next free place.
+    /// Stores the index of the next free item.
     fn set_link(&mut self, link: u32);
 
-    /// What must survive of a freed place if its whole segment is returned to the system.
+    /// What must survive of a freed item if its whole segment is returned to the system.
     fn mark(&self) -> u32 {
         0
     }
 }
 
 struct Segment<T> {
-    /// Places used so far; the capacity is reserved at once and touched as it fills.
+    /// Items used so far; the capacity is reserved at once and touched as it fills.
     items: Vec<T>,
     free_head: u32,
     live: u32,
-    /// The greatest mark of the places freed here.
+    /// The greatest mark of the items freed here.
     mark: u32,
 }
 
@@ -48,6 +51,12 @@ pub(crate) struct Segments<T, const BITS: u32> {
     /// Segments that hold memory and nothing else.
     idle_segments: u32,
     mapped_segments: u32,
+    /// Items in use.
+    taken: u64,
+    /// Memory for so many items is not given back.
+    floor: u64,
+    /// Emptied segments that are to be freed by [`Segments::take_retired`]'s caller.
+    retired: Vec<Vec<T>>,
 }
 
 impl<T: Item, const BITS: u32> Segments<T, BITS> {
@@ -61,42 +70,71 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
             first_roomy_word: 0,
             idle_segments: 0,
             mapped_segments: 0,
+            taken: 0,
+            floor: 0,
+            retired: Vec::new(),
         }
     }
 
-    /// Takes a place; `None` when all `u32` indices are taken. O(1).
+    /// Takes an item. O(1).
+    ///
+    /// # Errors
+    /// All `u32` indices are taken, or there is no memory for another segment.
     #[inline]
-    pub(crate) fn allocate(&mut self) -> Option<u32> {
-        let number = match self.first_roomy() {
+    pub(crate) fn allocate(&mut self) -> Result<u32, ScheduleError> {
+        let mut number = match self.first_roomy() {
             Some(number) => number,
             None => self.append_segment()?,
         };
-        let segment = &mut self.segments[number];
-        if segment.live == 0 {
-            if segment.items.capacity() == 0 {
-                segment.items.reserve_exact(Self::PER_SEGMENT);
-                self.mapped_segments += 1;
-            } else {
-                self.idle_segments -= 1;
+        if self.segments[number].live == 0 {
+            if self.segments[number].items.capacity() == 0 && self.map(number).is_err() {
+                number = self.any_mapped().ok_or(ScheduleError::OutOfMemory)?;
             }
+            self.idle_segments -= u32::from(self.segments[number].live == 0);
         }
-        let place = if segment.free_head == NIL {
+        let segment = &mut self.segments[number];
+        let offset = if segment.free_head == NIL {
             segment.items.push(T::fresh(segment.mark));
             segment.items.len() as u32 - 1
         } else {
-            let place = segment.free_head;
-            segment.free_head = segment.items[place as usize].link();
-            place
+            let offset = segment.free_head;
+            segment.free_head = segment.items[offset as usize].link();
+            offset
         };
         segment.live += 1;
+        self.taken += 1;
         if segment.live as usize == Self::PER_SEGMENT {
             self.roomy[number / 64] &= !(1 << (number % 64));
         }
-        Some((number as u32) << BITS | place)
+        Ok((number as u32) << BITS | offset)
     }
 
-    /// Gives a place back. Returns whether its segment, now empty, was returned to the system.
-    /// O(1), but for that.
+    /// Asks for memory for so many items in all, and keeps it. O(1) if it is there.
+    #[inline]
+    pub(crate) fn ensure(&mut self, items: u64) -> Result<(), OutOfMemory> {
+        self.floor = items;
+        if self.capacity() >= items { Ok(()) } else { self.map_until(items) }
+    }
+
+    /// Makes sure that there is memory for one more item, now. O(1).
+    #[inline]
+    pub(crate) fn ensure_next(&mut self) -> Result<(), OutOfMemory> {
+        if self.taken < self.capacity() { Ok(()) } else { self.map_until(self.taken + 1) }
+    }
+
+    /// Notes that memory for so many items is enough. O(1).
+    #[inline]
+    pub(crate) const fn lower(&mut self, items: u64) {
+        self.floor = items;
+    }
+
+    /// Items in use.
+    #[inline]
+    pub(crate) const fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Gives an item back. Returns whether its segment, now empty, is to be freed. O(1).
     #[inline]
     pub(crate) fn free(&mut self, index: u32) -> bool {
         let number = (index >> BITS) as usize;
@@ -107,6 +145,7 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
         segment.free_head = index & Self::MASK;
         let live = segment.live;
         segment.live = live - 1;
+        self.taken -= 1;
         if live as usize == Self::PER_SEGMENT {
             self.roomy[number / 64] |= 1 << (number % 64);
             self.first_roomy_word = self.first_roomy_word.min(number / 64);
@@ -119,16 +158,35 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
         self.segments.get((index >> BITS) as usize)?.items.get((index & Self::MASK) as usize)
     }
 
-    /// One more than the greatest index that a taken place can have.
+    /// One more than the greatest index that a taken item can have.
     pub(crate) fn limit(&self) -> u64 {
         let top = self.segments.iter().rposition(|segment| segment.live > 0);
         top.map_or(0, |number| (number as u64 + 1) << BITS)
     }
 
-    /// Memory held, in bytes.
+    /// Hands out the segments that were emptied: freeing one takes the system a tenth of a
+    /// millisecond, too long for a lock hold. O(1).
+    #[inline]
+    pub(crate) fn take_retired(&mut self) -> Vec<Vec<T>> {
+        std::mem::take(&mut self.retired)
+    }
+
+    /// Whether [`Segments::take_retired`] has any. O(1).
+    #[inline]
+    pub(crate) const fn has_retired(&self) -> bool {
+        !self.retired.is_empty()
+    }
+
+    /// How many items there is memory for.
+    #[inline]
+    pub(crate) const fn capacity(&self) -> u64 {
+        (self.mapped_segments as u64) << BITS
+    }
+
+    /// Memory held, in bytes. The system gives memory for a segment as that fills.
     pub(crate) fn bytes(&self) -> u64 {
-        u64::from(self.mapped_segments) * (Self::PER_SEGMENT * size_of::<T>()) as u64
-            + (self.segments.capacity() * size_of::<Segment<T>>()) as u64
+        let touched: usize = self.segments.iter().map(|segment| segment.items.len()).sum();
+        (touched * size_of::<T>() + self.segments.capacity() * size_of::<Segment<T>>()) as u64
     }
 
     #[inline]
@@ -143,32 +201,96 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
     }
 
     #[cold]
-    fn append_segment(&mut self) -> Option<usize> {
+    fn append_segment(&mut self) -> Result<usize, ScheduleError> {
         let number = self.segments.len();
         // The last index of the last segment would be NIL: that segment is not used.
         if number as u64 >= (1 << (32 - BITS)) - 1 {
-            return None;
+            return Err(ScheduleError::Full);
         }
+        self.segments.try_reserve(1)?;
+        self.roomy.try_reserve(1)?;
         self.segments.push(Segment { items: Vec::new(), free_head: NIL, live: 0, mark: 0 });
         if number.is_multiple_of(64) {
             self.roomy.push(0);
         }
         self.roomy[number / 64] |= 1 << (number % 64);
-        self.first_roomy_word = number / 64;
-        Some(number)
+        self.first_roomy_word = self.first_roomy_word.min(number / 64);
+        Ok(number)
+    }
+
+    /// Gets memory for a segment that has none.
+    #[cold]
+    fn map(&mut self, number: usize) -> Result<(), OutOfMemory> {
+        self.segments[number].items.try_reserve_exact(Self::PER_SEGMENT)?;
+        self.mapped_segments += 1;
+        self.idle_segments += 1;
+        Ok(())
+    }
+
+    #[cold]
+    fn map_until(&mut self, items: u64) -> Result<(), OutOfMemory> {
+        while self.capacity() < items {
+            let unmapped = self.segments.iter().position(|one| one.items.capacity() == 0);
+            let number = match unmapped {
+                Some(number) => number,
+                None => self.append_segment().map_err(|_| OutOfMemory)?,
+            };
+            self.map(number)?;
+        }
+        Ok(())
+    }
+
+    /// A segment that has room and memory.
+    #[cold]
+    fn any_mapped(&self) -> Option<usize> {
+        self.segments
+            .iter()
+            .position(|one| one.items.capacity() > 0 && (one.live as usize) < Self::PER_SEGMENT)
     }
 
     #[cold]
     fn retire_or_keep(&mut self, number: usize) -> bool {
-        if self.idle_segments == 0 {
-            self.idle_segments = 1;
+        self.idle_segments += 1;
+        let retired = self.retire_if_spare(number);
+        // What was asked for beforehand and never used does not become empty by itself.
+        if self.idle_segments > 1 {
+            let is_idle = |one: &Segment<T>| one.live == 0 && one.items.capacity() > 0;
+            if let Some(unused) =
+                self.segments.iter().rposition(is_idle).filter(|one| *one != number)
+            {
+                self.retire_if_spare(unused);
+            }
+        }
+        retired
+    }
+
+    /// Gives up the memory of an empty segment if there is another, and enough above the floor that
+    /// a load which hovers does not ask for it again at once.
+    fn retire_if_spare(&mut self, number: usize) -> bool {
+        let per_segment = Self::PER_SEGMENT as u64;
+        let needed = if self.floor == 0 { 0 } else { self.floor + 2 * per_segment };
+        if self.idle_segments == 1 || self.capacity() < needed {
             return false;
         }
+        self.retire(number);
+        true
+    }
+
+    /// Gives up the memory of a segment if it is empty.
+    #[cold]
+    pub(crate) fn retire_if_empty(&mut self, number: usize) {
+        let segment = &self.segments[number];
+        if segment.live == 0 && segment.items.capacity() > 0 {
+            self.retire(number);
+        }
+    }
+
+    fn retire(&mut self, number: usize) {
         let segment = &mut self.segments[number];
-        segment.items = Vec::new();
+        drop_later(&mut self.retired, std::mem::take(&mut segment.items));
         segment.free_head = NIL;
         self.mapped_segments -= 1;
-        true
+        self.idle_segments -= 1;
     }
 }
 
@@ -216,59 +338,77 @@ mod tests {
 
     #[test]
     fn fills_the_lowest_room_first() {
-        let mut places = Small::new();
-        let taken: Vec<u32> = (0..9).filter_map(|_| places.allocate()).collect();
+        let mut items = Small::new();
+        let taken: Vec<u32> = (0..9).map_while(|_| items.allocate().ok()).collect();
         assert_eq!(taken, (0..9).collect::<Vec<_>>());
-        places.free(7);
-        places.free(2);
-        assert_eq!(places.allocate(), Some(2));
-        assert_eq!(places.allocate(), Some(7));
-        assert_eq!(places.allocate(), Some(9));
-        assert_eq!(places.limit(), 12);
+        items.free(7);
+        items.free(2);
+        assert_eq!(items.allocate(), Ok(2));
+        assert_eq!(items.allocate(), Ok(7));
+        assert_eq!(items.allocate(), Ok(9));
+        assert_eq!(items.limit(), 12);
     }
 
     #[test]
     fn room_far_below_is_found_again() {
-        let mut places = Small::new();
-        let taken: Vec<u32> = (0..1_000).filter_map(|_| places.allocate()).collect();
+        let mut items = Small::new();
+        let taken: Vec<u32> = (0..1_000).map_while(|_| items.allocate().ok()).collect();
         assert_eq!(taken.len(), 1_000);
-        places.free(999);
-        places.free(3);
-        places.free(500);
-        assert_eq!(places.allocate(), Some(3));
-        assert_eq!(places.allocate(), Some(500));
-        assert_eq!(places.allocate(), Some(999));
+        items.free(999);
+        items.free(3);
+        items.free(500);
+        assert_eq!(items.allocate(), Ok(3));
+        assert_eq!(items.allocate(), Ok(500));
+        assert_eq!(items.allocate(), Ok(999));
     }
 
     #[test]
     fn gives_memory_back_but_for_one_segment() {
-        let mut places = Small::new();
+        let mut items = Small::new();
         let baseline = {
-            places.allocate();
-            places.free(0);
-            places.mapped_segments
+            assert!(items.allocate().is_ok());
+            items.free(0);
+            items.mapped_segments
         };
         for _ in 0..40 {
-            places.allocate();
+            assert!(items.allocate().is_ok());
         }
-        assert_eq!(places.mapped_segments, 10);
-        (0..40).for_each(|index| _ = places.free(index));
-        assert_eq!(places.mapped_segments, baseline);
-        assert_eq!(places.limit(), 0);
+        assert_eq!(items.mapped_segments, 10);
+        (0..40).for_each(|index| _ = items.free(index));
+        assert_eq!(items.mapped_segments, baseline);
+        assert_eq!(items.limit(), 0);
+    }
+
+    #[test]
+    fn what_was_asked_for_is_kept_and_given_back_when_it_is_no_longer_needed() {
+        let mut items = Small::new();
+        assert_eq!(items.ensure(9), Ok(()));
+        assert_eq!((items.capacity(), items.idle_segments), (12, 3));
+        for round in 0..3 {
+            (0..9).for_each(|_| assert!(items.allocate().is_ok()));
+            assert_eq!((items.capacity(), items.taken()), (12, 9), "{round}");
+            (0..9).for_each(|index| _ = items.free(index));
+            assert_eq!((items.capacity(), items.idle_segments), (12, 3), "{round}");
+        }
+        assert_eq!(items.ensure(100), Ok(()));
+        (0..40).for_each(|_| assert!(items.allocate().is_ok()));
+        items.lower(5);
+        (0..40).for_each(|index| _ = items.free(index));
+        assert!(items.capacity() <= 40, "{}", items.capacity());
     }
 
     #[test]
     fn a_returned_segment_remembers_its_greatest_mark() {
-        let mut places = Small::new();
+        let mut items = Small::new();
         for _ in 0..8 {
-            places.allocate();
+            assert!(items.allocate().is_ok());
         }
-        places[5].uses = 41;
-        (0..8).for_each(|index| _ = places.free(index));
+        items[5].uses = 41;
+        (0..8).for_each(|index| _ = items.free(index));
         for _ in 0..8 {
-            places.allocate();
+            assert!(items.allocate().is_ok());
         }
-        assert_eq!(places[4].uses, 41, "the second segment was returned and mapped again");
-        assert_eq!(places[5].uses, 41);
+        assert_eq!(items[4].uses, 41, "the second segment was returned and mapped again");
+        assert_eq!(items[5].uses, 41);
     }
 }

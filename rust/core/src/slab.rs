@@ -4,7 +4,9 @@
 //! Everything a cancel has to know is in these 32 bytes, so that it costs one cache miss.
 
 use crate::id::{LAST_GENERATION, TaskId};
+use crate::memory::{OutOfMemory, ScheduleError, drop_later};
 use crate::segments::{Item, NIL, Segments};
+use crate::stamps::{NO_STAMP, Stamps};
 use crate::state::{Event, State};
 use crate::time::Nanos;
 
@@ -17,11 +19,11 @@ pub(crate) struct Record {
     /// While pending or ready, the effective deadline that orders it; while running, the nominal
     /// time of the run.
     pub(crate) deadline: Nanos,
-    /// While pending or ready, its place in the order of scheduling; while running, the start.
+    /// While pending or ready, its number in the order of scheduling; while running, the start.
     pub(crate) sequence: u64,
-    /// Which tenant of the slot this is.
+    /// How many tasks the slot has held before.
     pub(crate) generation: u32,
-    /// Which arming this is; an entry in a list that carries another stamp is dead.
+    /// Which arming this is (see `crate::stamps`); an entry that carries another stamp is dead.
     pub(crate) stamp: u32,
     /// Where the plan is, or which kind of plain one-shot it is; in a free slot the next free one.
     pub(crate) plan: u32,
@@ -62,7 +64,7 @@ impl Item for Record {
             deadline: 0,
             sequence: 0,
             generation: mark,
-            stamp: 0,
+            stamp: NO_STAMP,
             plan: NIL,
             list: ListId::FRONT,
             priority: 0,
@@ -89,35 +91,73 @@ const SEGMENT_BITS: u32 = 16;
 /// compaction asks for nothing else, and finds sixteen in a cache line instead of two.
 pub(crate) struct Slab {
     records: Segments<Record, SEGMENT_BITS>,
-    stamps: Vec<Vec<u32>>,
+    dense_stamps: Vec<Vec<u32>>,
+    retired_stamps: Vec<Vec<u32>>,
+    pub(crate) stamps: Stamps,
+    #[cfg(feature = "check-invariants")]
+    work: std::cell::Cell<u64>,
 }
 
 impl Slab {
     pub(crate) const fn new() -> Self {
-        Self { records: Segments::new(), stamps: Vec::new() }
+        Self {
+            records: Segments::new(),
+            dense_stamps: Vec::new(),
+            retired_stamps: Vec::new(),
+            stamps: Stamps::new(),
+            #[cfg(feature = "check-invariants")]
+            work: std::cell::Cell::new(0),
+        }
     }
 
-    /// Takes a free slot; `None` if there is none. O(1).
+    /// Takes a free slot. O(1).
+    ///
+    /// # Errors
+    /// There is none, or no memory for more.
     #[inline]
-    pub(crate) fn allocate(&mut self) -> Option<u32> {
+    pub(crate) fn allocate(&mut self) -> Result<u32, ScheduleError> {
         let slot = self.records.allocate()?;
-        let (segment, place) = Self::place(slot);
-        if segment >= self.stamps.len() {
-            self.stamps.push(Vec::new());
+        let (segment, offset) = Self::split(slot);
+        let stamps = self.dense_stamps.get(segment);
+        if stamps.is_none_or(|stamps| offset >= stamps.len())
+            && let Err(error) = self.add_stamp(segment)
+        {
+            // A segment without stamps is no use as a spare one.
+            self.free(slot);
+            self.records.retire_if_empty(segment);
+            return Err(error.into());
         }
-        let stamps = &mut self.stamps[segment];
-        if place >= stamps.len() {
-            stamps.reserve_exact((1 << SEGMENT_BITS) - stamps.len());
-            stamps.push(0);
-        }
-        Some(slot)
+        Ok(slot)
     }
 
-    /// Gives a slot back. O(1), but for returning memory.
+    /// Adds the stamp of the next slot of a segment.
+    fn add_stamp(&mut self, segment: usize) -> Result<(), OutOfMemory> {
+        // Where memory is short, segments are not always used in order.
+        while segment >= self.dense_stamps.len() {
+            self.dense_stamps.try_reserve(1)?;
+            self.dense_stamps.push(Vec::new());
+        }
+        let stamps = &mut self.dense_stamps[segment];
+        if stamps.capacity() == stamps.len() {
+            stamps.try_reserve_exact((1 << SEGMENT_BITS) - stamps.len())?;
+        }
+        stamps.push(NO_STAMP);
+        Ok(())
+    }
+
+    /// Slots in use.
+    #[inline]
+    pub(crate) const fn taken(&self) -> u64 {
+        self.records.taken()
+    }
+
+    /// Gives a slot back. O(1).
     #[inline]
     pub(crate) fn free(&mut self, slot: u32) {
         if self.records.free(slot) {
-            self.stamps[Self::place(slot).0] = Vec::new();
+            let segment = Self::split(slot).0;
+            let stamps = self.dense_stamps.get_mut(segment).map(std::mem::take);
+            drop_later(&mut self.retired_stamps, stamps.unwrap_or_default());
         }
     }
 
@@ -126,19 +166,63 @@ impl Slab {
         self.records.get(slot)
     }
 
-    /// Gives a record another stamp: entries with the old one are dead from here on. O(1).
+    /// Gives a record the next stamp, for a new entry. O(1).
     #[inline]
-    pub(crate) fn stamp(&mut self, slot: u32, stamp: u32) {
-        let (segment, place) = Self::place(slot);
-        self.stamps[segment][place] = stamp;
+    pub(crate) fn draw_stamp(&mut self, slot: u32) -> u32 {
+        let stamp = self.stamps.draw();
+        self.set_stamp(slot, stamp);
+        stamp
+    }
+
+    /// Gives a record whose entry is old the last stamp drawn, for the entry to be given too. O(1).
+    pub(crate) fn renew_stamp(&mut self, slot: u32) -> u32 {
+        let stamp = self.stamps.last();
+        self.set_stamp(slot, stamp);
+        stamp
+    }
+
+    /// Takes a record's stamp from it: its entry is dead from here on. O(1).
+    #[inline]
+    pub(crate) fn clear_stamp(&mut self, slot: u32) {
+        self.set_stamp(slot, NO_STAMP);
+    }
+
+    #[inline]
+    fn set_stamp(&mut self, slot: u32, stamp: u32) {
+        let (segment, offset) = Self::split(slot);
+        self.dense_stamps[segment][offset] = stamp;
         self.records[slot].stamp = stamp;
+    }
+
+    /// Hands out segments that were emptied, of records and of stamps. O(1).
+    pub(crate) fn take_retired(&mut self) -> (Vec<Vec<Record>>, Vec<Vec<u32>>) {
+        (self.records.take_retired(), std::mem::take(&mut self.retired_stamps))
+    }
+
+    /// Whether [`Slab::take_retired`] has any. O(1).
+    #[inline]
+    pub(crate) const fn has_retired(&self) -> bool {
+        self.records.has_retired()
+    }
+
+    /// Counts steps of work, for the tests that bound what one lock hold does.
+    #[inline]
+    pub(crate) fn count_work(&self, _steps: u64) {
+        #[cfg(feature = "check-invariants")]
+        self.work.set(self.work.get() + _steps);
+    }
+
+    /// The steps of work counted so far.
+    #[cfg(feature = "check-invariants")]
+    pub(crate) fn work(&self) -> u64 {
+        self.work.get()
     }
 
     /// The stamp of a slot, from the dense copy; `None` where there is no record. O(1).
     #[inline]
     pub(crate) fn stamp_of(&self, slot: u32) -> Option<u32> {
-        let (segment, place) = Self::place(slot);
-        self.stamps.get(segment)?.get(place).copied()
+        let (segment, offset) = Self::split(slot);
+        self.dense_stamps.get(segment)?.get(offset).copied()
     }
 
     /// The slot that a live id names. O(1), one cache miss.
@@ -148,7 +232,7 @@ impl Slab {
         (record.generation == id.generation() && record.state.is_task()).then_some(id.slot())
     }
 
-    /// The id of a slot's tenant.
+    /// The id of the task in a slot.
     #[inline]
     pub(crate) fn id(&self, slot: u32) -> TaskId {
         TaskId::new(slot, self[slot].generation)
@@ -161,12 +245,12 @@ impl Slab {
 
     /// Memory held, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
-        let stamps: usize = self.stamps.iter().map(Vec::capacity).sum();
+        let stamps: usize = self.dense_stamps.iter().map(Vec::capacity).sum();
         self.records.bytes() + (stamps * size_of::<u32>()) as u64
     }
 
     #[inline]
-    const fn place(slot: u32) -> (usize, usize) {
+    const fn split(slot: u32) -> (usize, usize) {
         ((slot >> SEGMENT_BITS) as usize, (slot & ((1 << SEGMENT_BITS) - 1)) as usize)
     }
 }
@@ -197,7 +281,7 @@ impl Record {
         }
     }
 
-    /// Ends the tenancy: from here on its id is unknown. The slot stays with its owner as
+    /// Ends the task: from here on its id is unknown. The slot stays with its owner as
     /// reserved, or is retired if its generations are used up: an id is never given out twice.
     #[inline]
     pub(crate) fn end_tenancy(&mut self) {

@@ -1,15 +1,15 @@
-//! The states of a task and every way from one to another. There is no other such place.
+//! The states of a task, and the one table of the steps between them.
 //!
 //! The diagram in ARCHITECTURE.md is generated from [`TRANSITIONS`], the engine changes states
 //! through [`State::after`] only, and the Python mirror is compared with this table by a test.
 
-/// Where a slot and its tenant are in life.
+/// The state of a slot and of the task in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum State {
     /// The slot is free.
     Vacant,
-    /// The slot belongs to a caller who has not armed it yet, or not given it back yet.
+    /// The slot belongs to a caller that has not armed it yet, or not released it yet.
     Reserved,
     /// The slot has used up its generations and is never used again.
     Retired,
@@ -45,17 +45,17 @@ pub enum Event {
     End,
     /// Its occurrence was missed and there is a next one.
     Miss,
-    /// Somebody cancels it.
+    /// It is cancelled.
     Cancel,
-    /// Somebody pauses it.
+    /// It is paused.
     Pause,
-    /// Somebody resumes it.
+    /// It is resumed.
     Resume,
-    /// Somebody gives it another time, or its clock does.
+    /// It is given another time, by a caller or because the wall clock was set.
     Reschedule,
 }
 
-/// Every lawful step: from, by, to.
+/// Every step that can be taken: from, by, to.
 pub const TRANSITIONS: &[(State, Event, State)] = &[
     (State::Reserved, Event::Arm, State::Pending),
     (State::Pending, Event::Release, State::Ready),
@@ -105,7 +105,7 @@ const STEPS: [[Option<State>; EVENTS]; STATES] = {
 };
 
 impl State {
-    /// The state that an event leads to; `None` where the event has no meaning. O(1).
+    /// The state that an event leads to; `None` if the event does not apply to this state. O(1).
     #[inline]
     pub const fn after(self, event: Event) -> Option<Self> {
         STEPS[self as usize][event as usize]

@@ -1,5 +1,6 @@
 //! Counters, and a histogram of lateness whose buckets are linear within each power of two.
 
+use crate::memory::{OutOfMemory, filled};
 use crate::time::Nanos;
 
 /// Each power of two is divided into this many buckets: a quantile is exact to 1/32, about 3 %.
@@ -15,13 +16,12 @@ pub struct LatenessHistogram {
     maximum: Nanos,
 }
 
-impl Default for LatenessHistogram {
-    fn default() -> Self {
-        Self { counts: vec![0; BUCKETS].into_boxed_slice(), count: 0, maximum: 0 }
-    }
-}
-
 impl LatenessHistogram {
+    /// An empty one.
+    pub(crate) fn new() -> Result<Self, OutOfMemory> {
+        Ok(Self { counts: filled(0, BUCKETS)?, count: 0, maximum: 0 })
+    }
+
     /// Counts one run. O(1).
     #[inline]
     pub fn record(&mut self, lateness: Nanos) {
@@ -89,7 +89,9 @@ pub struct Counters {
     pub clock_changes: u64,
     /// Tasks that were given another deadline for that.
     pub rekeyed: u64,
-    /// Overdue tasks that were put off so that they do not all run at once.
+    /// Recurring tasks whose next time was computed anew because the wall clock was set back.
+    pub rearmed: u64,
+    /// Overdue tasks that were delayed so that they do not all run at once.
     pub deferred: u64,
 }
 
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn reports_what_was_recorded() {
-        let mut lateness = LatenessHistogram::default();
+        let mut lateness = LatenessHistogram::new().expect("memory");
         for value in [3, 3, 1_000_000] {
             lateness.record(value);
         }

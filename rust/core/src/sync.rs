@@ -21,8 +21,8 @@ pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexG
     condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for a notification, at most so long. The model checker knows no time: there the test
-/// plays the clock and notifies.
+/// Waits for a notification, at most so long. The model checker has no time: there the test
+/// notifies instead of the clock.
 pub(crate) fn wait_for<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,

@@ -1,9 +1,9 @@
 //! Time as the engine knows it: whole nanoseconds on an axis that never steps.
 //!
 //! A moment is nanoseconds since 1970-01-01T00:00:00Z, read once when a clock is made and carried
-//! forward by a monotonic clock from there: comparable, printable, deaf to wall-clock changes. The
-//! axis ends in the year 2554. Later moments saturate to [`FAR_FUTURE`]: such a timer is kept,
-//! listed and cancellable, and no process lives to see it fire.
+//! forward by a monotonic clock from there. So moments can be compared and printed, and do not change
+//! when the wall clock is set. The axis ends in the year 2554. Later moments saturate to
+//! [`FAR_FUTURE`]: such a timer is kept, listed and can be cancelled, but never fires.
 
 use std::fmt;
 

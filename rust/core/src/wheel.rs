@@ -9,18 +9,22 @@
 //! differed in is now equal. A bucket of level 0 goes to the front, which sorts it. Buckets are
 //! visited by their occupancy bits, so an empty decade costs as much as an empty millisecond.
 //!
-//! Each bucket keeps the least deadline put into it. Buckets of a level are disjoint in time, hence
+//! Each bucket keeps the least deadline put into it. Buckets of a level are disjoint in time, so
 //! the next deadline of all is among the first occupied bucket of each level: no scan. A removal
 //! does not raise the least deadline, so it can be too early after a cancel, never too late.
 
 use crate::chunks::{ChunkList, ChunkPool, Entry};
 use crate::front::{Due, Front};
+use crate::memory::{OutOfMemory, filled};
 use crate::slab::{ListId, Slab};
 use crate::time::{NEVER, Nanos};
 
 const LEVELS: usize = 6;
 const BUCKETS: usize = 256;
 const WORDS: usize = BUCKETS / 64;
+
+/// How many buckets there are.
+pub(crate) const LISTS: u32 = (LEVELS * BUCKETS) as u32;
 
 /// log2 of the nanoseconds in a tick.
 const TICK_BITS: u32 = 20;
@@ -42,7 +46,7 @@ struct Bucket {
     minimum: Nanos,
 }
 
-/// The buckets, and where time has got to among them.
+/// The buckets, and the position of time among them.
 pub(crate) struct Wheel {
     /// The tick that the wheel has reached.
     position: u64,
@@ -61,15 +65,26 @@ impl Budget {
     }
 }
 
+/// Makes room for so many items in an empty list, or for fewer if there is no memory for so many.
+/// Returns for how many.
+#[inline]
+fn reserve_some(list: &mut Vec<Due>, wanted: usize) -> usize {
+    let mut room = wanted.max(1);
+    while list.try_reserve(room).is_err() && room > 0 {
+        room /= 2;
+    }
+    room
+}
+
 impl Wheel {
-    pub(crate) fn new(now: Nanos) -> Self {
-        Self {
+    pub(crate) fn new(now: Nanos) -> Result<Self, OutOfMemory> {
+        let empty = Bucket { list: ChunkList::EMPTY, minimum: NEVER };
+        Ok(Self {
             position: tick_of(now),
-            buckets: vec![Bucket { list: ChunkList::EMPTY, minimum: NEVER }; LEVELS * BUCKETS]
-                .into_boxed_slice(),
+            buckets: filled(empty, LEVELS * BUCKETS)?,
             occupied: [[0; WORDS]; LEVELS],
             drained: Vec::new(),
-        }
+        })
     }
 
     /// Puts an entry into its bucket and returns which. O(1).
@@ -87,10 +102,10 @@ impl Wheel {
 
     /// Counts the entry of a task that left as dead. Amortised O(1).
     #[inline]
-    pub(crate) fn bury(&mut self, list: ListId, pool: &mut ChunkPool, slab: &Slab) {
+    pub(crate) fn add_tombstone(&mut self, list: ListId, pool: &mut ChunkPool, slab: &mut Slab) {
         let index = list.0 as usize;
         let bucket = &mut self.buckets[index];
-        bucket.list.bury(pool, slab);
+        bucket.list.add_tombstone(pool, slab);
         if bucket.list.is_empty() {
             self.vacate(index);
         }
@@ -110,7 +125,7 @@ impl Wheel {
 
     /// Moves to the front all that lies at the position and may be due by `now`, as far as the
     /// budget goes. Returns whether that was all.
-    pub(crate) fn settle(
+    pub(crate) fn empty_position(
         &mut self,
         now: Nanos,
         budget: &mut Budget,
@@ -122,7 +137,7 @@ impl Wheel {
     }
 
     /// Moves the position to the next tick that holds anything, at most to that of `now`. Returns
-    /// false if it is there already. Only lawful when the position is settled.
+    /// false if it is there already. Only allowed when nothing is left at the position.
     #[inline]
     pub(crate) fn move_on(&mut self, now: Nanos) -> bool {
         let target = tick_of(now);
@@ -168,14 +183,16 @@ impl Wheel {
         if self.buckets[index].minimum > now {
             return true;
         }
-        while !budget.is_spent() {
+        let waiting = self.buckets[index].list.live().min(u64::from(budget.0)) as usize;
+        let room = if front.reserve_run() { reserve_some(&mut self.drained, waiting) } else { 0 };
+        while !budget.is_spent() && self.drained.len() < room {
             let Some(entry) = self.take_live(index, budget, pool, slab) else { break };
             let record = &mut slab[entry.slot];
             record.list = ListId::FRONT;
             let Entry { deadline, slot, stamp } = entry;
             self.drained.push(Due { deadline, sequence: record.sequence, slot, stamp });
         }
-        front.add(&mut self.drained);
+        front.add(&mut self.drained, slab);
         self.drained.clear();
         if !self.buckets[index].list.is_empty() {
             return false;
@@ -191,19 +208,49 @@ impl Wheel {
         index: usize,
         budget: &mut Budget,
         pool: &mut ChunkPool,
-        slab: &Slab,
+        slab: &mut Slab,
     ) -> Option<Entry> {
         let list = &mut self.buckets[index].list;
         while !budget.is_spent() {
             let entry = list.pop(pool)?;
             budget.0 -= 1;
-            if entry.may_live(slab) {
-                budget.0 = budget.0.saturating_sub(list.tidy(pool, slab));
+            if entry.has_current_stamp(slab) {
+                budget.0 = budget.0.saturating_sub(list.compact_if_needed(pool, slab));
                 return Some(entry);
             }
-            list.forget_dead();
+            list.remove_tombstone();
         }
         None
+    }
+
+    /// Whether there is nothing in a bucket, by the number that [`Wheel::sweep`] knows it by.
+    pub(crate) fn is_bucket_empty(&self, number: u32) -> bool {
+        self.buckets[(LISTS - 1 - number) as usize].list.is_empty()
+    }
+
+    /// Sweeps the next piece of a bucket, by its number from the first of the top level down:
+    /// `begin` says that it is the first piece. Returns whether the bucket is done. At most two
+    /// chunks.
+    pub(crate) fn sweep(
+        &mut self,
+        number: u32,
+        begin: bool,
+        pool: &mut ChunkPool,
+        slab: &mut Slab,
+    ) -> bool {
+        let index = LISTS as usize - 1 - number as usize;
+        let list = &mut self.buckets[index].list;
+        if list.is_empty() {
+            return true;
+        }
+        if begin {
+            list.begin_sweep();
+        }
+        let done = list.sweep(pool, slab);
+        if list.is_empty() {
+            self.vacate(index);
+        }
+        done
     }
 
     fn vacate(&mut self, index: usize) {
@@ -233,7 +280,7 @@ impl Wheel {
         Some(word * 64 + bits.trailing_zeros() as usize)
     }
 
-    /// Whether bits, counts, bounds and places agree.
+    /// Whether bits, counts and bounds agree.
     #[cfg(any(test, feature = "check-invariants"))]
     pub(crate) fn check(&self) {
         for (index, bucket) in self.buckets.iter().enumerate() {
@@ -241,6 +288,20 @@ impl Wheel {
             assert_eq!(bit, !bucket.list.is_empty(), "bucket {index}");
             assert!(bit || bucket.minimum == NEVER);
             bucket.list.check();
+        }
+    }
+
+    /// Every entry.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn entries<'a>(&'a self, pool: &'a ChunkPool) -> impl Iterator<Item = Entry> + 'a {
+        self.buckets.iter().flat_map(|bucket| bucket.list.entries(pool))
+    }
+
+    /// Whether the tombstones are counted.
+    #[cfg(any(test, feature = "check-invariants"))]
+    pub(crate) fn check_entries(&self, pool: &ChunkPool, slab: &Slab) {
+        for bucket in self.buckets.iter() {
+            bucket.list.check_entries(pool, slab);
         }
     }
 }

@@ -34,7 +34,17 @@ fn foretold(engine: &Engine) -> Vec<u32> {
     let mut forecast = Forecast::new(engine.now(), SECONDS);
     forecast.note(engine, 0, 256);
     forecast.count();
-    forecast.seconds().to_vec()
+    let counted = forecast.seconds().to_vec();
+
+    // In pieces of any size it is the same.
+    for steps in [1, 7, 60] {
+        let mut forecast = Forecast::new(engine.now(), SECONDS);
+        forecast.note(engine, 0, 256);
+        while forecast.count_some(steps) {}
+        assert_eq!(forecast.seconds(), counted);
+        assert!(!forecast.count_some(steps));
+    }
+    counted
 }
 
 /// Runs in each second from now on.
@@ -50,7 +60,7 @@ fn seen(engine: &mut Engine) -> Vec<u32> {
         while let Some(taken) = engine.take() {
             let Taken::Run(slot) = taken else { continue };
             seconds[((next - start) / S) as usize] += 1;
-            if engine.complete(slot, next, false).is_some_and(|done| done.place.is_some()) {
+            if engine.complete(slot, next, false).is_some_and(|done| done.history_index.is_some()) {
                 engine.release(slot);
             }
             while !engine.advance(next, 64) {}
@@ -87,7 +97,7 @@ fn what_is_overdue_is_judged_as_it_will_be() {
         for rule in &rules {
             for late in [0, S / 20, 10 * S + S / 20, 12 * S] {
                 let mut engine = engine(seed);
-                engine.schedule(START, 128, Some(rule));
+                assert!(engine.schedule(START, 128, Some(rule)).is_ok());
                 engine.tell(START + late);
                 let foretold = foretold(&engine);
                 assert_eq!(foretold, seen(&mut engine), "{rule:?}, {late} late, seed {seed}");
@@ -112,7 +122,10 @@ fn a_run_under_way_is_taken_to_end_now() {
                 engine.tell(START + lasts);
                 let foretold = foretold(&engine);
                 let now = engine.now();
-                if engine.complete(slot, now, false).is_some_and(|done| done.place.is_some()) {
+                if engine
+                    .complete(slot, now, false)
+                    .is_some_and(|done| done.history_index.is_some())
+                {
                     engine.release(slot);
                 }
                 assert_eq!(foretold, seen(&mut engine), "{rule:?}, {lasts}");
@@ -146,7 +159,7 @@ fn tasks_that_are_counted_together_are_counted_right() {
         for k in 0..count {
             // At the edges of seconds and in between, some of them overdue.
             let first = START + k * S / 8 - k % 3;
-            engine.schedule(first, 128, Some(&every(interval * S)));
+            assert!(engine.schedule(first, 128, Some(&every(interval * S))).is_ok());
         }
     }
     for late in [0, 1, S / 8 - 1, S / 8, 2 * S] {

@@ -11,15 +11,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scheduler_core::{Cancelled, Engine, LAST_GENERATION, Nanos, State, Taken, TaskId};
+use scheduler_core::{
+    Cancelled, Engine, LAST_GENERATION, Nanos, ScheduleError, State, Taken, TaskId,
+};
 
-/// Tasks that one slot can have, one after another.
+/// How many tasks one slot can have, one after another.
 const TENANTS: u64 = LAST_GENERATION as u64 + 1;
 
 /// Slots in one segment of the slab: memory comes and goes by so many.
 const SEGMENT: u64 = 1 << 16;
 
-/// Schedules a task whose id nobody had before.
+/// Schedules a task, whose id must be new.
 fn schedule(engine: &mut Engine, nominal: Nanos, seen: &mut BTreeSet<TaskId>) -> TaskId {
     let id = engine.schedule(nominal, 0, None).unwrap();
     assert!(id.generation() <= LAST_GENERATION);
@@ -36,8 +38,8 @@ fn a_slot_is_retired_after_its_last_tenant_and_never_comes_back() {
         assert_eq!((id.slot(), u64::from(id.generation())), (0, tenant));
         assert_eq!(engine.cancel_batch(&[id]), 1);
     }
-    // Neither arming nor releasing wakes it, and it is nobody's.
-    assert_eq!(engine.arm(0, 10, 0, None), None);
+    // Neither arming nor releasing revives it, and it holds no task.
+    assert_eq!(engine.arm(0, 10, 0, None), Err(ScheduleError::NotReserved));
     engine.release(0);
     engine.release(0);
     assert_eq!(engine.id_of(0), None);
@@ -60,9 +62,9 @@ fn a_slot_kept_after_its_last_tenant_cannot_be_armed_again() {
         assert_eq!(u64::from(id.generation()), tenant);
         assert!(matches!(engine.cancel(id), Cancelled::Removed { .. }));
     }
-    assert_eq!(engine.arm(slot, 10, 0, None), None);
+    assert_eq!(engine.arm(slot, 10, 0, None), Err(ScheduleError::NotReserved));
     engine.release(slot);
-    assert_ne!(engine.reserve(), Some(slot));
+    assert_ne!(engine.reserve(), Ok(slot));
 }
 
 #[test]
@@ -122,7 +124,7 @@ fn ids_never_repeat_while_slots_retire_and_the_live_set_stays_right() {
 fn ids_never_repeat_though_memory_is_returned() {
     let mut engine = Engine::new(0, 4);
     let mut seen = BTreeSet::new();
-    // The odd rounds leave part of the segments unused, and each use wears a different part.
+    // The odd rounds leave part of the segments unused, and each uses up a different part.
     for round in 0..8 {
         let tasks = 3 * SEGMENT - (round % 3) * SEGMENT / 2;
         let mut ids: Vec<TaskId> =
@@ -137,14 +139,14 @@ fn ids_never_repeat_though_memory_is_returned() {
     assert_eq!(engine.slot_limit(), 0, "no slot was worn out, and all segments are empty");
 }
 
-/// A slot worn out in a segment that is later returned would be born again with its old ids.
+/// A used-up slot in a segment that is freed and mapped again would give out its old ids.
 #[test]
 fn a_segment_with_a_retired_slot_does_not_forget_it() {
     let mut engine = Engine::new(0, 4);
     let mut seen = BTreeSet::new();
     let ids: Vec<TaskId> =
         (0..3 * SEGMENT).map(|_| schedule(&mut engine, 1 << 40, &mut seen)).collect();
-    // Wear out the slots of the first two segments one by one, the third being full.
+    // Use up the slots of the first two segments one by one, while the third is full.
     let (worn, rest) = ids.split_at(2 * SEGMENT as usize);
     assert_eq!(engine.cancel_batch(worn), worn.len());
     for _ in 0..(TENANTS - 1) * 40 {

@@ -5,8 +5,8 @@
 //! RUSTFLAGS="--cfg loom" cargo test -p scheduler-core --release --test loom
 //! ```
 //!
-//! A lost wake-up shows as a deadlock: whoever takes the last piece of work closes the gate, and if
-//! nobody is called for it, nobody ever does. The checker then aborts the process, after it has
+//! A lost wake-up shows as a deadlock: the thread that takes the last piece of work closes the gate,
+//! and if none is called for it, none does. The checker then aborts the process, after it has
 //! named the test.
 //!
 //! The test plays the clock, and must not play it too kindly: a leader that is called for no reason
@@ -28,12 +28,12 @@ use loom::thread;
 use scheduler_core::calendar::{Calendar, Dst, Part, Rule, Zone};
 use scheduler_core::{Clock, Deadlines, Gate, NEVER, Nanos, Phase};
 
-/// What can be seen of who sleeps until when. Only ever used under the lock of the gate.
+/// Which thread sleeps until when. Only used under the lock of the gate.
 #[derive(Default)]
 struct Watch {
-    /// Who asks for the time before going to sleep, and what the answer was.
+    /// The thread that asks for the time before it sleeps, and what the answer was.
     asker: Option<(usize, Nanos)>,
-    /// Who sleeps on the clock, and until when: the first to go to sleep.
+    /// The thread that sleeps until a deadline, the first to go to sleep, and that deadline.
     leader: Option<(usize, Nanos)>,
 }
 
@@ -55,6 +55,12 @@ impl Queue {
 }
 
 impl Deadlines for Queue {
+    type Garbage = ();
+
+    fn take_garbage(&mut self) -> Option<()> {
+        None
+    }
+
     fn next_deadline(&self) -> Nanos {
         let next = self.deadlines.iter().min().copied().unwrap_or(NEVER);
         let mut watch = self.watch.lock().unwrap();
@@ -94,7 +100,7 @@ struct Bench {
     /// How many pieces of work have been taken.
     taken: Mutex<usize>,
     progress: Condvar,
-    /// How many there will be: whoever takes the last closes the gate.
+    /// How many there will be: the thread that takes the last one closes the gate.
     expected: usize,
 }
 
@@ -259,7 +265,7 @@ fn a_leader_armed_for_what_was_cancelled_arms_itself_anew() {
     });
 }
 
-// ---- rule 2: while work is pending and threads are parked, somebody leads or is under way ------
+// ---- rule 2: while work is pending and threads are parked, one leads or is under way ------
 
 #[test]
 fn two_pieces_due_at_once_reach_two_threads() {
@@ -412,7 +418,7 @@ fn a_gate_opened_again_is_watched_by_those_who_did_not_leave() {
             for thread in threads {
                 thread.join().unwrap();
             }
-            // Either somebody stayed and took it, or all had left.
+            // Either a thread stayed and took it, or all had left.
             assert!(*bench.taken.lock().unwrap() <= 1);
         });
     }

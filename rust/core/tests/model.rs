@@ -8,7 +8,7 @@
 //!
 //! Two drivers share the programs and the comparison (`support/`). Proptest draws short programs
 //! and makes the failing ones small. The long run draws longer ones as fast as it can:
-//! `MODEL_OPERATIONS` says for how many operations (two million unless told), `MODEL_SEED` repeats
+//! `MODEL_OPERATIONS` says for how many operations (two million by default), `MODEL_SEED` repeats
 //! a run by the seed that it printed, and a program that fails is made small as well.
 //!
 //! What is compared after each operation, and against which promise of the documentation, stands in
@@ -26,8 +26,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, Strategy, any, proptest};
 use scheduler_core::{
-    Cancelled, Completion, Engine, Misfire, NEVER, Nanos, Recurrence, Repeat, SECOND_NS, Taken,
-    TaskId,
+    Cancelled, Completion, Engine, Gauges, Misfire, NEVER, Nanos, Recurrence, Repeat, SECOND_NS,
+    State, Taken, TaskId,
 };
 use support::operations::{Dice, Program, magnitude};
 use support::trial::{self, assert_memory_returned};
@@ -120,7 +120,7 @@ fn report(mut program: Program, seed: u64) -> ! {
     panic!("MODEL_SEED={seed} fails; above its smallest form, which fails: {}", failure.is_err());
 }
 
-// ---- what random programs do not reach ---------------------------------------------------------
+// ---- what random programs do not cover ---------------------------------------------------------
 
 fn nominal(engine: &mut Engine, id: TaskId) -> Nanos {
     assert_eq!(engine.take(), Some(Taken::Run(id.slot())));
@@ -162,7 +162,8 @@ fn the_billionth_run_is_on_the_grid() {
                 let completion = engine.complete(id.slot(), ended, false);
                 // What is due at the very end of the run is the next; under "all", each is.
                 let skipped = if misfire == Misfire::All { 0 } else { busy.saturating_sub(1) };
-                assert_eq!(completion, Some(Completion { place: None, skipped }));
+                let (history_index, due) = (None, anchor + expected * interval);
+                assert_eq!(completion, Some(Completion { history_index, due, skipped }));
                 k += late + 1 + skipped;
                 // Under "all" the backlog is one that a limit of one makes short, at the next take.
                 if misfire == Misfire::All && busy > 1 {
@@ -336,7 +337,7 @@ fn compaction_goes_on_though_work_is_taken_where_it_stopped() {
             if index < 40 {
                 engine.check();
                 // Other lists want chunks too.
-                engine.schedule(1 << 30, 0, None);
+                assert!(engine.schedule(1 << 30, 0, None).is_ok());
             }
         }
         assert_eq!(engine.take(), None);
@@ -353,7 +354,9 @@ fn slots_are_used_again_before_new_ones_are_made() {
         assert_eq!(engine.cancel_batch(&ids), ids.len());
         assert_eq!(engine.slot_limit(), 0);
     }
-    assert_eq!(limits, [limits[0]; 4]);
+    // How much of the chunks is touched depends on the deadlines, which differ from round to round.
+    let (slots, mebibytes) = limits[0];
+    assert!(limits.iter().all(|limit| limit.0 == slots && limit.1 <= mebibytes + 1), "{limits:?}");
 }
 
 // ---- runs by hand, and what they must leave alone ----------------------------------------------
@@ -374,7 +377,7 @@ fn by_hand(end: Nanos, started: Nanos) -> (Engine, TaskId) {
 fn a_run_by_hand_does_not_swallow_an_occurrence_that_was_due_before() {
     let (mut engine, id) = by_hand(100, 105);
     let completion = engine.complete(id.slot(), 106, false);
-    assert_eq!(completion, Some(Completion { place: None, skipped: 0 }));
+    assert_eq!(completion, Some(Completion { history_index: None, due: 105, skipped: 0 }));
     assert!(engine.advance(106, u32::MAX));
     assert_eq!(nominal(&mut engine, id), 100, "late, but not lost");
 }
@@ -383,11 +386,11 @@ fn a_run_by_hand_does_not_swallow_an_occurrence_that_was_due_before() {
 fn a_run_by_hand_skips_what_falls_due_meanwhile_and_no_more_than_there_is() {
     let (mut engine, id) = by_hand(120, 95);
     let completion = engine.complete(id.slot(), 115, false);
-    assert_eq!(completion, Some(Completion { place: None, skipped: 2 }));
+    assert_eq!(completion, Some(Completion { history_index: None, due: 95, skipped: 2 }));
     assert_eq!(engine.view(id).unwrap().nominal, 120);
     let (mut engine, id) = by_hand(120, 95);
     let completion = engine.complete(id.slot(), 1_000, false);
-    assert_eq!(completion, Some(Completion { place: Some(0), skipped: 3 }));
+    assert_eq!(completion, Some(Completion { history_index: Some(0), due: 95, skipped: 3 }));
 }
 
 #[test]
@@ -395,7 +398,7 @@ fn a_time_given_during_a_run_by_hand_is_kept_as_it_is() {
     let (mut engine, id) = by_hand(120, 95);
     assert!(engine.reschedule(id, 103, false));
     let completion = engine.complete(id.slot(), 112, false);
-    assert_eq!(completion, Some(Completion { place: None, skipped: 0 }));
+    assert_eq!(completion, Some(Completion { history_index: None, due: 95, skipped: 0 }));
     assert_eq!(engine.view(id).unwrap().nominal, 103);
 }
 
@@ -411,4 +414,105 @@ fn a_time_beyond_the_end_that_was_asked_for_survives_a_run_by_hand() {
         engine.complete(id.slot(), ended, false);
         assert_eq!(engine.view(id).map(|view| view.nominal), Some(500));
     }
+}
+
+/// Waits for a run by hand of a paused task.
+fn paused_and_asked_for() -> (Engine, TaskId) {
+    let rule = Recurrence { repeat: Repeat::FixedRate(10), ..Recurrence::default() };
+    let mut engine = Engine::new(95, 9);
+    let id = engine.schedule(100, 0, Some(&rule)).unwrap();
+    assert!(engine.pause(id) && engine.run_now(id));
+    assert!(!engine.run_now(id), "once is enough");
+    assert!(engine.advance(96, u32::MAX));
+    (engine, id)
+}
+
+#[test]
+fn a_run_by_hand_of_a_paused_task_leaves_it_paused() {
+    let (mut engine, id) = paused_and_asked_for();
+    assert_eq!(nominal(&mut engine, id), 95);
+    assert_eq!(engine.view(id).map(|view| (view.state, view.runs)), Some((State::Pausing, 0)));
+    engine.complete(id.slot(), 97, true);
+    let view = engine.view(id).unwrap();
+    assert_eq!((view.state, view.nominal, view.skipped), (State::Paused, 100, 0));
+    assert!(engine.advance(1_000, u32::MAX));
+    assert_eq!(engine.take(), None);
+    assert!(engine.resume(id));
+    assert!(engine.advance(1_000, u32::MAX));
+    assert_eq!(nominal(&mut engine, id), 1_000);
+    // A one-shot as well.
+    let once = engine.schedule(2_000, 0, None).unwrap();
+    assert!(engine.pause(once) && engine.run_now(once));
+    assert!(engine.advance(1_000, u32::MAX));
+    assert_eq!(nominal(&mut engine, once), 1_000);
+    engine.complete(once.slot(), 1_001, false);
+    assert_eq!(
+        engine.view(once).map(|view| (view.state, view.nominal)),
+        Some((State::Paused, 2_000))
+    );
+    assert_eq!(engine.gauges(), Gauges { pending: 0, running: 1, paused: 1 });
+}
+
+#[test]
+fn what_else_is_asked_of_a_paused_task_before_its_run_by_hand_counts() {
+    let (mut engine, id) = paused_and_asked_for();
+    assert!(engine.resume(id));
+    assert_eq!(nominal(&mut engine, id), 95);
+    engine.complete(id.slot(), 97, false);
+    assert_eq!(engine.view(id).map(|view| (view.state, view.nominal)), Some((State::Pending, 100)));
+
+    let (mut engine, id) = paused_and_asked_for();
+    assert!(engine.pause(id));
+    assert_eq!((engine.take(), engine.gauges().paused), (None, 1));
+
+    let (mut engine, id) = paused_and_asked_for();
+    assert!(engine.reschedule(id, 103, false));
+    assert_eq!(engine.take(), None);
+    assert_eq!(engine.view(id).map(|view| (view.state, view.nominal)), Some((State::Paused, 103)));
+
+    let (mut engine, id) = paused_and_asked_for();
+    assert_eq!(engine.cancel_batch(&[id]), 1);
+    assert_eq!((engine.take(), engine.gauges()), (None, Gauges::default()));
+}
+
+#[test]
+fn lateness_counts_from_when_a_run_was_due() {
+    let rule = Recurrence {
+        repeat: Repeat::FixedRate(1_000),
+        jitter: 900,
+        max_runs: 2,
+        ..Recurrence::default()
+    };
+    let mut engine = Engine::new(0, 9);
+    engine.set_wall_offset(1_000_000);
+    while !engine.rekey(64) {}
+    engine.set_seed(5);
+    let id = engine.schedule(1_000, 0, Some(&rule)).unwrap();
+    let mut due = engine.view(id).unwrap().due;
+    assert!((1_001_001..=1_001_900).contains(&due), "{due}");
+    for left in [1, 0] {
+        assert!(engine.advance(due - 1_000_000 + 7, u32::MAX));
+        assert!(matches!(engine.take(), Some(Taken::Run(_))));
+        let view = engine.view(id).unwrap();
+        assert_eq!((view.due, view.started), (due, Some(due + 7)));
+        let done = engine.complete(id.slot(), due - 1_000_000 + 8, false).unwrap();
+        assert_eq!((done.due, done.history_index), (due, (left == 0).then_some(0)));
+        if left > 0 {
+            due = engine.view(id).unwrap().due;
+        }
+    }
+    let (_, ended) = engine.ended(id).unwrap();
+    assert_eq!((ended.nominal, ended.due, ended.started), (1_002_000, due, Some(due + 7)));
+    // A run by hand is due when it is asked for.
+    let id = engine.schedule(9_000, 0, Some(&rule)).unwrap();
+    assert!(engine.run_now(id));
+    let now = engine.now();
+    assert_eq!(engine.view(id).map(|view| view.due), Some(now + 1_000_000));
+    assert!(engine.advance(now, u32::MAX));
+    assert_eq!(engine.take(), Some(Taken::Run(id.slot())));
+    assert_eq!(engine.complete(id.slot(), now, false).map(|done| done.due), Some(now + 1_000_000));
+    // Of a task that is cancelled, when it would have been due.
+    let due = engine.view(id).map(|view| view.due);
+    engine.cancel(id);
+    assert_eq!(engine.ended(id).map(|(_, ended)| ended.due), due);
 }

@@ -1,7 +1,12 @@
-//! The wall clock is set, a storm is spread, and what is to come is foretold.
+//! What happens when the wall clock is set; spreading a storm; forecasts.
 
+use std::sync::Arc;
+
+use scheduler_core::calendar::{
+    Calendar, CalendarInterval, Cron, Date, Dialect, Dst, ParsedRule, Part, Rule, Unit, Zone,
+};
 use scheduler_core::{
-    Engine, Forecast, Nanos, Recurrence, Repeat, SECOND_NS, State, Taken, TaskId,
+    Engine, Forecast, Nanos, Recurrence, Repeat, SECOND_NS, State, Taken, TaskId, WallStep,
 };
 
 const S: Nanos = SECOND_NS;
@@ -23,7 +28,7 @@ fn run(engine: &mut Engine, now: Nanos) -> Vec<TaskId> {
     while let Some(taken) = engine.take() {
         let Taken::Run(slot) = taken else { continue };
         ids.extend(engine.id_of(slot));
-        if engine.complete(slot, now, false).is_some_and(|done| done.place.is_some()) {
+        if engine.complete(slot, now, false).is_some_and(|done| done.history_index.is_some()) {
             engine.release(slot);
         }
         while !engine.advance(now, 64) {}
@@ -165,19 +170,200 @@ fn a_sweep_may_be_interrupted_by_anything() {
 }
 
 #[test]
-fn occurrences_inside_a_jump_are_late_work_and_a_jump_back_repeats_nothing() {
+fn occurrences_inside_a_jump_are_late_work() {
     let mut engine = Engine::new(1_000 * S, 99);
     let rule =
         Recurrence { repeat: Repeat::FixedRate(10 * S), on_wall: true, ..Recurrence::default() };
     let id = engine.schedule(1_010 * S, 128, Some(&rule)).expect("an id");
     assert_eq!(run(&mut engine, 1_010 * S), [id]);
-    set(&mut engine, 3_600 * S as i64);
+    assert_eq!(engine.set_wall_offset(3_600 * S as i64), WallStep::Forward);
+    while !engine.rekey(3) {}
     assert_eq!(run(&mut engine, 1_011 * S), [id]);
     let view = engine.view(id).expect("alive");
     assert_eq!((view.nominal, view.missed_by_run), (4_620 * S, 359));
-    set(&mut engine, 0);
-    assert_eq!(run(&mut engine, 4_620 * S - 1), []);
-    assert_eq!(run(&mut engine, 4_620 * S), [id]);
+}
+
+const HOUR: Nanos = 3_600 * S;
+const DAY: Nanos = 24 * HOUR;
+/// Monday, 5 January 2026, 00:00 UTC.
+const MONDAY: Nanos = 1_767_571_200 * S;
+
+fn cron(expression: &str) -> Part {
+    let parsed = Cron::parse(expression, Dialect::Vixie).expect("an expression");
+    let ParsedRule::Cron(cron) = parsed.rule else { panic!("no @every") };
+    Part { rule: Rule::Cron(cron), zone: Zone::utc(), dst: Dst::Debian }
+}
+
+fn by_calendar(parts: Vec<Part>) -> Recurrence {
+    let calendar = Calendar::new(parts, None).expect("it fires");
+    let repeat = Repeat::Calendar(Arc::new(calendar));
+    Recurrence { repeat, on_wall: true, ..Recurrence::default() }
+}
+
+/// The nominal time of a task, in nanoseconds after Monday's midnight.
+fn next(engine: &Engine, id: TaskId) -> Nanos {
+    engine.view(id).expect("alive").nominal - MONDAY
+}
+
+/// An engine at a time of Monday, and tasks of these rules that go on from there.
+fn at(time: Nanos, rules: &[Recurrence]) -> (Engine, Vec<TaskId>) {
+    let mut engine = Engine::new(MONDAY + time, 99);
+    let ids = rules
+        .iter()
+        .map(|rule| {
+            let Repeat::Calendar(calendar) = &rule.repeat else { panic!("a calendar") };
+            let first = calendar.next_after(MONDAY + time).expect("it fires");
+            engine.schedule(first, 128, Some(rule)).expect("an id")
+        })
+        .collect();
+    (engine, ids)
+}
+
+#[test]
+fn a_small_step_back_repeats_no_fixed_time_and_lets_the_others_go_on() {
+    let minute = S * 60;
+    let grid = Rule::Grid { anchor: MONDAY, interval: 20 * minute };
+    let daily =
+        CalendarInterval::new(1, Unit::Days, Date::new(2026, 1, 1).expect("a date"), 32_400);
+    let moments = Rule::Moments(vec![MONDAY + 11 * HOUR, MONDAY + 15 * HOUR]);
+    let part = |rule| Part { rule, zone: Zone::utc(), dst: Dst::Debian };
+    let rules = [
+        by_calendar(vec![cron("30 10 * * *")]),
+        by_calendar(vec![cron("0 * * * *")]),
+        by_calendar(vec![cron("*/15 12 * * *")]),
+        by_calendar(vec![part(grid)]),
+        by_calendar(vec![part(Rule::Every(daily.expect("an interval")))]),
+        by_calendar(vec![part(moments)]),
+        by_calendar(vec![cron("30 10 * * *"), cron("0 * * * *")]),
+    ];
+    let (mut engine, ids) = at(12 * HOUR + 10 * minute, &rules);
+    let before: Vec<Nanos> = ids.iter().map(|id| next(&engine, *id)).collect();
+    assert_eq!(
+        before[..4],
+        [
+            DAY + 10 * HOUR + 30 * minute,
+            13 * HOUR,
+            12 * HOUR + 15 * minute,
+            12 * HOUR + 20 * minute
+        ]
+    );
+    // To 10:10, as when a clock that was two hours ahead is corrected.
+    assert_eq!(engine.set_wall_offset(-(2 * HOUR as i64)), WallStep::Back);
+    while !engine.rekey(3) {}
+    let after: Vec<Nanos> = ids.iter().map(|id| next(&engine, *id)).collect();
+    // The second goes on at 11:00; the third fires in one hour of the day only.
+    assert_eq!(after[..4], [before[0], 11 * HOUR, 12 * HOUR, 10 * HOUR + 20 * minute]);
+    // A day's interval, a row of moments, and a union with something fixed in it wait.
+    assert_eq!(after[4..], before[4..]);
+    assert_eq!(engine.counters().rearmed, 3);
+}
+
+#[test]
+fn a_large_step_back_arms_all_from_the_new_time() {
+    let rules = [
+        by_calendar(vec![cron("30 10 * * *")]),
+        by_calendar(vec![cron("0 * * * *")]),
+        by_calendar(vec![cron("30 10 * * *"), cron("0 12 * * *")]),
+    ];
+    for (by, expected) in [
+        (3 * HOUR - 1, [DAY + 10 * HOUR + HOUR / 2, 10 * HOUR, DAY + 10 * HOUR + HOUR / 2]),
+        (3 * HOUR, [10 * HOUR + HOUR / 2, 10 * HOUR, 10 * HOUR + HOUR / 2]),
+    ] {
+        let (mut engine, ids) = at(12 * HOUR + HOUR / 4, &rules);
+        engine.set_wall_offset(-(by as i64));
+        while !engine.rekey(3) {}
+        assert_eq!([0, 1, 2].map(|k| next(&engine, ids[k])), expected, "{by}");
+    }
+    // A year ahead, and put right.
+    let (mut engine, ids) = at(365 * DAY, &rules);
+    assert_eq!(engine.set_wall_offset(-(365 * DAY as i64)), WallStep::FarBack);
+    while !engine.rekey(3) {}
+    assert_eq!(next(&engine, ids[1]), HOUR);
+    let ran = run(&mut engine, MONDAY + 365 * DAY + 13 * HOUR);
+    assert_eq!(ran.len(), 3, "each once, late");
+}
+
+#[test]
+fn no_step_back_brings_a_task_before_its_start_nor_moves_a_time_that_was_asked_for() {
+    let late = Recurrence { start: MONDAY + 14 * HOUR, ..by_calendar(vec![cron("0 * * * *")]) };
+    let (mut engine, ids) = at(12 * HOUR, &[late.clone(), late.clone()]);
+    let id = engine.schedule(MONDAY + 14 * HOUR, 128, Some(&late)).expect("an id");
+    let once = on_wall(&mut engine, MONDAY + 20 * HOUR);
+    assert!(engine.reschedule(ids[1], MONDAY + 15 * HOUR + 1, true));
+    for offset in [-(2 * HOUR as i64), -(9 * HOUR as i64), -(30 * DAY as i64)] {
+        engine.set_wall_offset(offset);
+        while !engine.rekey(3) {}
+        assert_eq!(next(&engine, id), 14 * HOUR);
+        assert_eq!(next(&engine, once), 20 * HOUR);
+        assert_eq!(next(&engine, ids[1]), 15 * HOUR + 1);
+    }
+}
+
+/// A row of moments is replaced by the one that begins at the new time, before that is followed.
+#[test]
+fn a_large_step_back_goes_on_with_the_moments_known_by_then() {
+    let row = |from: Nanos| {
+        let moments = (0..5).map(|k| MONDAY + from + k * HOUR).collect();
+        by_calendar(vec![Part {
+            rule: Rule::Moments(moments),
+            zone: Zone::utc(),
+            dst: Dst::Debian,
+        }])
+    };
+    let (mut engine, ids) = at(365 * DAY, &[row(365 * DAY + HOUR)]);
+    assert!(engine.replace_calendar(ids[0], &row(HOUR).repeat).is_some());
+    engine.set_wall_offset(-(365 * DAY as i64));
+    while !engine.rekey(3) {}
+    assert_eq!(next(&engine, ids[0]), HOUR);
+}
+
+#[test]
+fn small_corrections_repeat_nothing() {
+    let rules = [by_calendar(vec![cron("0 * * * *")]), by_calendar(vec![cron("* * * * * *")])];
+    let (mut engine, ids) = at(12 * HOUR - S, &rules);
+    let mut now = MONDAY + 12 * HOUR;
+    let mut ran = run(&mut engine, now);
+    let mut offset = 0;
+    // Ten times back by half a second, just after both have run.
+    for _ in 0..10 {
+        now += S / 10;
+        engine.tell(now);
+        offset -= S as i64 / 2;
+        engine.set_wall_offset(offset);
+        while !engine.rekey(3) {}
+        ran.extend(run(&mut engine, now));
+    }
+    assert_eq!(ran.iter().filter(|id| **id == ids[0]).count(), 1);
+    assert!(ran.iter().filter(|id| **id == ids[1]).count() <= 2);
+    assert_eq!(next(&engine, ids[0]), 13 * HOUR);
+}
+
+#[test]
+fn a_step_back_during_a_run_or_a_pause_counts_as_well() {
+    let hourly = by_calendar(vec![cron("0 * * * *")]);
+    for (by, first) in [(2 * HOUR, 12 * HOUR), (7 * HOUR, 7 * HOUR)] {
+        let (mut engine, ids) = at(12 * HOUR, &[hourly.clone(), hourly.clone(), hourly.clone()]);
+        assert!(engine.pause(ids[1]));
+        assert!(engine.run_now(ids[2]));
+        let now = MONDAY + 13 * HOUR;
+        while !engine.advance(now, 64) {}
+        let mut slots = Vec::new();
+        while let Some(Taken::Run(slot)) = engine.take() {
+            slots.push(slot);
+        }
+        assert_eq!(slots.len(), 2);
+        engine.set_wall_offset(-(by as i64));
+        while !engine.rekey(3) {}
+        // The run lasts for two hours more, and skips what falls due meanwhile.
+        for slot in slots {
+            engine.complete(slot, now + 2 * HOUR + S, false);
+        }
+        assert_eq!(next(&engine, ids[0]), first + 2 * HOUR);
+        assert_eq!(engine.view(ids[0]).map(|view| view.skipped), Some(2));
+        assert_eq!(next(&engine, ids[2]), first + 2 * HOUR);
+        assert!(engine.resume(ids[1]));
+        assert_eq!(next(&engine, ids[1]), first);
+    }
 }
 
 #[test]
@@ -207,12 +393,12 @@ fn a_storm_is_spread_in_order_and_what_is_on_time_is_not_held_up() {
 fn a_storm_is_spread_to_its_end_while_time_goes_on() {
     let mut engine = Engine::new(0, 9);
     for k in 0..1_000 {
-        engine.schedule(S + k, if k % 2 == 0 { 0 } else { 255 }, None);
+        assert!(engine.schedule(S + k, if k % 2 == 0 { 0 } else { 255 }, None).is_ok());
     }
     while !engine.advance(40 * S, 64) {}
     let mut pace = engine.pace(100 * S);
     let mut now = 40 * S;
-    // What was put off first is due again before the last has been put off, and comes first.
+    // What was delayed first is due again before the last has been delayed, and comes first.
     while !engine.defer(&mut pace, 128) {
         now += S / 2;
         while !engine.advance(now, 64) {}
@@ -243,10 +429,11 @@ fn a_forecast_is_what_happens() {
     ];
     for (k, rule) in rules.iter().enumerate() {
         for copy in 0..3 {
-            engine.schedule(1_000 * S + (k + copy) as u64 * S / 4, 128, Some(rule));
+            let first = 1_000 * S + (k + copy) as u64 * S / 4;
+            assert!(engine.schedule(first, 128, Some(rule)).is_ok());
         }
     }
-    engine.schedule(1_003 * S + 1, 128, None);
+    assert!(engine.schedule(1_003 * S + 1, 128, None).is_ok());
     let paused = engine.schedule(1_004 * S, 128, None).expect("an id");
     engine.pause(paused);
 

@@ -1,48 +1,74 @@
-//! What is behind the gate: the core, and beside its history what ended tasks returned.
+//! What is behind the lock: the core, the results of ended tasks, and the waiters for outcomes.
 //!
-//! Everything here happens under the core's lock. References to Python objects are moved and
-//! counted up, never dropped, for that could run anything: what has to go is handed out as
-//! [`Left`], to be dropped after.
+//! Nothing here is dropped under the lock, even if a step panics. What a step takes over comes in
+//! by a mutable reference, and what is to be dropped goes into [`AfterUnlock`]. Both belong to the
+//! caller and outlive the lock.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::{Bound, RangeInclusive};
 
 use pyo3::prelude::*;
-use scheduler_core::{Cancelled, Completion, Deadlines, Ended, Engine as Core, Nanos, TaskId};
+use pyo3::types::PyString;
+use scheduler_core::{
+    Cancelled, Completion, Deadlines, Ended, Engine as Core, Garbage, Nanos, TaskId,
+};
 
-use crate::columns::Columns;
+use crate::call::Call;
 use crate::record::Outcome;
 
 pub(crate) struct Board {
     pub(crate) core: Core,
-    /// What the tasks in the core's history called and returned, by place.
-    results: Vec<Kept>,
-    /// Slots whose outcomes somebody waits for.
-    watched: HashMap<u32, Watch>,
+    /// The results of the tasks in the core's history, by their index there.
+    results: Vec<HistoryEntry>,
+    /// Whether any ended task is remembered.
+    remembers: bool,
+    /// The waiters for the task in each slot, in the order in which they came.
+    waiters: BTreeMap<Place, Waiter>,
+    next_waiter: u64,
 }
 
-/// What an ended task leaves: its call, and what that returned or raised.
-pub(crate) struct Kept {
-    pub(crate) call: Py<PyAny>,
-    pub(crate) value: Py<PyAny>,
+/// What is kept of a task that has ended.
+pub(crate) struct HistoryEntry {
+    pub(crate) name: Py<PyString>,
+    pub(crate) options: Option<Py<PyAny>>,
+    /// What it returned or raised.
+    pub(crate) value: Option<Py<PyAny>>,
 }
 
-/// What is waited for: the next run's outcome, the last one, or both.
-#[derive(Clone, Copy, Default)]
-struct Watch {
-    run: bool,
-    end: bool,
+/// Where the board keeps a waiter: the slot of the task, and a number of its own.
+pub(crate) type Place = (u32, u64);
+
+/// Waits for an outcome of a task.
+pub(crate) struct Waiter {
+    /// The object of the Python layer that gets the outcome.
+    waiter: Py<PyAny>,
+    /// Whether it waits for the last outcome only.
+    until_end: bool,
 }
 
-/// What a step leaves to be done when the lock is released.
+/// An outcome, and the waiters that get it.
+pub(crate) struct Delivery {
+    pub(crate) outcome: Outcome,
+    pub(crate) waiters: Vec<Py<PyAny>>,
+}
+
+/// Work that a step leaves for after the lock is released.
 #[derive(Default)]
-pub(crate) struct Left {
+pub(crate) struct AfterUnlock {
     /// To be dropped.
-    pub(crate) dropped: Option<Kept>,
-    /// To be put where those who wait find it.
-    pub(crate) outcome: Option<Outcome>,
+    pub(crate) dropped: Option<HistoryEntry>,
+    /// To be delivered.
+    pub(crate) delivery: Option<Delivery>,
 }
 
 impl Deadlines for Board {
+    type Garbage = Box<Garbage>;
+
+    #[inline]
+    fn take_garbage(&mut self) -> Option<Self::Garbage> {
+        self.core.take_garbage()
+    }
+
     #[inline]
     fn next_deadline(&self) -> Nanos {
         self.core.next_deadline()
@@ -50,25 +76,27 @@ impl Deadlines for Board {
 }
 
 impl Board {
-    pub(crate) fn new(core: Core) -> Self {
-        Self { core, results: Vec::new(), watched: HashMap::new() }
+    pub(crate) fn new(core: Core, remembers: bool) -> Self {
+        Self { core, results: Vec::new(), remembers, waiters: BTreeMap::new(), next_waiter: 0 }
     }
 
-    /// Cancels a task; what it calls is looked up if it is removed.
+    /// Cancels a task, and takes over what is kept if the task ends with it.
     #[inline]
     pub(crate) fn cancel(
         &mut self,
         py: Python<'_>,
         id: TaskId,
-        columns: &Columns,
-    ) -> (Cancelled, Left) {
+        kept: &mut Option<HistoryEntry>,
+        left: &mut AfterUnlock,
+    ) -> Cancelled {
         let done = self.core.cancel(id);
-        let Cancelled::Removed { slot, place } = done else { return (done, Left::default()) };
-        let kept = Kept { call: columns.call(py, slot), value: py.None() };
-        (done, self.end(py, slot, place, kept))
+        if let Cancelled::Removed { slot, history_index } = done {
+            self.end(py, slot, history_index, kept, left);
+        }
+        done
     }
 
-    /// Ends the run of a slot.
+    /// Ends the run of a slot, which takes over what is kept.
     #[inline]
     pub(crate) fn complete(
         &mut self,
@@ -76,83 +104,170 @@ impl Board {
         slot: u32,
         now: Nanos,
         failed: bool,
-        kept: Kept,
-    ) -> (Option<Completion>, Left) {
-        let watched = !self.watched.is_empty() && self.watched.contains_key(&slot);
-        let run = if watched { self.core.id_of(slot) } else { None };
+        kept: &mut Option<HistoryEntry>,
+        left: &mut AfterUnlock,
+    ) -> Option<Completion> {
+        let run = if self.is_awaited(slot) { self.core.id_of(slot) } else { None };
         let view = run.and_then(|id| self.core.view(id));
         let done = self.core.complete(slot, now, failed);
-        if let Some(place) = done.and_then(|done| done.place) {
-            return (done, self.end(py, slot, place, kept));
+        if let Some(history_index) = done.and_then(|done| done.history_index) {
+            self.end(py, slot, history_index, kept, left);
+        } else if let (Some(id), Some(view), Some(kept)) = (run, view, &*kept) {
+            let waiters = self.leave(slot, false);
+            if !waiters.is_empty() {
+                let outcome = Outcome::of_run(id, &view, now, failed, kept.clone_ref(py));
+                left.delivery = Some(Delivery { outcome, waiters });
+            }
         }
-        let wanted = run.zip(view).filter(|_| self.is_watched(slot, false));
-        let outcome =
-            wanted.map(|(id, view)| Outcome::of_run(id, &view, now, failed, kept.clone_ref(py)));
-        (done, Left { dropped: Some(kept), outcome })
+        done
     }
 
     /// Keeps what an ended task leaves, and gives its slot back.
     #[inline]
-    pub(crate) fn end(&mut self, py: Python<'_>, slot: u32, place: u32, kept: Kept) -> Left {
+    pub(crate) fn end(
+        &mut self,
+        py: Python<'_>,
+        slot: u32,
+        history_index: u32,
+        kept: &mut Option<HistoryEntry>,
+        left: &mut AfterUnlock,
+    ) {
         self.core.release(slot);
-        let outcome = if self.is_watched(slot, true) {
-            self.core.ended_at(place).map(|ended| Outcome::of_task(*ended, kept.clone_ref(py)))
-        } else {
-            None
-        };
-        let dropped = if let Some(old) = self.results.get_mut(place as usize) {
-            Some(std::mem::replace(old, kept))
-        } else {
-            self.results.push(kept);
-            None
-        };
-        Left { dropped, outcome }
+        if self.is_awaited(slot) {
+            let waiters = self.leave(slot, true);
+            if let (Some(ended), Some(kept)) = (self.core.ended_at(history_index), &*kept) {
+                let outcome = Outcome::of_task(*ended, kept.clone_ref(py));
+                left.delivery = Some(Delivery { outcome, waiters });
+            }
+        }
+        if !self.remembers {
+            return;
+        }
+        match (self.results.get_mut(history_index as usize), kept.take()) {
+            (Some(former), Some(kept)) => left.dropped = Some(std::mem::replace(former, kept)),
+            (None, Some(kept)) => {
+                // Without memory for it, or for one before it, the task is not remembered.
+                let is_next = self.results.len() == history_index as usize;
+                if is_next && self.results.try_reserve(1).is_ok() {
+                    self.results.push(kept);
+                } else {
+                    left.dropped = Some(kept);
+                }
+            }
+            (_, None) => {}
+        }
     }
 
     /// How a task ended and what it left, if that is remembered.
-    pub(crate) fn ended(&self, py: Python<'_>, id: TaskId) -> Option<(Ended, Kept)> {
-        let (place, ended) = self.core.ended(id)?;
-        Some((*ended, self.results.get(place as usize)?.clone_ref(py)))
+    pub(crate) fn ended(&self, py: Python<'_>, id: TaskId) -> Option<(Ended, HistoryEntry)> {
+        let (index, ended) = self.core.ended(id)?;
+        Some((*ended, self.results.get(index as usize)?.clone_ref(py)))
     }
 
-    /// Asks for the next outcome of a live task, or its last; whether there is such a task.
-    pub(crate) fn watch(&mut self, id: TaskId, until_end: bool) -> bool {
-        let Some(slot) = self.core.slot_of(id) else { return false };
-        let watch = self.watched.entry(slot).or_default();
-        watch.run |= !until_end;
-        watch.end |= until_end;
-        true
-    }
-
-    /// All that ended tasks have left.
-    pub(crate) fn results(&self) -> &[Kept] {
+    /// The results of ended tasks.
+    pub(crate) fn results(&self) -> &[HistoryEntry] {
         &self.results
     }
 
-    /// Hands out all that ended tasks have left.
-    pub(crate) fn take_results(&mut self) -> Vec<Kept> {
+    /// Hands out the results of ended tasks.
+    pub(crate) fn take_results(&mut self) -> Vec<HistoryEntry> {
         std::mem::take(&mut self.results)
     }
 
-    /// Whether somebody waits for the outcome of a run, which ends the task or does not.
+    // ---- waiters -----------------------------------------------------------------------------
+
+    /// Enters a waiter for the next outcome of a live task, or for its last. Returns its number;
+    /// None if there is no such task, and then takes nothing. O(log n).
+    pub(crate) fn enter(
+        &mut self,
+        id: TaskId,
+        until_end: bool,
+        waiter: &mut Option<Py<PyAny>>,
+    ) -> Option<u64> {
+        let slot = self.core.slot_of(id)?;
+        let waiter = Waiter { waiter: waiter.take()?, until_end };
+        self.next_waiter += 1;
+        self.waiters.insert((slot, self.next_waiter), waiter);
+        Some(self.next_waiter)
+    }
+
+    /// Takes out a waiter. O(log n).
+    pub(crate) fn withdraw(&mut self, id: TaskId, number: u64) -> Option<Py<PyAny>> {
+        self.waiters.remove(&(id.slot(), number)).map(|waiter| waiter.waiter)
+    }
+
+    /// Looks at up to `budget` waiters after a place, and takes out those for tasks that no worker
+    /// runs. Returns the place to continue from; None if all have been looked at.
+    /// O(budget × log n).
+    pub(crate) fn withdraw_idle(
+        &mut self,
+        after: Option<Place>,
+        budget: usize,
+        found: &mut Vec<(TaskId, Py<PyAny>)>,
+    ) -> Option<Place> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let looked_at: Vec<Place> = self
+            .waiters
+            .range((from, Bound::Unbounded))
+            .map(|(place, _)| *place)
+            .take(budget)
+            .collect();
+        for place in &looked_at {
+            let Some(id) = self.core.id_of(place.0) else { continue };
+            let is_idle = self.core.view(id).is_some_and(|view| !view.state.is_running());
+            if is_idle && let Some(waiter) = self.waiters.remove(place) {
+                found.push((id, waiter.waiter));
+            }
+        }
+        (looked_at.len() == budget).then(|| looked_at.last().copied()).flatten()
+    }
+
+    /// All waiters.
+    pub(crate) fn waiters(&self) -> impl Iterator<Item = &Py<PyAny>> {
+        self.waiters.values().map(|waiter| &waiter.waiter)
+    }
+
+    /// Takes out all waiters.
+    pub(crate) fn take_waiters(&mut self) -> BTreeMap<Place, Waiter> {
+        std::mem::take(&mut self.waiters)
+    }
+
+    /// Whether the task in a slot has a waiter.
     #[inline]
-    fn is_watched(&mut self, slot: u32, ends: bool) -> bool {
-        if self.watched.is_empty() {
-            return false;
-        }
-        let Some(watch) = self.watched.get_mut(&slot) else { return false };
-        let wanted = ends || watch.run;
-        watch.run = false;
-        if ends || !watch.end {
-            self.watched.remove(&slot);
-        }
-        wanted
+    fn is_awaited(&self, slot: u32) -> bool {
+        !self.waiters.is_empty() && self.waiters.range(of(slot)).next().is_some()
+    }
+
+    /// Takes out the waiters that get an outcome, which ends the task or does not.
+    fn leave(&mut self, slot: u32, ends: bool) -> Vec<Py<PyAny>> {
+        let told: Vec<_> = self
+            .waiters
+            .range(of(slot))
+            .filter(|(_, waiter)| ends || !waiter.until_end)
+            .map(|(key, _)| *key)
+            .collect();
+        told.iter().filter_map(|key| Some(self.waiters.remove(key)?.waiter)).collect()
     }
 }
 
-impl Kept {
+fn of(slot: u32) -> RangeInclusive<Place> {
+    (slot, 0)..=(slot, u64::MAX)
+}
+
+impl HistoryEntry {
+    /// What is to be kept of a task that calls this.
+    #[inline]
+    pub(crate) fn of(py: Python<'_>, call: &Call, value: Option<Py<PyAny>>) -> Self {
+        let options = call.options.as_ref().map(|options| options.clone_ref(py));
+        Self { name: call.name.clone_ref(py), options, value }
+    }
+
     /// A second reference to the same.
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self { call: self.call.clone_ref(py), value: self.value.clone_ref(py) }
+        Self {
+            name: self.name.clone_ref(py),
+            options: self.options.as_ref().map(|options| options.clone_ref(py)),
+            value: self.value.as_ref().map(|value| value.clone_ref(py)),
+        }
     }
 }

@@ -100,8 +100,21 @@ impl Part {
         })
     }
 
-    /// Every so many days, weeks, months or years from a day on, at a second of the day.
+    /// What is accepted in a cron expression, but hardly meant: (field, position, reason) of each.
     #[staticmethod]
+    fn cron_warnings(
+        expression: &str,
+        dialect: &Bound<'_, PyString>,
+    ) -> PyResult<Vec<(Option<&'static str>, usize, String)>> {
+        let parsed = Cron::parse(expression, dialect_of(dialect)?).map_err(Error::Cron)?;
+        let warnings = parsed.warnings.into_iter();
+        Ok(warnings.map(|one| (one.field, one.position, one.reason)).collect())
+    }
+
+    /// Every n days, weeks, months or years from a day on, at a second of the day. Without a start
+    /// it also fires before that day.
+    #[staticmethod]
+    #[pyo3(signature = (every, unit, anchor, second, zone, dst, *, has_start = true))]
     fn interval(
         every: u32,
         unit: &Bound<'_, PyString>,
@@ -109,6 +122,7 @@ impl Part {
         second: u32,
         zone: &Zone,
         dst: &Bound<'_, PyString>,
+        has_start: bool,
     ) -> PyResult<Self> {
         let word = match unit.to_cow()?.as_ref() {
             "days" => Unit::Days,
@@ -119,6 +133,7 @@ impl Part {
         };
         let rule =
             CalendarInterval::new(every, word, date(anchor)?, second).map_err(Error::Interval)?;
+        let rule = if has_start { rule } else { rule.without_start() };
         let part = core::Part { rule: Rule::Every(rule), zone: zone.0.clone(), dst: dst_of(dst)? };
         Ok(Self(part))
     }

@@ -1,8 +1,8 @@
 //! The clocks that an engine can be told the time by.
 //!
-//! The axis never steps and goes on while the machine is suspended, where the system has such a
-//! clock (Linux). The wall clock shows the axis plus an offset, which is read when the clock is made
-//! and again whenever [`Clock::look`] finds that it was set.
+//! The axis never steps, and continues while the machine is suspended if the system has such a
+//! clock (Linux). The wall clock shows the axis plus an offset, which is read when the clock is
+//! made, and again when [`Clock::look`] finds that it was set.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -151,7 +151,7 @@ fn wall() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_nanos() as i64)
 }
 
-/// The clock that goes on while the machine is suspended.
+/// The clock that continues while the machine is suspended.
 #[cfg(target_os = "linux")]
 mod system {
     use rustix::time::{ClockId, Timespec, clock_gettime};

@@ -1,4 +1,4 @@
-//! Who is told when the wall clock is set, or the machine wakes up.
+//! Wakes a thread when the wall clock is set or the machine wakes up.
 
 use pyo3::prelude::*;
 

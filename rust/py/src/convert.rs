@@ -1,6 +1,7 @@
 //! From Python's arguments to the core's numbers.
 
 use pyo3::buffer::PyBuffer;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
@@ -23,13 +24,20 @@ pub(crate) fn seconds(value: &Bound<'_, PyAny>, argument: &'static str) -> Resul
     Err(Error::wrong_type(argument, SECONDS, value))
 }
 
-/// A priority: an int from 0 to 255, not a bool.
+/// A priority: an int from 0 to 255, or what converts to one by `__index__`; not a bool.
 #[inline]
 pub(crate) fn priority(value: &Bound<'_, PyAny>) -> Result<u8, Error> {
-    if !value.is_instance_of::<PyInt>() || value.is_instance_of::<PyBool>() {
+    let is_integer = value.is_instance_of::<PyInt>() || is_index(value);
+    if !is_integer || value.is_instance_of::<PyBool>() {
         return Err(Error::wrong_type("priority", PRIORITY, value));
     }
     value.extract().map_err(|_| Error::out_of_range("priority", PRIORITY, value))
+}
+
+/// Whether a value that is no int converts to one without loss, as NumPy's integers do.
+#[cold]
+fn is_index(value: &Bound<'_, PyAny>) -> bool {
+    value.call_method0(intern!(value.py(), "__index__")).is_ok()
 }
 
 /// The text of a task id.
@@ -42,7 +50,7 @@ pub(crate) fn id_text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
 }
 
 /// Numbers from a buffer of them. An empty one is not looked into: some have no address.
-pub(crate) fn numbers<T: pyo3::buffer::Element>(
+pub(crate) fn numbers<T: pyo3::buffer::Element + Default>(
     value: &Bound<'_, PyAny>,
     argument: &'static str,
     expected: &'static str,
@@ -52,5 +60,9 @@ pub(crate) fn numbers<T: pyo3::buffer::Element>(
     }
     let buffer =
         PyBuffer::<T>::get(value).map_err(|_| Error::wrong_type(argument, expected, value))?;
-    buffer.to_vec(value.py())
+    let mut numbers = Vec::new();
+    numbers.try_reserve_exact(buffer.item_count()).map_err(Error::from)?;
+    numbers.resize(buffer.item_count(), T::default());
+    buffer.copy_to_slice(value.py(), &mut numbers)?;
+    Ok(numbers)
 }

@@ -1,10 +1,15 @@
-//! What can be wrong with a call, and the Python exception that says so. There is no other place
-//! in which the extension module makes an exception.
+//! The errors of calls, and the Python exception for each.
 
-use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
+use std::collections::TryReserveError;
+
+use pyo3::exceptions::{
+    PyIndexError, PyMemoryError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
-use scheduler_core::InvalidSpan;
 use scheduler_core::calendar::{CronError, InvalidInterval, NeverFires, UnknownZone};
+use scheduler_core::{InvalidSpan, OutOfMemory, ScheduleError};
+
+pyo3::import_exception!(num_agents.scheduler.errors, SchedulerForkedError);
 
 /// A call that cannot be carried out.
 pub(crate) enum Error {
@@ -28,8 +33,12 @@ pub(crate) enum Error {
     Index,
     /// A value that is not in a sequence.
     Absent,
-    /// All 2^32 slots are taken.
-    Full,
+    /// The core does not schedule a task.
+    Schedule(ScheduleError),
+    /// There is no memory for what was asked for.
+    OutOfMemory,
+    /// The engine belongs to the parent of this process.
+    Forked,
 }
 
 impl Error {
@@ -64,6 +73,24 @@ fn show(value: &Bound<'_, PyAny>) -> String {
     }
 }
 
+impl From<ScheduleError> for Error {
+    fn from(error: ScheduleError) -> Self {
+        Self::Schedule(error)
+    }
+}
+
+impl From<OutOfMemory> for Error {
+    fn from(_: OutOfMemory) -> Self {
+        Self::OutOfMemory
+    }
+}
+
+impl From<TryReserveError> for Error {
+    fn from(_: TryReserveError) -> Self {
+        Self::OutOfMemory
+    }
+}
+
 impl From<UnknownZone> for Error {
     fn from(error: UnknownZone) -> Self {
         Self::Zone(error)
@@ -92,7 +119,7 @@ impl From<Error> for PyErr {
             Error::Length { argument, expected, found } => PyValueError::new_err(format!(
                 "{argument} must have {expected} items, as many as there are tasks, got {found}"
             )),
-            // Taken apart and raised anew by the Python layer, which has a class for it.
+            // The Python layer turns it into an exception of its own class.
             Error::Cron(error) => PyValueError::new_err((
                 error.to_string(),
                 error.field,
@@ -104,7 +131,19 @@ impl From<Error> for PyErr {
             Error::Zone(error) => PyValueError::new_err(error.to_string()),
             Error::Index => PyIndexError::new_err("task id index out of range"),
             Error::Absent => PyValueError::new_err("value is not in the sequence"),
-            Error::Full => PyRuntimeError::new_err("the scheduler holds 2**32 tasks: no more fit"),
+            Error::Forked => SchedulerForkedError::new_err(
+                "this scheduler belongs to the parent process: make a new one in the child",
+            ),
+            Error::Schedule(ScheduleError::Full) => {
+                PyRuntimeError::new_err("the scheduler holds 2**32 tasks: no more fit")
+            }
+            Error::Schedule(ScheduleError::OutOfMemory) | Error::OutOfMemory => {
+                PyMemoryError::new_err("no memory for what the scheduler was asked to hold")
+            }
+            // Not reached: whoever arms a slot has reserved it.
+            Error::Schedule(error @ ScheduleError::NotReserved) => {
+                PyRuntimeError::new_err(error.to_string())
+            }
         }
     }
 }

@@ -1,4 +1,7 @@
-//! What is to come, second by second, for Python to sum up.
+//! A forecast: future runs by the second, for Python to sum up.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use pyo3::prelude::*;
 
@@ -8,26 +11,40 @@ pub(crate) struct Forecast(pub(crate) scheduler_core::Forecast);
 
 #[pymethods]
 impl Forecast {
-    /// Runs in each stretch of so many seconds.
-    fn buckets(&self, py: Python<'_>, width: usize) -> Vec<u64> {
+    /// Runs in buckets of `width` seconds: at most `count` of them, from the one numbered `first`.
+    fn buckets(&self, py: Python<'_>, width: usize, first: usize, count: usize) -> Vec<u64> {
         let sum = |bucket: &[u32]| bucket.iter().copied().map(u64::from).sum();
-        py.detach(|| self.0.seconds().chunks(width.max(1)).map(sum).collect())
+        let seconds = self.0.seconds();
+        let begin = width.saturating_mul(first).min(seconds.len());
+        py.detach(|| seconds[begin..].chunks(width.max(1)).take(count).map(sum).collect())
     }
 
-    /// The seconds with the most runs, as (second, runs): most first, then the earliest.
+    /// All runs.
+    fn total(&self, py: Python<'_>) -> u64 {
+        py.detach(|| self.0.seconds().iter().copied().map(u64::from).sum())
+    }
+
+    /// The seconds with the most runs, as (second, runs): most first, then the earliest. Memory for
+    /// `count` of them only.
     fn busiest(&self, py: Python<'_>, count: usize) -> Vec<(usize, u32)> {
         py.detach(|| {
-            let mut seconds: Vec<(usize, u32)> = self
-                .0
-                .seconds()
-                .iter()
-                .copied()
-                .enumerate()
-                .filter(|(_, runs)| *runs > 0)
-                .collect();
-            seconds.sort_unstable_by_key(|(second, runs)| (u32::MAX - runs, *second));
-            seconds.truncate(count);
-            seconds
+            // The least of those kept is on top: the one to go when there are more than enough.
+            let mut kept = BinaryHeap::new();
+            for (second, &runs) in self.0.seconds().iter().enumerate() {
+                if runs == 0 {
+                    continue;
+                }
+                let found = Reverse((runs, Reverse(second)));
+                if kept.len() < count {
+                    kept.push(found);
+                } else if let Some(mut least) = kept.peek_mut() {
+                    if found < *least {
+                        *least = found;
+                    }
+                }
+            }
+            let sorted = kept.into_sorted_vec();
+            sorted.into_iter().map(|Reverse((runs, Reverse(second)))| (second, runs)).collect()
         })
     }
 

@@ -1,9 +1,11 @@
 //! Task ids as users see them: UUIDs of version 8 (RFC 9562, section 5.8).
 //!
 //! 58 bits name the scheduler instance, 64 the generation and slot. Parsing is a comparison of the
-//! constant part and sixteen hexadecimal digits, so an id of another process, or of nonsense, is
-//! told from one of ours without any table.
+//! constant part and sixteen hexadecimal digits, so ids of other processes and other text are
+//! recognised without a table.
 
+use pyo3::prelude::*;
+use pyo3::types::PyString;
 use scheduler_core::TaskId;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -64,6 +66,13 @@ impl IdCodec {
             rest >>= 4;
         }
         printed
+    }
+
+    /// The printed id as a string of Python's.
+    #[inline]
+    pub(crate) fn text<'py>(&self, py: Python<'py>, id: TaskId) -> Bound<'py, PyString> {
+        // Hexadecimal digits and dashes are UTF-8.
+        PyString::new(py, str::from_utf8(&self.print(id)).unwrap_or_default())
     }
 
     /// The task that a printed id names, if it is one of this scheduler's.

@@ -5,27 +5,38 @@
 
 mod board;
 mod calendar;
+mod call;
 mod clock;
 mod clock_watch;
 mod columns;
+mod control;
 mod convert;
 mod engine;
 mod errors;
 mod forecast;
+mod fork;
 mod ids;
 mod record;
 mod recurrence;
+mod running;
+mod steps;
 mod task_ids;
+mod view;
+mod wall;
+mod watching;
+mod workers;
 
 use pyo3::prelude::*;
 
 /// The Rust core of the scheduler.
-#[pymodule(name = "_native")]
+#[pymodule(name = "_native", gil_used = true)]
 mod native {
     use super::*;
 
     #[pymodule_export]
     use crate::calendar::{Calendar, Part, Zone};
+    #[pymodule_export]
+    use crate::call::Call;
     #[pymodule_export]
     use crate::clock::Clock;
     #[pymodule_export]
@@ -35,11 +46,17 @@ mod native {
     #[pymodule_export]
     use crate::forecast::Forecast;
     #[pymodule_export]
+    use crate::fork::note_fork;
+    #[pymodule_export]
     use crate::record::TaskRecord;
     #[pymodule_export]
     use crate::recurrence::Recurrence;
     #[pymodule_export]
+    use crate::steps::Steps;
+    #[pymodule_export]
     use crate::task_ids::TaskIds;
+    #[pymodule_export]
+    use crate::workers::WorkerGroup;
 
     /// Every lawful step in a task's life: from, by, to.
     #[pyfunction]

@@ -1,25 +1,27 @@
-//! What Python is told of a task.
+//! Records of tasks and of outcomes, for Python.
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use scheduler_core::{Ended, Nanos, TaskId, TaskView};
 
-use crate::board::Kept;
+use crate::board::HistoryEntry;
+use crate::call::Call;
 use crate::ids::IdCodec;
 
 /// How a run or a task ended, on its way to Python.
 pub(crate) struct Outcome {
-    pub(crate) id: TaskId,
-    pub(crate) status: &'static str,
+    id: TaskId,
+    status: &'static str,
     /// Whether the task ended with it.
-    pub(crate) is_last: bool,
-    pub(crate) priority: u8,
-    pub(crate) nominal: Nanos,
-    pub(crate) started: Option<Nanos>,
-    pub(crate) ended: Option<Nanos>,
-    pub(crate) runs: u64,
-    pub(crate) missed: u64,
-    pub(crate) kept: Kept,
+    is_last: bool,
+    priority: u8,
+    nominal: Nanos,
+    due: Nanos,
+    started: Option<Nanos>,
+    ended: Option<Nanos>,
+    runs: u64,
+    missed: u64,
+    kept: HistoryEntry,
 }
 
 /// A task, alive or remembered, at the moment of asking. Moments in nanoseconds.
@@ -27,6 +29,8 @@ pub(crate) struct Outcome {
 pub(crate) struct TaskRecord {
     /// Its id.
     task_id: Py<PyString>,
+    /// Its name.
+    name: Py<PyString>,
     /// Whether it can still run.
     is_live: bool,
     /// "pending", "running", "paused", "completed", "failed", "cancelled" or "missed".
@@ -35,7 +39,8 @@ pub(crate) struct TaskRecord {
     priority: u8,
     /// The nominal time of its next occurrence; of a running or ended one, of that run.
     nominal_ns: Nanos,
-    /// When a live one is due next, or its run was, which jitter and a window may put off.
+    /// When a live one is due next, or its run or that of an ended one was: by jitter and a window
+    /// later than the nominal time.
     due_ns: Nanos,
     /// When its last run started.
     started_ns: Option<Nanos>,
@@ -49,22 +54,24 @@ pub(crate) struct TaskRecord {
     missed_by_run: u64,
     /// Occurrences skipped because the last one still ran.
     skipped: u64,
-    /// What it calls.
-    call: Py<PyAny>,
+    /// What a live one calls.
+    call: Option<Py<Call>>,
     /// With which arguments; None of an ended one.
-    arguments: Py<PyAny>,
+    arguments: Option<Py<PyAny>>,
+    /// Its options, if it has any.
+    options: Option<Py<PyAny>>,
     /// What an ended one returned, or raised.
-    value: Py<PyAny>,
+    value: Option<Py<PyAny>>,
 }
 
 impl Outcome {
-    /// How a run ended after which the task goes on.
+    /// How a run ended that did not end its task.
     pub(crate) fn of_run(
         id: TaskId,
         view: &TaskView,
         now: Nanos,
         failed: bool,
-        kept: Kept,
+        kept: HistoryEntry,
     ) -> Self {
         Self {
             id,
@@ -72,6 +79,7 @@ impl Outcome {
             is_last: false,
             priority: view.priority,
             nominal: view.nominal,
+            due: view.due,
             started: view.started,
             ended: Some(now),
             runs: view.runs,
@@ -81,13 +89,14 @@ impl Outcome {
     }
 
     /// How a task ended.
-    pub(crate) fn of_task(ended: Ended, kept: Kept) -> Self {
+    pub(crate) fn of_task(ended: Ended, kept: HistoryEntry) -> Self {
         Self {
             id: ended.id,
             status: ended.ending.word(),
             is_last: true,
             priority: ended.priority,
             nominal: ended.nominal,
+            due: ended.due,
             started: ended.started,
             ended: ended.ended,
             runs: ended.runs,
@@ -99,20 +108,22 @@ impl Outcome {
     /// The record that Python sees.
     pub(crate) fn into_record(self, py: Python<'_>, codec: &IdCodec) -> TaskRecord {
         TaskRecord {
-            task_id: print(py, codec, self.id),
+            task_id: codec.text(py, self.id).unbind(),
+            name: self.kept.name,
             is_live: !self.is_last,
             status: self.status,
             priority: self.priority,
             nominal_ns: self.nominal,
-            due_ns: self.nominal,
+            due_ns: self.due,
             started_ns: self.started,
             ended_ns: self.ended,
             runs: self.runs,
             missed: self.missed,
             missed_by_run: self.missed,
             skipped: 0,
-            call: self.kept.call,
-            arguments: py.None(),
+            call: None,
+            arguments: None,
+            options: self.kept.options,
             value: self.kept.value,
         }
     }
@@ -125,11 +136,13 @@ impl TaskRecord {
         codec: &IdCodec,
         id: TaskId,
         view: &TaskView,
-        call: Py<PyAny>,
+        call: &Bound<'_, Call>,
         arguments: Py<PyAny>,
     ) -> Self {
+        let kept = HistoryEntry::of(py, call.get(), None);
         Self {
-            task_id: print(py, codec, id),
+            task_id: codec.text(py, id).unbind(),
+            name: kept.name,
             is_live: true,
             status: view.state.word(),
             priority: view.priority,
@@ -141,13 +154,10 @@ impl TaskRecord {
             missed: view.missed,
             missed_by_run: view.missed_by_run,
             skipped: view.skipped,
-            call,
-            arguments,
-            value: py.None(),
+            call: Some(call.clone().unbind()),
+            arguments: Some(arguments),
+            options: kept.options,
+            value: None,
         }
     }
-}
-
-fn print(py: Python<'_>, codec: &IdCodec, id: TaskId) -> Py<PyString> {
-    PyString::new(py, str::from_utf8(&codec.print(id)).unwrap_or_default()).unbind()
 }

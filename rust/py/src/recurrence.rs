@@ -23,6 +23,7 @@ impl Recurrence {
         *,
         interval_ns = 0,
         fixed_delay = false,
+        start_ns = None,
         end_ns = None,
         max_runs = None,
         grace_ns = None,
@@ -36,6 +37,7 @@ impl Recurrence {
         misfire: &Bound<'_, PyString>,
         interval_ns: Nanos,
         fixed_delay: bool,
+        start_ns: Option<Nanos>,
         end_ns: Option<Nanos>,
         max_runs: Option<u64>,
         grace_ns: Option<Nanos>,
@@ -60,6 +62,7 @@ impl Recurrence {
         };
         Ok(Self(scheduler_core::Recurrence {
             repeat,
+            start: start_ns.unwrap_or(0),
             end: end_ns.unwrap_or(FAR_FUTURE),
             max_runs: max_runs.unwrap_or(u64::MAX),
             misfire: word,

@@ -20,10 +20,6 @@ pub(crate) struct TaskIds {
 }
 
 impl TaskIds {
-    fn print<'py>(&self, py: Python<'py>, id: TaskId) -> Bound<'py, PyString> {
-        PyString::new(py, str::from_utf8(&self.codec.print(id)).unwrap_or_default())
-    }
-
     fn place_of(&self, task_id: &Bound<'_, PyAny>) -> Option<usize> {
         let id = self.codec.parse(id_text(task_id).ok()?)?;
         self.ids.iter().position(|own| *own == id)
@@ -55,7 +51,7 @@ impl TaskIds {
         let place = if index < 0 { index + self.ids.len() as isize } else { index };
         let id = usize::try_from(place).ok().and_then(|place| self.ids.get(place));
         match id {
-            Some(id) => Ok(self.print(py, *id).into_any()),
+            Some(id) => Ok(self.codec.text(py, *id).into_any()),
             None => Err(Error::Index.into()),
         }
     }
@@ -122,6 +118,6 @@ impl TaskIdsIterator {
         }
         let place = if self.reversed { self.last - 1 - step } else { step };
         let ids = self.ids.get();
-        Some(ids.print(py, ids.ids[place]))
+        Some(ids.codec.text(py, ids.ids[place]))
     }
 }

@@ -1,22 +1,27 @@
-"""Argument types of the command line: each refuses what is out of bounds, and says the bounds."""
+"""Argument types of the command line: each refuses what is out of bounds, and says the bounds.
+
+Numbers may be written 1000000, 1_000_000, 1,000,000 or 1e6; spans as 90m, 1h30m, or as a number of
+seconds.
+"""
 
 from __future__ import annotations
 
 import argparse
 import math
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from num_agents.scheduler._time import aware, spoken_span_s, zone_of
+from num_agents.scheduler._timing.moments import aware
+from num_agents.scheduler._timing.spans import parse_span_s
+from num_agents.scheduler._timing.zones import zone_of
 from num_agents.scheduler.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-# The bounds of spans: a millisecond, and about 100 years.
-DURATION_MIN_S = 0.001
-DURATION_MAX_S = 36_525 * 86_400
+DAY_S = 86_400
 
 
 def number(
@@ -63,8 +68,8 @@ def count(*, at_least: int, at_most: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         try:
-            value = int(text)
-        except ValueError:
+            value = _whole(text)
+        except (ValueError, OverflowError):
             value = at_least - 1
         if not at_least <= value <= at_most:
             raise argparse.ArgumentTypeError(
@@ -75,17 +80,51 @@ def count(*, at_least: int, at_most: int) -> Callable[[str], int]:
     return parse
 
 
-def duration(text: str) -> float:
-    """Take a span with units, `24h` or `1h30m`, as an argparse type; the value is seconds."""
+def _whole(text: str) -> int:
+    """Read a whole number, which may have separators or an exponent.
+
+    Raises:
+        ValueError: It is none.
+        OverflowError: It is infinite.
+    """
+    if "," in text and not re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text.strip()):
+        raise ValueError
+    if "e" not in text.lower():
+        return int(text.replace(",", ""))
+    value = float(text)
+    if not value.is_integer():
+        raise ValueError
+    return int(value)
+
+
+def whole_span(*, at_most_s: int) -> Callable[[str], int]:
+    """Make an argparse type: a span of whole seconds, as a number or with units, `24h`, `1h30m`.
+
+    Args:
+        at_most_s: The longest span taken: a number of days.
+    """
+
+    def parse(text: str) -> int:
+        seconds = _seconds(text)
+        if not (seconds.is_integer() and 1 <= seconds <= at_most_s):
+            raise argparse.ArgumentTypeError(
+                f"must be whole seconds, from 1 s to {at_most_s // DAY_S:,} days, not {text!r}"
+            )
+        return int(seconds)
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    """Read a span."""
     try:
-        seconds = spoken_span_s(text, "the duration")
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return float(parse_span_s(text, "the duration"))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    if not DURATION_MIN_S <= seconds <= DURATION_MAX_S:
-        raise argparse.ArgumentTypeError(
-            f"must be from 1 ms to {DURATION_MAX_S // 86_400:,} days, not {text!r}"
-        )
-    return seconds
+        raise argparse.ArgumentTypeError(f"{error}, or a plain number of seconds") from error
 
 
 def add_start(parser: argparse.ArgumentParser) -> None:
@@ -93,13 +132,15 @@ def add_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timezone",
         metavar="ZONE",
-        help="an IANA name, UTC or local (the default): where nothing else says another",
+        help="the time zone of times and schedules without a zone: an IANA name, UTC, or local"
+        " (the default)",
     )
     parser.add_argument(
         "--from",
         dest="start",
         metavar="ISO",
-        help="the moment to begin at, ISO-8601, in that zone unless it has an offset (default now)",
+        help="when to begin: a date or time in ISO-8601, in that zone unless it has an offset"
+        " (default: now)",
     )
 
 
@@ -107,10 +148,10 @@ def start_of(namespace: argparse.Namespace) -> tuple[tzinfo | None, datetime]:
     """Read `--timezone` and `--from`.
 
     Returns:
-        The zone, None for the system's, and the moment in it; now is the second that goes on.
+        The zone, None for the system's, and the moment in it; by default the present second.
 
     Raises:
-        CommandError: One of them is none.
+        CommandError: One of them is wrong.
     """
     try:
         zone = zone_of(namespace.timezone)

@@ -3,10 +3,10 @@
 The tasks are due at random over a span that begins when all of them are scheduled, so that the
 rates are those of scheduling and cancelling alone, and the lateness that of running alone.
 
-One task in ten is a witness: it carries its number and is checked by itself, against a recorder
-that does not ask the engine. The others do nothing but count, in C, and are checked by their
-number: that keeps the memory and the rates those of the scheduler, not of the demo, and ten million
-tasks well within a laptop.
+One task in ten is a witness: it carries a number and is checked on its own, by a recorder that is
+independent of the engine. The other tasks only count, in C, and are checked by how many there are:
+so memory and rates are those of the scheduler and not of the demo, and ten million tasks fit on a
+laptop.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ CANCEL_BATCH = 10_000
 # One task in so many is a witness.
 WITNESS_EVERY = 10
 
-# Tasks of the rehearsal, which tells how long before the first is due to begin.
+# Tasks of the rehearsal, which measures how long scheduling and cancelling will take.
 REHEARSAL_TASKS = 20_000
 
-# The span begins so many times later than the rehearsal says is needed, and a little more.
+# The span begins after this many times what the rehearsal took, and at least this long.
 LEAD_FACTOR = 2.0
 LEAD_MIN_S = 0.1
 
@@ -55,29 +55,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=count(at_least=1, at_most=100_000_000),
         default=1_000_000,
         metavar="N",
-        help="how many to schedule (default 1000000)",
+        help="how many tasks to schedule, such as 50000 or 1e6 (default 1e6)",
     )
     parser.add_argument(
         "--seconds",
         type=number(above=0, at_most=86_400),
         default=10.0,
         metavar="S",
-        help="the span over which they are due, at random (default 10)",
+        help="the span over which the tasks are due, at random (default 10)",
     )
     parser.add_argument(
         "--cancel",
         type=number(at_least=0, at_most=1),
         default=0.1,
         metavar="SHARE",
-        help="the share of them to cancel, at random, from 0 to 1 (default 0.1)",
+        help="the share of the tasks to cancel, from 0 to 1 (default 0.1)",
     )
     parser.add_argument(
         "--seed",
         type=count(at_least=0, at_most=2**63 - 1),
         metavar="N",
-        help="makes the due times and the cancelled tasks the same again (default: any)",
+        help="a number that makes due times and cancelled tasks repeatable (default: random)",
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON instead of text, and no progress"
+    )
 
 
 def run(namespace: argparse.Namespace) -> int:
@@ -103,7 +105,7 @@ class Group:
 
     Attributes:
         scheduled: How many there are.
-        picked: How many were to be cancelled.
+        picked: How many were selected for cancelling.
         cancelled: How many cancellations succeeded.
     """
 
@@ -162,7 +164,7 @@ class Demo:
         self._batches: list[_Batch] = []
 
     def run(self, view: View) -> Report:
-        """Schedule, cancel, run, and judge what became of every task."""
+        """Schedule, cancel and run the tasks, and check every one."""
         resident_before = resident_bytes()
         lead_s = LEAD_MIN_S + LEAD_FACTOR * self._rehearse()
         with Scheduler() as scheduler:
@@ -190,8 +192,8 @@ class Demo:
         warnings = []
         if overdue_s > 0:
             warnings.append(
-                f"scheduling and cancelling took {overdue_s:.1f} s longer than a rehearsal foretold"
-                ": the first tasks waited for them, and the lateness shows it"
+                f"scheduling and cancelling took {overdue_s:.1f} s longer than planned: the first"
+                " tasks had to wait for them, which shows in the lateness"
             )
         return Report(
             command="demo",
@@ -253,7 +255,7 @@ class Demo:
             view.update(first + size)
 
     def cancel(self, scheduler: Scheduler, view: View) -> None:
-        """Cancel the share to be cancelled, in an order that has nothing to do with theirs."""
+        """Cancel the share to be cancelled, in an order that is independent of the due times."""
         view.begin("cancel", self.to_cancel)
         picks = self._scattered()
         for done in range(0, self.to_cancel, CANCEL_BATCH):
@@ -277,7 +279,7 @@ class Demo:
             view.update(done + size)
 
     def _rehearse(self) -> float:
-        """Return how many seconds scheduling and cancelling will take, judged by a few tasks."""
+        """Return how many seconds scheduling and cancelling will take, measured on a few tasks."""
         tasks = min(self.tasks, REHEARSAL_TASKS)
         rehearsal = Demo(tasks, self.span_s, self.to_cancel / self.tasks, self.seed)
         with Scheduler() as scheduler:
@@ -326,8 +328,8 @@ def judge(
         completed: How many runs the scheduler calls completed.
         failed: How many runs the scheduler calls failed.
     """
-    # A cancellation that came too late was refused, and that task had to run; which of the picked
-    # ones it was is not known, only how many.
+    # If a cancellation came too late, it was refused, and the task had to run. How many those are
+    # is known, but not which.
     picked_ran = witnesses.picked - picked_never
     picked_to_run = witnesses.picked - witnesses.cancelled
     lost = len(findings.never) - picked_never + max(picked_to_run - picked_ran, 0)

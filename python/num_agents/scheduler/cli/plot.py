@@ -1,4 +1,4 @@
-"""`--plot`: of `replay` lateness and arrivals over time, of `forecast` the runs to come.
+"""`--plot`: draws lateness and arrivals of `replay`, and the runs to come of `forecast`.
 
 The only importer of matplotlib.
 """
@@ -24,14 +24,13 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler.cli.recorder import Findings
 
-# Both panels cut the time into so many windows.
+# Into how many windows both panels divide the time.
 WINDOWS = 120
 
-# More points than this are drawn as one picture inside the file: as shapes they would make an SVG
-# of many megabytes.
+# More points than this are drawn as one bitmap: as shapes they would make an SVG of many megabytes.
 POINTS_AS_SHAPES_MAX = 2_000
 
-# A replay whose rows all arrive at once still has an axis.
+# The shortest time axis, for a replay whose rows all arrive at once.
 WIDTH_MIN_S = 0.1
 
 # The least that the logarithmic axis shows.
@@ -47,7 +46,7 @@ def check(path: Path) -> None:
     suffix = path.suffix.removeprefix(".").lower()
     formats = Figure().canvas.get_supported_filetypes()
     if suffix not in formats:
-        raise CommandError(f"{path}: no plot format; use one of {', '.join(sorted(formats))}")
+        raise CommandError(f"{path}: not a plot format; use one of {', '.join(sorted(formats))}")
     try:
         try:
             with path.open("xb"):
@@ -162,7 +161,7 @@ def _save(figure: Figure, path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Window:
-    """A stretch of the replay, and how late what was due in it began, in ascending order."""
+    """A part of the replay, and the lateness of what was due in it, in ascending order."""
 
     begin_s: float
     end_s: float
@@ -170,7 +169,7 @@ class _Window:
 
 
 def _windows(pairs: Sequence[tuple[float, int]]) -> list[_Window]:
-    """Cut the replay into windows of equal length.
+    """Divide the replay into windows of equal length.
 
     Args:
         pairs: Seconds from the start to when a run was due, and its lateness in nanoseconds.

@@ -1,9 +1,8 @@
-"""What the callbacks themselves saw: which task started, when, and in which order.
+"""What the callbacks saw: which task started, when, and in which order.
 
-The command line does not take the engine's word for its promises. A recorder is independent of it:
-each run takes the next place from one atomic counter and notes its task's number and the time
-there. No place is written twice, so no update can be lost between threads, and a second run of the
-same task cannot hide: it has a place of its own.
+The checks of the command line must not depend on the engine, so each run takes the next place from
+one atomic counter and notes its task's number and the time there. No place is written twice, so no
+update can be lost between threads, and a second run of the same task has a place of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Places beyond one a task: enough to name the tasks that ran twice, if any ever did.
+# Places in addition to one for each task: for tasks that run twice.
 SPARE_PLACES = 1_024
 
 # The engine's monotonic clock. On Windows `time.monotonic_ns` is a coarser one (16 ms until Python
@@ -27,7 +26,7 @@ clock_ns: Callable[[], int] = time.perf_counter_ns
 
 @dataclass(frozen=True)
 class Findings:
-    """What a recorder found out about the tasks it watched.
+    """What a recorder found.
 
     Attributes:
         started: Runs that began.

@@ -1,7 +1,7 @@
 """`replay`: schedule one task for each row of a trace of arrivals, and check every row.
 
-All rows share one start: the task of a row is due `arrival / speed` seconds after it. The start
-lies a moment ahead, so that scheduling the rows is over when the first is due.
+The task of a row is due `arrival / speed` seconds after the start of the replay. The start is a
+little later than the call, so that all rows are scheduled before the first is due.
 """
 
 from __future__ import annotations
@@ -44,40 +44,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file",
         type=Path,
         metavar="FILE.csv",
-        help="the trace: seconds since the start in the first column; lines that begin with # are"
-        " skipped, and so is a header row",
+        help="the trace: a CSV file with seconds since the start in its first column; lines that"
+        " begin with # and a header row are skipped",
     )
     parser.add_argument(
         "--speed",
         type=number(above=0),
         default=60.0,
         metavar="X",
-        help="how many times faster than the trace (default 60)",
+        help="how many times faster than the trace to run (default 60)",
     )
     parser.add_argument(
         "--work",
         choices=("none", "sleep"),
         default="none",
-        help="what a task does: nothing (the default), or sleep one microsecond for each unit of"
-        " the row's second column, 10 ms at most; 1 ms where the row has none",
+        help="what a task does. none (the default): nothing; sleep: sleep 1 microsecond for each"
+        " unit of the row's second column, at most 10 ms, and 1 ms if the row has none",
     )
     parser.add_argument(
         "--plot",
         type=Path,
         metavar="OUT.svg",
-        help="draw lateness and arrivals over time into this file; its suffix gives the format",
+        help="also draw lateness and arrivals over time; the suffix of the file gives the format",
     )
     parser.add_argument(
         "--max-workers",
         type=count(at_least=1, at_most=1_024),
         metavar="N",
-        help="worker threads (default: the scheduler's own); with 1 the order is checked too",
+        help="how many worker threads (default: the scheduler's); with 1, the order of the runs is"
+        " checked as well",
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON instead of text, and no progress"
+    )
 
 
 def run(namespace: argparse.Namespace) -> int:
-    """Run `replay`; everything that can be refused is refused before anything is scheduled.
+    """Run `replay`. Arguments and files are checked before anything is scheduled.
 
     Returns:
         0 if every promise held, 1 otherwise.
@@ -120,7 +123,7 @@ class Replay:
         self._recorder = Recorder(len(trace))
 
     def run(self, view: View, *, title: str) -> tuple[Report, Findings]:
-        """Schedule every row, wait for the last, and judge what became of each."""
+        """Schedule every row, wait for the last, and check each."""
         rows = len(self.trace)
         lead_s = LEAD_MIN_S + LEAD_PER_ROW_S * rows
         delays_s = array(
@@ -143,8 +146,8 @@ class Replay:
         warnings = []
         if schedule_s > lead_s:
             warnings.append(
-                f"scheduling took {schedule_s - lead_s:.1f} s longer than foreseen: the first rows"
-                " waited for it, and the lateness shows it"
+                f"scheduling took {schedule_s - lead_s:.1f} s longer than planned: the first rows"
+                " had to wait for it, which shows in the lateness"
             )
         report = Report(
             command="replay",

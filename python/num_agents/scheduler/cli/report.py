@@ -1,4 +1,4 @@
-"""The report of `demo` and `replay`: its figures and their arithmetic, apart from any terminal."""
+"""The report of `demo` and `replay`: its figures and their arithmetic."""
 
 from __future__ import annotations
 
@@ -139,12 +139,12 @@ def _bin_position(value_ns: int) -> int:
 
 @dataclass(frozen=True)
 class Promise:
-    """Something that must be so, and whether it was.
+    """A promise of the scheduler, and how often it was broken.
 
     Attributes:
-        name: What is promised, as a table's row and, with underscores, a JSON key.
-        broken: How many times it was not so; 0 holds it.
-        checked: What the check covered, in words.
+        name: What must not happen: a row of the table and, with underscores, a JSON key.
+        broken: How many times it happened.
+        checked: What was checked, in words.
     """
 
     name: str
@@ -168,9 +168,9 @@ class Figure:
 
     Attributes:
         name: What was measured.
-        value: Its number; None where this system cannot tell.
-        unit: Its unit, last in the JSON key.
-        note: What a reader should know beside it.
+        value: The number; None if this system cannot measure it.
+        unit: The unit, at the end of the JSON key.
+        note: A remark for the reader.
     """
 
     name: str
@@ -181,16 +181,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a command found out.
+    """The results of a command.
 
     Attributes:
         command: The command's name.
-        title: What was done, in a line.
+        title: What was done, in one line.
         figures: What was measured, in the order of the table.
-        promises: What had to hold.
-        lateness: As the engine saw it, at hand-over, for all tasks.
-        lateness_in_callbacks: As the callbacks saw it, against the lower bound of the due time.
-        warnings: What makes the figures less than they seem.
+        promises: The promises that were checked.
+        lateness: Measured by the engine for all tasks, when it hands them to a worker.
+        lateness_in_callbacks: Measured by the callbacks, from the lower bound of the due time.
+        warnings: Reasons why the figures may mislead.
     """
 
     command: str

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# A line this long is no trace; without a bound a binary file would be read whole as one line.
+# The longest line accepted; without a bound a binary file might be read whole as one line.
 LINE_BYTES_MAX = 65_536
 
 
@@ -108,7 +108,7 @@ def read_trace(path: Path, *, weights: bool = False) -> Trace:
 
 
 def _is_header(row: list[str]) -> bool:
-    """Whether the first row names columns: it begins with a word that is no number."""
+    """Whether the first row names columns: it begins with a word that is not a number."""
     word = row[0].strip()
     try:
         float(word)
@@ -119,7 +119,7 @@ def _is_header(row: list[str]) -> bool:
 
 def _number(rows: _Rows, column: str, text: str) -> float:
     try:
-        # `float` takes Python's digit separators; a CSV file that has them is more likely damaged.
+        # `float` accepts Python's digit separators; in a CSV file they are more likely an error.
         value = float(text) if "_" not in text else None
     except ValueError:
         value = None

@@ -1,4 +1,4 @@
-"""`next`: when a cron expression fires, in words and as a table of the next times.
+"""`next`: when a cron expression fires, in words and as a table of times.
 
 The module is not called `next`: as a part of its package it would hide Python's function there.
 """
@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from datetime import UTC, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from num_agents.scheduler.cli import text
 from num_agents.scheduler.cli.arguments import add_start, count, start_of
-from num_agents.scheduler.cli.errors import CommandError
+from num_agents.scheduler.cli.errors import CommandError, schedule_warnings_as_notes
 from num_agents.scheduler.cli.text import (
-    columns,
     offset,
     precision_of,
     rough_span,
     utc,
     wall_time,
+    width_of,
 )
 from num_agents.scheduler.errors import InvalidCronError
 from num_agents.scheduler.files.entries import reason_of
@@ -39,8 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `next`."""
     parser.add_argument(
         "expression",
+        nargs="+",
         metavar="EXPRESSION",
-        help="a cron expression as one word, in quotes: '0 9 * * MON-FRI', '@daily', '@every 5m'",
+        help="a cron expression: '0 9 * * MON-FRI', '@daily', '@every 5m'. In quotes, or the shell"
+        " may replace each * by the names of files",
     )
     add_start(parser)
     parser.add_argument(
@@ -60,7 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dst",
         choices=("debian", "skip", "wall-clock"),
         default="debian",
-        help="what becomes of times that daylight saving leaves out or repeats (default debian)",
+        help="the rule for times that daylight saving skips or repeats. debian (the default): a"
+        " fixed time runs once, one with * in minute or hour follows real time; skip: a skipped"
+        " time does not run; wall-clock: the same, and a repeated time runs twice",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
@@ -69,34 +76,36 @@ def run(namespace: argparse.Namespace) -> int:
     """Run `next`.
 
     Returns:
-        0, be there any next time or not.
+        0, also if there is no time to come.
 
     Raises:
         CommandError: The expression or another argument is wrong.
     """
+    expression = " ".join(namespace.expression)
     _, start = start_of(namespace)
     try:
-        schedule = TaskSchedule(
-            cron_expression=namespace.expression,
-            timezone=namespace.timezone,
-            dialect=namespace.dialect,
-            dst=namespace.dst,
-        )
+        with schedule_warnings_as_notes():
+            schedule = TaskSchedule(
+                cron_expression=expression,
+                timezone=namespace.timezone,
+                dialect=namespace.dialect,
+                dst=namespace.dst,
+            )
     except InvalidCronError as error:
-        raise CommandError(pointed_out(error)) from error
+        raise CommandError(pointed_out(error) + hint(namespace.expression)) from error
     except (ValueError, OverflowError) as error:
         raise CommandError(str(error)) from error
     moments = schedule.preview(namespace.count, start)
     if namespace.json:
         report = {
-            "expression": namespace.expression,
+            "expression": expression,
             "description": schedule.describe(),
             "from": start.isoformat(),
             "times": [moment.isoformat() for moment in moments],
         }
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
         return 0
-    lines = [schedule.describe(), "", *table(moments, start)]
+    lines = [schedule.describe(), "", *table(moments, start, width=width_of(sys.stdout))]
     if len(moments) < namespace.count:
         lines.append(f"no time after {wall_time(moments[-1] if moments else start)}")
     sys.stdout.write("\n".join(lines) + "\n")
@@ -107,20 +116,33 @@ def pointed_out(error: InvalidCronError) -> str:
     """Say what is wrong with an expression, and point at where."""
     begin = max(error.position - SHOWN_WIDTH // 2, 0)
     shown = error.expression[begin : begin + SHOWN_WIDTH]
-    # Whatever moves the cursor would move the caret away from its place.
+    # Characters that move the cursor would move the caret away from its place.
     shown = "".join(letter if letter.isprintable() else " " for letter in shown)
     return f"{reason_of(error)}\n    {shown}\n    {' ' * (error.position - begin)}^"
 
 
-def table(moments: Sequence[datetime], start: datetime) -> list[str]:
-    """Lay out times with their number, in UTC, and how long after `start` they come.
+def hint(words: Sequence[str]) -> str:
+    """Say that the expression needs quotes, if the shell has replaced a part of it by files."""
+    for word in words:
+        # A name that is too long, or has a null character, is no file.
+        with suppress(OSError, ValueError):
+            if len(words) > 1 and Path(word).exists():
+                return (
+                    f"\n{word!r} is a file: put the expression in quotes, so that the shell does"
+                    " not replace * by the names of files"
+                )
+    return ""
 
-    A change of the offset to UTC, which is where daylight saving begins or ends, is marked.
+
+def table(moments: Sequence[datetime], start: datetime, *, width: int | None = None) -> list[str]:
+    """Lay out times with their number, in UTC, and how long after `start` they are.
+
+    A change of the offset from UTC, where daylight saving begins or ends, is marked.
     """
     if not moments:
         return []
     precision = precision_of(moments)
-    rows = [["", "local time", "UTC", "in", ""]]
+    rows = []
     before = offset(_beside(start, moments[0]))
     for number, moment in enumerate(moments, start=1):
         now = offset(moment)
@@ -135,7 +157,7 @@ def table(moments: Sequence[datetime], start: datetime) -> list[str]:
             ]
         )
         before = now
-    return columns(rows, right={0})
+    return text.table(["", "local time", "UTC", "in", ""], rows, right={0}, width=width)
 
 
 def _beside(start: datetime, moment: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Watching a scheduler from outside: until it has nothing left to do, and how much it holds."""
+"""Waits until a scheduler has nothing left to do, and measures the memory of the process."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from num_agents.scheduler.cli.recorder import clock_ns
 if TYPE_CHECKING:
     from num_agents.scheduler.scheduler import Scheduler
 
-# Once every task is due, so long without any run ending means that some never will.
+# If no run ends for this long after the last task was due, some never will.
 PATIENCE_S = 10.0
 
 NS_PER_S = 1_000_000_000
 
 
 def watch(scheduler: Scheduler, view: View, *, last_due_ns: int) -> None:
-    """Show progress until every task has ended, or nothing ends any more.
-
-    The calling thread sleeps nearly all the time.
+    """Show progress until every task has ended, or no run has ended for some time.
 
     Args:
         scheduler: A scheduler that runs.
@@ -44,7 +42,7 @@ def watch(scheduler: Scheduler, view: View, *, last_due_ns: int) -> None:
 
 
 def resident_bytes() -> int | None:
-    """Return the memory this process holds; its peak where only that can be had.
+    """Return the resident memory of this process, or its peak if the system tells no more.
 
     None on a system without `resource`, such as Windows.
     """

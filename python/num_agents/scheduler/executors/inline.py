@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._engine import CLOSED, OPEN
+from num_agents.scheduler._engine.engine import CLOSED, OPEN, WorkerGroup
+from num_agents.scheduler._engine.worker import run_due
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from num_agents.scheduler._engine import Engine
+    from num_agents.scheduler._engine.engine import Engine
 
 
 class InlineExecutor:
-    """Runs what is due when it is told to, in the calling thread."""
+    """Runs what is due when `run_due` is called, in the calling thread.
+
+    Args:
+        engine: Where it takes runs from.
+    """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
+        self._group = WorkerGroup()
 
     def start(self) -> None:
         """Allows runs."""
-        self._engine.native.set_phase(OPEN)
+        self._group = WorkerGroup()
+        self.engine.set_phase(OPEN)
 
-    def stop(self, *, drain: bool, timeout: float) -> bool:  # noqa: ARG002 - nothing to wait for
-        """Forbids runs; what is due now runs before that, if `drain`."""
-        if drain:
-            self._engine.run_due()
-        self._engine.native.set_phase(CLOSED)
+    def drain(self, timeout: float) -> bool:
+        """Runs what is due now. This takes no time of the clock, so `timeout` is not used."""
+        del timeout
+        self.run_due()
         return True
 
-    def grow(self) -> None:
-        """Nothing: who waits on a virtual clock runs the others itself."""
+    def dismiss(self, *, cancel: bool) -> None:
+        """Forbids runs."""
+        if cancel:
+            self._group.cancel()
+        self.engine.set_phase(CLOSED)
 
-    def shrink(self) -> None:
-        """Nothing."""
+    def join(self, timeout: float) -> bool:
+        """Returns at once: only the run that calls this can still be in progress."""
+        del timeout
+        return True
+
+    def run_due(self) -> None:
+        """Runs what is due now, in order."""
+        run_due(self.engine, self._group)
+
+    def grow(self) -> None:
+        """Makes no room: a thread that waits on a virtual clock runs the other tasks itself."""
+
+    def shrink(self, room: object) -> None:
+        """Does nothing."""

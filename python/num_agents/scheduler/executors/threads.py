@@ -8,39 +8,51 @@ another worker is idle, and priorities hold at the moment of starting.
 from __future__ import annotations
 
 import os
+from collections import deque
+from contextlib import suppress
 from itertools import count
-from threading import RLock, Thread, current_thread
+from threading import Lock, RLock, Thread, current_thread, get_ident
 from time import monotonic
 
-from num_agents.scheduler._engine import CLOSED, DRAINING, OPEN, sharpen_timers
+from num_agents.scheduler._engine import lifetime
+from num_agents.scheduler._engine.current import current
+from num_agents.scheduler._engine.engine import (
+    CLOSED,
+    DRAINING,
+    OPEN,
+    WorkerGroup,
+    sharpen_timers,
+)
+from num_agents.scheduler._engine.worker import work
 from num_agents.scheduler._log import contain
-from num_agents.scheduler._time import show
+from num_agents.scheduler._messages import show
+from num_agents.scheduler.errors import SchedulerForkedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from num_agents.scheduler._engine import Engine
-
-    #: Each worker, and what is emptied to dismiss it after the run that it is in.
-    _Crew = list[tuple[Thread, list[bool]]]
+    from num_agents.scheduler._engine.engine import Engine
 
 #: More threads than any system of today lets a process have.
-MOST_WORKERS = 2**15
+MAX_WORKERS = 2**15
 
-#: Tell the threads of a process apart.
+#: Number the threads of a process.
 _numbers = count()
 
 
 class ThreadPool:
     """Worker threads, all daemons: a callback that never returns does not keep the process alive.
 
+    At most `max_workers` callbacks run at once, not counting those that wait for a task. When such
+    a wait ends, the worker that replaced it leaves at the end of its run.
+
     Args:
-        engine: What they work for.
+        engine: Where they take runs from.
         max_workers: How many; by default the number of processors and four, at most 32, as in
             `concurrent.futures`.
 
     Raises:
-        TypeError: `max_workers` is no int.
-        ValueError: It is less than one, or more than `MOST_WORKERS`.
+        TypeError: `max_workers` is not an int.
+        ValueError: It is less than one, or more than `MAX_WORKERS`.
     """
 
     def __init__(self, engine: Engine, max_workers: int | None) -> None:
@@ -48,101 +60,210 @@ class ThreadPool:
             max_workers = min(32, (os.cpu_count() or 1) + 4)
         if isinstance(max_workers, bool) or not isinstance(max_workers, int):
             raise TypeError(f"max_workers must be an integer or None, got {show(max_workers)}")
-        if not 1 <= max_workers <= MOST_WORKERS:
+        if not 1 <= max_workers <= MAX_WORKERS:
             raise ValueError(
-                f"max_workers must be from 1 to {MOST_WORKERS}, got {show(max_workers)}"
+                f"max_workers must be from 1 to {MAX_WORKERS}, got {show(max_workers)}"
             )
         self._engine = engine
         self._max_workers = max_workers
         # Reentrant: a signal handler may stop the scheduler while it is being started.
         self._lock = RLock()
-        #: The workers of this start; none when stopped.
-        self._crew: _Crew | None = None
+        #: The workers of this start; None when stopped.
+        self._group: WorkerGroup | None = None
+        #: All that have not ended, of earlier starts as well.
+        self._workers: list[_Worker] = []
 
     def start(self) -> None:
         """Starts the workers."""
         with self._lock:
-            crew: _Crew = []
-            self._crew = crew
-            self._engine.native.set_phase(OPEN)
+            group = WorkerGroup()
+            self._group = group
+            self._engine.set_phase(OPEN)
             try:
                 for _ in range(self._max_workers):
-                    self._add_worker(crew)
+                    self._add_worker(group)
             except BaseException:
-                self._dismiss(crew)
+                self.dismiss(cancel=False)
                 raise
 
-    def stop(self, *, drain: bool, timeout: float) -> bool:
-        """Dismisses the workers; whether all went within `timeout` seconds."""
+    def drain(self, timeout: float) -> bool:
+        """Waits until nothing is due any more; whether that took at most `timeout` seconds."""
         deadline = monotonic() + timeout
-        with self._lock:
-            crew = self._crew or []
-            if drain:
-                self._engine.native.set_phase(DRAINING)
-        if drain:
-            _join(crew, deadline)
-        self._dismiss(crew)
-        return _join(crew, deadline)
-
-    def grow(self) -> None:
-        """Adds a worker in place of the calling one, which is about to wait."""
-        with self._lock:
-            # Not for one that is dismissed: at its second wait in a run, it is replaced already.
-            if self._crew is not None and (current_thread(), [True]) in self._crew:
-                self._add_worker(self._crew)
-
-    def shrink(self) -> None:
-        """Dismisses the calling worker: the one that was added stays in its place."""
-        with self._lock:
-            for thread, live in self._crew or ():
-                if thread is current_thread():
-                    live.clear()
-
-    def _dismiss(self, crew: _Crew) -> None:
-        """Lets workers start nothing more."""
-        with self._lock:
-            for _, live in crew:
-                live.clear()
-            # Unless it has been started again meanwhile.
-            if self._crew is crew:
-                self._crew = None
-                self._engine.native.set_phase(CLOSED)
-
-    def _add_worker(self, crew: _Crew) -> None:
-        live = [True]
-        thread = Thread(
-            target=_work,
-            args=(self._engine, live),
-            name=f"num-agents-scheduler-{next(_numbers)}",
-            daemon=True,
-        )
-        thread.start()
-        crew[:] = [(other, its) for other, its in crew if other.is_alive()]
-        crew.append((thread, live))
-
-
-def _work(engine: Engine, live: list[bool]) -> None:
-    sharpen_timers()
-    while live:
-        try:
-            engine.work(live)
-            return
-        except BaseException:
-            # Not the callback's doing: that is caught where it is called.
-            contain("A worker of the scheduler failed, and goes on")
-
-
-def _join(crew: _Crew, deadline: float) -> bool:
-    """Waits for workers, those that join meanwhile included, but not for the calling one.
-
-    Returns whether all have ended.
-    """
-    while True:
-        others = [thread for thread, _ in list(crew) if thread is not current_thread()]
-        going = next((thread for thread in others if thread.is_alive()), None)
-        if going is None:
+        group = self._group
+        if group is None:
             return True
-        left = deadline - monotonic()
-        if left <= 0:
-            return False
-        going.join(left)
+        # A worker that stops the scheduler in its run is not there to help.
+        if current.group is group:
+            self.grow()
+        with self._lock:
+            if not any(
+                worker.group is group and not worker.is_start_interrupted()
+                for worker in self._workers
+            ):
+                self._add_worker(group)
+            if self._group is group:
+                self._group = None
+                self._engine.set_phase(DRAINING)
+        return self._join(group, deadline)
+
+    def dismiss(self, *, cancel: bool) -> None:
+        """Lets the workers start nothing more, of earlier starts included."""
+        with self._lock:
+            groups = {worker.group for worker in self._workers}
+            if self._group is not None:
+                # A signal handler may be here before the first worker is.
+                groups.add(self._group)
+            self._group = None
+            self._engine.set_phase(CLOSED)
+            for group in groups:
+                if cancel:
+                    group.cancel()
+                self._engine.dismiss(group)
+
+    def join(self, timeout: float) -> bool:
+        """Waits until all workers have gone; whether that took at most `timeout` seconds."""
+        return self._join(None, monotonic() + timeout)
+
+    def grow(self) -> WorkerGroup | None:
+        """Lets one more worker run, in place of the calling one, which is about to wait."""
+        with self._lock:
+            group = current.group
+            # Workers that have been dismissed take no more tasks, and need no room.
+            if group is None or group.is_dismissed:
+                return None
+            if group.add():
+                self._add_worker(group)
+            return group
+
+    def shrink(self, room: object) -> None:
+        """Lets one worker fewer run."""
+        if isinstance(room, WorkerGroup):
+            self._engine.remove_worker(room)
+
+    def _add_worker(self, group: WorkerGroup) -> None:
+        worker = _Worker(self._engine, group, self)
+        self._workers[:] = [one for one in self._workers if not one.ended.is_set]
+        # Before it starts: an interrupt after that must not lose it.
+        self._workers.append(worker)
+        try:
+            worker.start()
+        except Exception:
+            self._workers.remove(worker)
+            raise
+        finally:
+            worker.is_starting = False
+
+    def _join(self, group: WorkerGroup | None, deadline: float) -> bool:
+        """Waits for the workers of a group, or for all, that can end while the caller waits.
+
+        Returns:
+            Whether all have ended.
+        """
+        while True:
+            # Anew each time: a worker that waits may have been replaced meanwhile.
+            others = [
+                worker
+                for worker in list(self._workers)
+                if worker is not current_thread()
+                and not worker.is_start_interrupted()
+                and (group is None or worker.group is group)
+            ]
+            going = next((worker for worker in others if not worker.ended.is_set), None)
+            if going is None:
+                for worker in others:
+                    worker.join_once(max(deadline - monotonic(), 0.0))
+                return True
+            if not going.ended.wait(max(deadline - monotonic(), 0.0)):
+                return False
+
+
+class _Latch:
+    """What can be waited for and happens once.
+
+    A signal handler or finalizer may wait for it in the midst of a wait of the same thread. So,
+    other than in `threading.Event`, each wait has a lock of its own.
+    """
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._waits: deque[Lock] = deque()
+
+    def set(self) -> None:
+        """Lets all go on that wait."""
+        self.is_set = True
+        with suppress(IndexError):
+            while True:
+                self._waits.pop().release()
+
+    def wait(self, timeout: float) -> bool:
+        """Waits at most so many seconds. Returns whether it happened."""
+        wait = Lock()
+        wait.acquire()
+        self._waits.append(wait)
+        if not self.is_set:
+            wait.acquire(timeout=timeout)
+            with suppress(ValueError):
+                self._waits.remove(wait)
+        return self.is_set
+
+
+class _Worker(Thread):
+    """A worker thread.
+
+    It says itself that it has ended: `is_alive` takes a thread for dead whose `join` was
+    interrupted (CPython up to 3.12).
+
+    Attributes:
+        group: The one it belongs to.
+        ended: Happens when it will take no more runs.
+        is_starting: Whether `start` has not returned.
+    """
+
+    def __init__(self, engine: Engine, group: WorkerGroup, pool: ThreadPool) -> None:
+        super().__init__(name=f"num-agents-scheduler-{next(_numbers)}", daemon=True)
+        self.group = group
+        self.ended = _Latch()
+        self.is_starting = True
+        self._engine = engine
+        self._pool = pool
+        self._starter = get_ident()
+        self._joiners: set[int] = set()
+
+    def is_start_interrupted(self) -> bool:
+        """Whether the calling thread was about to start it, when a handler or finalizer began.
+
+        So it cannot be waited for there. When it starts, its group has been dismissed.
+        """
+        return self._starter == get_ident() and (self.is_starting or self.ident is None)
+
+    def join_once(self, timeout: float) -> None:
+        """Joins it, unless the calling thread is in the midst of that: `join` is not reentrant."""
+        me = get_ident()
+        if me not in self._joiners:
+            self._joiners.add(me)
+            try:
+                self.join(timeout)
+            finally:
+                self._joiners.discard(me)
+
+    def run(self) -> None:
+        """Runs what falls due."""
+        try:
+            _run_worker(self._engine, self.group, self._pool)
+        finally:
+            self.ended.set()
+
+
+def _run_worker(engine: Engine, group: WorkerGroup, pool: ThreadPool) -> None:
+    sharpen_timers()
+    while True:
+        try:
+            work(engine, group, pool)
+            return
+        except BaseException as error:
+            if engine.is_foreign:
+                # This is a child that was forked in a callback, whose only thread this is.
+                forked = type(error) is SchedulerForkedError
+                lifetime.exit_child(None if forked else error)
+            # An asynchronous exception, in one of the few lines that are not guarded.
+            contain("A worker of the scheduler failed, and goes on")

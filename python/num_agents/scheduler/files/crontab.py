@@ -10,7 +10,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from num_agents.scheduler.files.entries import REFUSALS, Entry, Fault, damage_of, reason_of
+from num_agents.scheduler.files.entries import (
+    REFUSALS,
+    Entry,
+    Fault,
+    damage_of,
+    never_fires,
+    reason_of,
+)
 from num_agents.scheduler.schedule import TaskSchedule
 
 if TYPE_CHECKING:
@@ -18,8 +25,8 @@ if TYPE_CHECKING:
 
 TIME_FIELDS = 5
 
-# Of these two the first wins, in whichever order they are set: to cron, TZ is the zone of the
-# command, and of the schedule only where nothing else is said.
+# CRON_TZ wins over TZ, whichever is set first. For cron, TZ is the zone of the command; it is the
+# zone of the schedule only if CRON_TZ is not set.
 ZONE_NAMES = ("CRON_TZ", "TZ")
 
 _WORD = re.compile(r"[^ \t]+")
@@ -30,7 +37,11 @@ _SETTING = re.compile(
 
 
 class _LineError(Exception):
-    """A line cannot be read; the message says why."""
+    """A line cannot be taken; the message says why."""
+
+    def __init__(self, message: str, *, can_be_left_out: bool = False) -> None:
+        super().__init__(message)
+        self.can_be_left_out = can_be_left_out
 
 
 def parse(text: str, *, system: bool) -> tuple[list[Entry], list[Fault]]:
@@ -41,14 +52,14 @@ def parse(text: str, *, system: bool) -> tuple[list[Entry], list[Fault]]:
         system: Whether the word after the time fields is a user.
 
     Returns:
-        Its entries, and every wrong line; the entries are of use only if there is none.
+        Its entries, and every wrong line.
     """
     reader = _Reader(system=system)
     for line, content in enumerate(text.split("\n"), start=1):
         try:
             reader.read(line, content.strip(" \t\r"), indent=_indent_of(content))
         except _LineError as wrong:
-            reader.faults.append(Fault(line, str(wrong)))
+            reader.faults.append(Fault(line, str(wrong), wrong.can_be_left_out))
     return reader.entries, reader.faults
 
 
@@ -96,7 +107,7 @@ class _Reader:
         words = list(_WORD.finditer(content))
         first = words[0][0].lower()
         if first == "@reboot":
-            raise _LineError("@reboot is not supported: it names no time")
+            raise _LineError("@reboot names no time", can_be_left_out=True)
         count = 1 + (first == "@every") if first.startswith("@") else TIME_FIELDS
         needed = count + self.system
         if len(words) <= needed:
@@ -123,9 +134,8 @@ class _Reader:
         try:
             return TaskSchedule(cron_expression=" ".join(word[0] for word in words), timezone=zone)
         except REFUSALS as error:
-            raise _LineError(
-                reason_of(error, lambda at: columns[min(at, len(columns) - 1)])
-            ) from error
+            reason = reason_of(error, lambda at: columns[min(at, len(columns) - 1)])
+            raise _LineError(reason, can_be_left_out=never_fires(error)) from error
 
 
 def _shortage(*, found: int, first: str, system: bool) -> str:

@@ -1,18 +1,16 @@
-"""What is read from a file of schedules, and what can be wrong with a line of it."""
+"""The entries of a file of schedules, and what can be wrong with its lines."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from num_agents.scheduler._timing.bounds import NeverFiresError
 from num_agents.scheduler.errors import InvalidCronError
+from num_agents.scheduler.schedule import TaskSchedule
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from num_agents.scheduler.schedule import TaskSchedule
-
-#: What making a schedule raises if it is told something wrong, or needs an extra that is missing.
+#: What the constructor of a schedule raises: an argument is wrong, or an extra is not installed.
 REFUSALS = (TypeError, ValueError, OverflowError, ImportError)
 
 
@@ -24,7 +22,7 @@ class Entry:
         line: Where it begins in the file, from 1.
         name: What it is called; of a crontab the command, with its `%` signs as they are.
         schedule: When.
-        user: Whom a crontab in system form names.
+        user: The user that a crontab in system form names.
         environment: What the lines above it in a crontab set, by name.
     """
 
@@ -36,10 +34,21 @@ class Entry:
 
 
 class Fault(NamedTuple):
-    """A wrong line, from 1, and why it is wrong."""
+    """A wrong line, from 1, and why it is wrong.
+
+    It can be left out if the line is valid, but has no time to come.
+    """
 
     line: int
     reason: str
+    can_be_left_out: bool = False
+
+
+def never_fires(error: Exception) -> bool:
+    """Whether a schedule is refused only because it has no time to come: an off switch."""
+    if isinstance(error, InvalidCronError):
+        return error.reason.endswith("never fires")
+    return isinstance(error, NeverFiresError)
 
 
 def reason_of(error: Exception, column_of: Callable[[int], int] = lambda at: at + 1) -> str:

@@ -15,10 +15,17 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from num_agents.scheduler._time import spoken_span_s
+from num_agents.scheduler._timing.spans import parse_span_s
 from num_agents.scheduler.calendar import CalendarInterval, Exclusions
 from num_agents.scheduler.errors import InvalidCronError
-from num_agents.scheduler.files.entries import REFUSALS, Entry, Fault, damage_of, reason_of
+from num_agents.scheduler.files.entries import (
+    REFUSALS,
+    Entry,
+    Fault,
+    damage_of,
+    never_fires,
+    reason_of,
+)
 from num_agents.scheduler.schedule import TaskSchedule
 
 if TYPE_CHECKING:
@@ -29,7 +36,7 @@ TABLES = "schedule"
 SPANS = frozenset(("delay", "interval", "jitter", "window"))
 OBJECTS: dict[str, type] = {"calendar_interval": CalendarInterval, "exclude": Exclusions}
 
-#: Without any of these a schedule is due at once, which nobody writes into a file.
+#: A schedule of a file has one of these; without any it would run immediately.
 TIMES = (
     "cron_expression",
     "interval",
@@ -106,8 +113,8 @@ class _Reader:
             place = place[:-1]
         return self.lines.get(place, 1)
 
-    def fault(self, place: Place, reason: str) -> None:
-        self.faults.append(Fault(self.line_of(place), reason))
+    def fault(self, place: Place, reason: str, *, can_be_left_out: bool = False) -> None:
+        self.faults.append(Fault(self.line_of(place), reason, can_be_left_out))
 
     def read(self, document: dict[str, Any]) -> None:
         for key in document.keys() - {TABLES}:
@@ -161,13 +168,17 @@ class _Reader:
             if isinstance(error, InvalidCronError):
                 argument = "cron_expression"
             key = spelling.get(argument, argument)
-            self.fault((*place, key) if key else place, _with_name(key, reason))
+            self.fault(
+                (*place, key) if key else place,
+                _with_name(key, reason),
+                can_be_left_out=never_fires(error),
+            )
             return None
 
     def value(self, place: Place, key: str, value: Any) -> Any:
         """A value as `TaskSchedule` takes it; what is wrong in the tables below is noted."""
         if key in SPANS and isinstance(value, str):
-            return spoken_span_s(value, key)
+            return parse_span_s(value, key)
         if key in OBJECTS:
             return self.made(place, OBJECTS[key], value)
         if key == "any_of":

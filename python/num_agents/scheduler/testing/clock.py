@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime, tzinfo
 from threading import RLock
+from types import TracebackType
+from typing import Self
 from weakref import ref
 
-from num_agents.scheduler._engine import Clock, default_clock
-from num_agents.scheduler._time import (
-    FAR_FUTURE_NS,
-    after_ns,
-    moment_ns,
-    show,
-    signed_span_ns,
-    to_datetime,
-    zone_of,
-)
+from num_agents._lazy import LazyModule
+from num_agents.scheduler._engine.clock import Clock, default_clocks
+from num_agents.scheduler._messages import show
+from num_agents.scheduler._timing.moments import Moment, moment_ns, to_datetime
+from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, Seconds, after_ns, signed_span_ns
+from num_agents.scheduler._timing.zones import zone_of
+from num_agents.scheduler.errors import SchedulerForkedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextvars import Token
-    from datetime import datetime, tzinfo
-    from types import TracebackType
-    from typing import Any, Self
+    from num_agents.scheduler.executors import inline
+else:
+    inline = LazyModule("num_agents.scheduler.executors.inline")
 
-    from num_agents.scheduler._time import Moment, Seconds
-    from num_agents.scheduler.scheduler import Scheduler
-
-#: Where a virtual clock starts unless told otherwise: any fixed moment makes tests repeatable.
+#: Where a virtual clock starts by default. Any fixed moment makes tests repeatable.
 DEFAULT_START = "2025-01-01T00:00:00Z"
 
 _UTC = zone_of("UTC")
@@ -37,27 +35,27 @@ _GOLDEN = 0x9E37_79B9_7F4A_7C15
 
 
 class VirtualClock:
-    """A clock that stands until it is moved; schedulers on it are the same engine on other time.
+    """A clock that stands still until it is moved. Schedulers on it use the same engine.
 
     Moving it runs, in the moving thread, every callback that falls due on the way, each at its own
-    moment and in the guaranteed order. Waiting for a task moves it, too, as far as is needed. A
-    callback may schedule, cancel and wait, and it may move the clock: that is how a callback that
-    takes its time is simulated. The same operations have the same results, ids and jitter included.
+    moment and in the guaranteed order. Waiting for a task also moves it, as far as needed. A
+    callback may schedule, cancel and wait. It may also move the clock, to simulate a callback that
+    takes time. The same operations have the same results, ids and jitter included.
 
-    It has a wall, too, which shows the same time until it is set: `set_wall` and `shift_wall` are
-    somebody who sets the machine's clock, `suspend` is somebody who closes its lid.
+    Its wall clock shows the same time until it is set: `set_wall` and `shift_wall` set it, and
+    `suspend` suspends the machine.
 
-    As a context manager it becomes the clock of every scheduler made inside.
+    As a context manager it is the clock of every scheduler made inside.
 
     Args:
-        start: Where it stands at first: a datetime or an ISO-8601 string, from 1970 to 2500; naive
-            means in `timezone`. By default 2025-01-01T00:00:00Z.
-        timezone: The zone of naive moments, and of schedulers on it that have none of their own: a
-            tzinfo, an IANA name, "UTC" or "local" (default).
+        start: The first moment: a datetime or an ISO-8601 string, from 1970 to 2500; naive means
+            in `timezone`. By default 2025-01-01T00:00:00Z.
+        timezone: The zone of naive moments, and of schedulers without a zone: a tzinfo, an IANA
+            name, "UTC" or "local" (default).
 
     Raises:
-        TypeError: An argument is of another type.
-        ValueError: `start` is no ISO-8601, or out of the range; `timezone` is unknown.
+        TypeError: An argument has the wrong type.
+        ValueError: `start` is not ISO-8601, or out of its range; `timezone` is unknown.
     """
 
     def __init__(
@@ -70,20 +68,21 @@ class VirtualClock:
         if not 0 < start_ns < moment_ns("2500-01-01T00:00:00Z", "start", None):
             raise ValueError(f"start must lie between 1970 and 2500, got {show(start)}")
         self.native = Clock(start_ns)
-        self._schedulers: list[ref[Scheduler]] = []
+        #: What runs on it, in the order in which the schedulers were made.
+        self._executors: list[ref[inline.InlineExecutor]] = []
+        self._process = os.getpid()
         self._instances = 0
         self._events = 0
         self._moving = RLock()
-        self._tokens: list[Token[Any]] = []
 
     def now(self) -> datetime:
-        """What its wall shows, in its time zone if it was given one, else in UTC."""
+        """What its wall clock shows, in its time zone if it was given one, else in UTC."""
         return to_datetime(self.native.now_ns(), self._shown_in)
 
     # ---- moving ------------------------------------------------------------------------------
 
     def advance(self, duration: Seconds) -> None:
-        """Moves it on by seconds or a timedelta, and runs what falls due on the way.
+        """Moves it forward by seconds or a timedelta, and runs what falls due on the way.
 
         Raises:
             TypeError: `duration` is of another type.
@@ -92,7 +91,7 @@ class VirtualClock:
         self._move_to(after_ns(self.native.axis_ns(), duration, "duration"))
 
     def advance_to(self, moment: Moment) -> None:
-        """Moves it on until its wall shows a moment, and runs what falls due on the way.
+        """Moves it forward until its wall clock shows a moment, and runs what falls due.
 
         Args:
             moment: A datetime or an ISO-8601 string; naive means in its time zone.
@@ -106,11 +105,11 @@ class VirtualClock:
         self._move_to(target - self.native.offset_ns)
 
     def run_until_idle(self, limit: Seconds = _DAY_S) -> int:
-        """Moves it on as long as anything is pending, and runs that.
+        """Moves it forward as long as anything is pending, and runs that.
 
         Args:
-            limit: How far at the most, in seconds or a timedelta: recurring tasks without an end
-                are never idle. It stands at the last run afterwards, or at the limit.
+            limit: How far at most, in seconds or a timedelta, because recurring tasks without an
+                end are never idle. Afterwards it stands at the last run, or at the limit.
 
         Returns:
             How many runs were started.
@@ -119,7 +118,7 @@ class VirtualClock:
             TypeError: `limit` is of another type.
             ValueError: It is NaN, infinite or negative.
         """
-        with self._moving:
+        with self._movement():
             end = after_ns(self.native.axis_ns(), limit, "limit")
             before = self._started()
             while (upcoming := self._next_deadline()) is not None:
@@ -130,17 +129,17 @@ class VirtualClock:
             return self._started() - before
 
     def run_until(self, done: Callable[[], bool], limit_ns: int | None) -> None:
-        """Moves it on until a condition holds; what waiting on this clock comes to.
+        """Moves it forward until a condition holds. Waiting on this clock does this.
 
         Args:
             done: The condition.
-            limit_ns: How far at the most; None for as far as anything is scheduled.
+            limit_ns: How far at most; None for as far as anything is scheduled.
 
         Raises:
-            RuntimeError: Nothing is scheduled any more that could make it true, and there is no
-                limit: it would never end.
+            RuntimeError: Nothing that is scheduled could make it true, and there is no limit, so it
+                would never end.
         """
-        with self._moving:
+        with self._movement():
             now = self.native.axis_ns()
             end = None if limit_ns is None else min(now + limit_ns, FAR_FUTURE_NS)
             while not done():
@@ -157,12 +156,12 @@ class VirtualClock:
                 )
             self._step_to(end)
 
-    # ---- what happens to machines ------------------------------------------------------------
+    # ---- the machine -------------------------------------------------------------------------
 
     def set_wall(self, moment: Moment) -> None:
-        """Sets its wall, forwards or backwards.
+        """Sets its wall clock, forwards or backwards.
 
-        No time passes; tasks on the wall clock follow it, and what falls due by that runs now.
+        No time passes. Tasks on the wall clock follow it, and those that are due now run.
 
         Args:
             moment: A datetime or an ISO-8601 string, from 1970 to 2500; naive means in its time
@@ -177,7 +176,7 @@ class VirtualClock:
         self._shift(target - self.native.now_ns())
 
     def shift_wall(self, duration: Seconds) -> None:
-        """Sets its wall forwards, or backwards if negative, by seconds or a timedelta.
+        """Sets its wall clock forwards, or if negative backwards, by seconds or a timedelta.
 
         Raises:
             ValueError: It would leave the years 1970 to 2500.
@@ -189,23 +188,23 @@ class VirtualClock:
         self._shift(shift)
 
     def suspend(self, duration: Seconds) -> None:
-        """Lets time pass in which nothing runs; then what fell due meanwhile is late work.
+        """Lets time pass while nothing runs; what fell due meanwhile is late work.
 
         Raises:
             TypeError: `duration` is of another type.
             ValueError: It is NaN, infinite or negative.
         """
-        with self._moving:
+        with self._movement():
             before = self.native.axis_ns()
             self.native.set_ns(after_ns(before, duration, "duration"))
             self._follow((self.native.axis_ns() - before) / 1e9, "suspend")
 
     # ---- for schedulers ----------------------------------------------------------------------
 
-    def attach(self, scheduler: Scheduler) -> None:
-        """Makes a scheduler run on this clock; schedulers do so themselves."""
-        self._schedulers = [other for other in self._schedulers if other() is not None]
-        self._schedulers.append(ref(scheduler))
+    def attach(self, executor: inline.InlineExecutor) -> None:
+        """Makes a scheduler run on this clock. Schedulers call it when they are made."""
+        self._executors = [other for other in self._executors if other() is not None]
+        self._executors.append(ref(executor))
 
     def new_instance(self) -> int:
         """What a new scheduler draws its ids and jitter from: the same in each run of a test."""
@@ -218,7 +217,7 @@ class VirtualClock:
         return f"virtual-event-{self._events}", self.now()
 
     def __enter__(self) -> Self:
-        self._tokens.append(default_clock.set(self))
+        default_clocks.append(self)
         return self
 
     def __exit__(
@@ -227,12 +226,14 @@ class VirtualClock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        default_clock.reset(self._tokens.pop())
+        # The innermost of its own: others may have been entered or left in other threads meanwhile.
+        places = [place for place, clock in enumerate(default_clocks) if clock is self]
+        del default_clocks[places[-1]]
 
     # ---- inside ------------------------------------------------------------------------------
 
     def _move_to(self, target: int) -> None:
-        with self._moving:
+        with self._movement():
             while True:
                 upcoming = self._next_deadline()
                 if upcoming is None or upcoming > target:
@@ -241,33 +242,47 @@ class VirtualClock:
             self._step_to(target)
 
     def _step_to(self, moment: int) -> None:
-        self.native.set_ns(moment)
-        for scheduler in self._running():
-            scheduler._run_due()  # noqa: SLF001 - the clock is the executor here
+        # What is due at the end of time is never due.
+        self.native.set_ns(min(moment, FAR_FUTURE_NS - 1))
+        for executor in self._running():
+            executor.run_due()
 
     def _shift(self, shift_ns: int) -> None:
-        with self._moving:
+        with self._movement():
             self.native.set_offset_ns(self.native.offset_ns + shift_ns)
             self._follow(shift_ns / 1e9, "set")
 
     def _follow(self, offset_s: float, reason: str) -> None:
-        for scheduler in self._living():
-            scheduler._follow_wall(offset_s, reason)  # noqa: SLF001 - the clock watches itself here
+        for executor in self._living():
+            wall = executor.engine.wall
+            wall.announce([wall.follow(offset_s, reason)])
         self._step_to(self.native.axis_ns())
 
     def _next_deadline(self) -> int | None:
-        deadlines = (scheduler._next_deadline() for scheduler in self._running())  # noqa: SLF001
-        return min((moment for moment in deadlines if moment is not None), default=None)
+        """When something is due next; None if nothing is, or beyond the end of time only."""
+        deadlines = (executor.engine.next_deadline() for executor in self._running())
+        known = (moment for moment in deadlines if moment is not None and moment < FAR_FUTURE_NS)
+        return min(known, default=None)
 
     def _started(self) -> int:
-        return sum(scheduler.statistics().started for scheduler in self._living())
+        return sum(executor.engine.view.statistics().started for executor in self._living())
 
-    def _running(self) -> list[Scheduler]:
-        return [scheduler for scheduler in self._living() if scheduler.is_running]
+    def _running(self) -> list[inline.InlineExecutor]:
+        return [one for one in self._living() if one.engine.waiting.is_running]
 
-    def _living(self) -> list[Scheduler]:
-        schedulers = (reference() for reference in self._schedulers)
-        return [scheduler for scheduler in schedulers if scheduler is not None]
+    def _living(self) -> list[inline.InlineExecutor]:
+        executors = (reference() for reference in self._executors)
+        return [executor for executor in executors if executor is not None]
+
+    def _movement(self) -> AbstractContextManager[bool]:
+        """The lock that lets one thread move it.
+
+        Raises:
+            SchedulerForkedError: This is a child process: another thread may have moved it.
+        """
+        if os.getpid() != self._process:
+            raise SchedulerForkedError("this clock belongs to the parent process")
+        return self._moving
 
     def __repr__(self) -> str:
         return f"<VirtualClock at {self.now().isoformat()}>"

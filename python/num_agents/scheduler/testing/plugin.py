@@ -1,4 +1,4 @@
-"""Fixtures for pytest, found by itself where this package is installed.
+"""Fixtures for pytest, which finds them if this package is installed.
 
 ```python
 def test_report(scheduler, virtual_clock):
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def virtual_clock() -> Iterator[VirtualClock]:
     """A clock that the test moves, from 2025-01-01T00:00:00Z on; its local time is UTC.
 
-    Every scheduler that is made during the test without a clock of its own runs on it.
+    Every scheduler that is made during the test without `clock=` runs on it.
     """
     from num_agents.scheduler.testing import VirtualClock  # noqa: PLC0415 - loaded with pytest
 

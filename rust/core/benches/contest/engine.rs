@@ -39,6 +39,10 @@ impl<const HISTORY: u32> Timers for Ours<HISTORY> {
         self.0.release(slot);
     }
 
+    fn free_unused(&mut self) {
+        drop(self.0.take_garbage());
+    }
+
     #[inline]
     fn next_deadline(&mut self) -> Option<Nanos> {
         Some(self.0.next_deadline()).filter(|next| *next != NEVER)

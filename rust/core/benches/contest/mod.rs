@@ -11,7 +11,7 @@ use scheduler_core::{Nanos, SECOND_NS};
 /// When every contest begins: any moment, but not the first of a millisecond.
 pub const START: Nanos = 1_700_000_000 * SECOND_NS + 123_456_789;
 
-/// How far ahead deadlines lie at the most.
+/// The furthest that deadlines lie ahead.
 pub const HORIZON: Nanos = 3_600 * SECOND_NS;
 
 /// What surrounds each single call of a structure; the contests of throughput put nothing there.
@@ -44,7 +44,7 @@ pub trait Timers {
     /// Arms a timer. No two living ones have the same value.
     fn insert(&mut self, deadline: Nanos, value: u32) -> Self::Key;
 
-    /// Arms a timer that nobody will cancel.
+    /// Arms a timer that will not be cancelled.
     fn insert_unheld(&mut self, deadline: Nanos, value: u32) {
         self.insert(deadline, value);
     }
@@ -54,6 +54,9 @@ pub trait Timers {
 
     /// Lets go of a key unused.
     fn forget(&mut self, _key: Self::Key) {}
+
+    /// Frees memory that the structure has kept for later, so as not to do so in each call.
+    fn free_unused(&mut self) {}
 
     /// When something is to do next, as well as the structure can tell.
     fn next_deadline(&mut self) -> Option<Nanos>;

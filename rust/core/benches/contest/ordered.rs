@@ -13,7 +13,7 @@ use super::{Timers, Watch};
 #[derive(Default)]
 pub struct LazyHeap {
     heap: BinaryHeap<Reverse<(Nanos, u64, u32)>>,
-    /// The sequence number of each slot's tenant, 0 for none.
+    /// The sequence number of the timer in each slot, 0 for none.
     tenants: Vec<u64>,
     free: Vec<u32>,
     sequence: u64,

@@ -130,6 +130,7 @@ pub fn cancel<T: Timers>(load: &Load) -> Duration {
     for key in &mut keys {
         timers.cancel(key);
     }
+    timers.free_unused();
     start.elapsed()
 }
 
@@ -139,6 +140,7 @@ pub fn cancel_batch<const HISTORY: u32>(load: &Load) -> Duration {
     Random::new().shuffle(&mut keys);
     let start = Instant::now();
     let stopped = timers.cancel_batches(&keys);
+    timers.free_unused();
     let elapsed = start.elapsed();
     assert_eq!(stopped, load.len());
     elapsed
@@ -152,6 +154,7 @@ pub fn expire<T: Timers>(load: &Load) -> Duration {
     }
     let start = Instant::now();
     let expired = expire_all(&mut timers, load, &mut Unwatched);
+    timers.free_unused();
     let elapsed = start.elapsed();
     assert_eq!(expired, load.len() as u64, "{}", T::NAME);
     elapsed

@@ -42,7 +42,7 @@ impl Timers for HashWheel {
         self.wheel.cancel(&value).unwrap();
     }
 
-    /// It cannot tell: that the next tick has none is all it knows.
+    /// It does not know: only whether the next tick has any.
     fn next_deadline(&mut self) -> Option<Nanos> {
         None
     }
@@ -80,7 +80,7 @@ pub struct NexusWheel {
     due: Vec<u32>,
 }
 
-/// What one poll does at the most, as in our own engine.
+/// The most that one poll does, as in our own engine.
 const POLL_BUDGET: usize = scheduler_core::ADVANCE_BUDGET as usize;
 
 impl NexusWheel {

@@ -3,14 +3,18 @@
 //! The work is the same in every run, call by call. So each call is timed in three runs and counts
 //! with its least: what remains is the structure's own doing, and not that of the machine.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use scheduler_core::ADVANCE_BUDGET;
+use scheduler_core::calendar::{
+    Calendar, Cron, Dialect, Dst, Exclusions, ParsedRule, Part, Rule, Zone,
+};
+use scheduler_core::{ADVANCE_BUDGET, Engine, Misfire, Recurrence, Repeat, SECOND_NS, Taken};
 
 use crate::Contender;
 use crate::contest::engine::Ours;
 use crate::contest::rounds::{Load, Random, expire_all, filled};
-use crate::contest::{Timers, Watch};
+use crate::contest::{START, Timers, Watch};
 use crate::report::{Report, Row};
 
 const GOAL_US: Option<f64> = Some(200.0);
@@ -164,6 +168,51 @@ fn hold_late_cancel(load: &Load, what: usize) -> Hold {
     })
 }
 
+/// Tasks that come late on a calendar whose occurrences are counted one by one: of two parts, and of
+/// one with exclusions. Each has missed more than are counted.
+fn hold_late_calendar(with_exclusions: bool) -> Hold {
+    const TASKS: u64 = 20;
+    let zone = Zone::named("Europe/Paris").unwrap();
+    let cron = |expression: &str| {
+        let ParsedRule::Cron(cron) = Cron::parse(expression, Dialect::Vixie).unwrap().rule else {
+            unreachable!("no @every")
+        };
+        Part { rule: Rule::Cron(cron), zone: zone.clone(), dst: Dst::Debian }
+    };
+    let calendar = if with_exclusions {
+        let nights = Exclusions::new(zone.clone(), 0b100_0001, [], 0xff);
+        Calendar::new(vec![cron("*/7 * * * *")], Some(nights))
+    } else {
+        Calendar::new(vec![cron("*/7 * * * *"), cron("3 9-17 * * MON-FRI")], None)
+    };
+    let calendar = Arc::new(calendar.unwrap());
+    least_of_runs(|| {
+        let mut engine = Engine::new(START, 0);
+        let rule = Recurrence {
+            repeat: Repeat::Calendar(calendar.clone()),
+            misfire: Misfire::All,
+            catch_up_limit: 5_000,
+            on_wall: true,
+            ..Recurrence::default()
+        };
+        for task in 0..TASKS {
+            engine.schedule(START + task, 0, Some(&rule)).unwrap();
+        }
+        let now = START + 365 * 86_400 * SECOND_NS;
+        let mut watch = Stopwatch::default();
+        watch.begin();
+        let mut runs = 0;
+        while runs < TASKS {
+            watch.call(|| engine.advance(now, ADVANCE_BUDGET));
+            if let Some(Taken::Run(slot)) = watch.call(|| engine.take()) {
+                watch.call(|| engine.complete(slot, now, false));
+                runs += 1;
+            }
+        }
+        watch
+    })
+}
+
 /// Measures and prints.
 pub fn tell(contenders: &[Contender], timers: usize, report: &mut Report) {
     let names: Vec<_> = contenders.iter().map(|contender| contender.name).collect();
@@ -192,6 +241,10 @@ pub fn tell(contenders: &[Contender], timers: usize, report: &mut Report) {
     let load = Load::same_millisecond(timers);
     for (index, what) in LATE_CANCELS.into_iter().enumerate() {
         let figures = vec![Some(hold_late_cancel(&load, index).longest())];
+        report.row("holds, us", timers, &names, &Row { what, goal: GOAL_US, figures });
+    }
+    for (index, what) in ["late on a union", "late with exclusions"].into_iter().enumerate() {
+        let figures = vec![Some(hold_late_calendar(index == 1).longest())];
         report.row("holds, us", timers, &names, &Row { what, goal: GOAL_US, figures });
     }
 }

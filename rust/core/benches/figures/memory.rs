@@ -93,9 +93,10 @@ pub fn measure<T: Timers>(timers: usize) -> Memory {
         keys[value] = Some(structure.insert(*deadline, value as u32));
     }
     let full = Use::now().since(before);
-    for place in order.iter().copied() {
-        structure.cancel(keys[place as usize].take().unwrap());
+    for index in order.iter().copied() {
+        structure.cancel(keys[index as usize].take().unwrap());
     }
+    structure.free_unused();
     let emptied = Use::now().since(before);
     drop(black_box((structure, keys, order, load)));
     Memory { full, emptied }

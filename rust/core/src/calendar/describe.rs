@@ -215,7 +215,8 @@ fn interval(rule: &CalendarInterval) -> String {
     };
     let second = rule.second_of_day as usize;
     let time = time(second, !second.is_multiple_of(60));
-    format!("every {} at {time} from {}", counted(rule.every as usize, unit), rule.anchor)
+    let from = if rule.has_start { format!(" from {}", rule.anchor) } else { String::new() };
+    format!("every {} at {time}{from}", counted(rule.every as usize, unit))
 }
 
 fn dates_and_times(moments: &[Nanos], zone: &Zone) -> String {

@@ -33,7 +33,7 @@ impl Exclusions {
         Self { zone, weekdays: weekdays & 0x7f, dates, hours: hours & 0xff_ffff }
     }
 
-    /// The excluded stretch around a moment, of an hour or a day at the most: its first moment, and
+    /// The excluded stretch around a moment, at most an hour or a day: its first moment, and
     /// the first one after it. `None` if the moment is not excluded. O(log of dates and periods).
     pub(super) fn around(&self, moment: Nanos) -> Option<(Nanos, Nanos)> {
         let utc = (moment / SECOND_NS) as i64;

@@ -48,6 +48,8 @@ pub struct CalendarInterval {
     pub(super) unit: Unit,
     pub(super) anchor: Date,
     pub(super) second_of_day: u32,
+    /// Whether nothing fires before the anchor; else the anchor only sets the phase.
+    pub(super) has_start: bool,
 }
 
 impl CalendarInterval {
@@ -70,7 +72,13 @@ impl CalendarInterval {
         if i64::from(second_of_day) >= DAY_S {
             return Err(InvalidInterval::Time);
         }
-        Ok(Self { every, unit, anchor, second_of_day })
+        Ok(Self { every, unit, anchor, second_of_day, has_start: true })
+    }
+
+    /// The same days, and those before the anchor: for clocks that are set back to before it.
+    #[must_use]
+    pub fn without_start(self) -> Self {
+        Self { has_start: false, ..self }
     }
 
     /// The unit in days, or in months: whichever it is made of.
@@ -97,24 +105,25 @@ impl CalendarInterval {
         year.month_first(month) + i64::from(day.min(year.month_length(month))) - 1
     }
 
-    /// How many occurrences lie before the wall second `wall`: the index of the next one. O(1).
+    /// The index of the first occurrence at or after the wall second `wall`; that on the anchor
+    /// is 0. O(1).
     fn index(&self, wall: i64) -> i64 {
         // The first day whose occurrence is not before `wall`.
         let day = (wall - i64::from(self.second_of_day)).div_euclid(DAY_S)
             + i64::from((wall - i64::from(self.second_of_day)).rem_euclid(DAY_S) > 0);
         let anchor = self.anchor.day_number();
-        if day <= anchor {
+        if self.has_start && day <= anchor {
             return 0;
         }
         let months = match self.step() {
-            Step::Days(days) => return (day - anchor + days - 1) / days,
+            Step::Days(days) => return (day - anchor + days - 1).div_euclid(days),
             Step::Months(months) => months,
         };
         let ((first, first_month, _), (last, last_month, _)) = (civil(anchor), civil(day));
         let apart =
             (last.number - first.number) * 12 + i64::from(last_month) - i64::from(first_month);
         // The occurrence in the month of `day`, or the last one before that month.
-        let guess = apart / months;
+        let guess = apart.div_euclid(months);
         guess + i64::from(self.day(guess) < day)
     }
 
@@ -135,7 +144,7 @@ impl WallRule for CalendarInterval {
 
     fn last_wall(&self, to: i64) -> Option<i64> {
         let next = self.index(to + 1);
-        (next > 0).then(|| self.wall(next - 1))
+        (next > 0 || !self.has_start).then(|| self.wall(next - 1))
     }
 
     fn count_wall(&self, from: i64, to: i64) -> u64 {

@@ -1,11 +1,11 @@
-//! The last answer, for the next who asks.
+//! A cache of the last answer.
 //!
 //! Between two occurrences the next one is always the same. Of a hundred thousand tasks that share
 //! a calendar and are armed again at the same moment, one computes; the others find its answer.
 //!
 //! A sequence lock: a writer makes the sequence odd, writes, and makes it even again; a reader
-//! believes what it read if the sequence was even and has not changed meanwhile. Nobody waits. Who
-//! cannot read computes, and who cannot write leaves it: the memo only saves time.
+//! believes what it read if the sequence was even and has not changed meanwhile. Nobody waits: a
+//! reader that cannot read computes the answer, and a writer that cannot write leaves it out.
 
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
 use crate::time::Nanos;
@@ -14,7 +14,7 @@ use crate::time::Nanos;
 #[derive(Debug, Default)]
 pub(super) struct Memo {
     sequence: AtomicU64,
-    /// The moment asked about; at first, like `next`, 0, which answers nothing.
+    /// The moment asked about. It starts at 0, as `next` does, which is an answer to nothing.
     moment: AtomicU64,
     next: AtomicU64,
 }

@@ -89,8 +89,8 @@ trait WallRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dst {
     /// As Debian's cron: a time that does not exist happens once, right after the gap; one that
-    /// comes twice happens the first time. Rules with `*` in minute or hour, or with a field for
-    /// seconds in Vixie's dialect, follow real time: nothing in the gap, both times in the fold.
+    /// comes twice happens the first time. Rules with `*` in minute or hour follow real time:
+    /// nothing in the gap, both times in the fold.
     #[default]
     Debian,
     /// A time that does not exist is left out; one that comes twice happens the first time.
@@ -259,14 +259,7 @@ impl Calendar {
 
     /// The last occurrence at or before a moment, in nanoseconds since 1970.
     pub fn last_by(&self, moment: Nanos) -> Option<Nanos> {
-        let last = |moment| self.parts.iter().filter_map(|part| part.last_by(moment)).max();
-        let mut candidate = last(moment)?;
-        let Some(exclusions) = &self.exclusions else { return Some(candidate) };
-        for _ in 0..SEARCH_LIMIT {
-            let Some((start, _)) = exclusions.around(candidate) else { return Some(candidate) };
-            candidate = last(start.checked_sub(1)?)?;
-        }
-        None
+        self.last_by_counted(moment, &mut 0)
     }
 
     /// How many occurrences lie in `(after, by]`.
@@ -287,6 +280,57 @@ impl Calendar {
         COUNT_LIMIT
     }
 
+    /// Whether all parts follow real time: cron expressions with `*` or a step in minute or hour, and
+    /// grids. The others fire at fixed times.
+    pub(crate) fn follows_real_time(&self) -> bool {
+        self.parts.iter().all(|part| match &part.rule {
+            Rule::Cron(cron) => cron.real_time,
+            Rule::Grid { interval, .. } => *interval > 0,
+            Rule::Every(_) | Rule::Moments(_) => false,
+        })
+    }
+
+    /// The same grid from before a moment on, if this calendar is one grid that begins after that and
+    /// not after `latest`: for clocks that are set back to before it began.
+    pub(crate) fn extended_back(&self, moment: Nanos, latest: Nanos) -> Option<Self> {
+        let [Part { rule: Rule::Grid { anchor, interval }, zone, dst }] = self.parts.as_slice()
+        else {
+            return None;
+        };
+        if *interval == 0 || *anchor <= moment || *anchor > latest {
+            return None;
+        }
+        let intervals = (anchor - moment).div_ceil(*interval).min(anchor / interval);
+        let rule = Rule::Grid { anchor: anchor - intervals * interval, interval: *interval };
+        let parts = vec![Part { rule, zone: zone.clone(), dst: *dst }];
+        Self::new(parts, self.exclusions.clone()).ok()
+    }
+
+    /// Whether [`Calendar::count`] is closed form: one part, and nothing excluded.
+    pub(crate) fn counts_in_closed_form(&self) -> bool {
+        self.parts.len() == 1 && self.exclusions.is_none()
+    }
+
+    /// As [`Calendar::next_after`]; adds how many look-ups of a part that took.
+    pub(crate) fn next_after_counted(&self, moment: Nanos, looks: &mut u64) -> Option<Nanos> {
+        self.search_forwards_counted(moment.checked_add(1)?, looks)
+    }
+
+    /// As [`Calendar::last_by`]; adds how many look-ups of a part that took.
+    pub(crate) fn last_by_counted(&self, moment: Nanos, looks: &mut u64) -> Option<Nanos> {
+        let mut last = |moment| {
+            *looks += self.parts.len() as u64;
+            self.parts.iter().filter_map(|part| part.last_by(moment)).max()
+        };
+        let mut candidate = last(moment)?;
+        let Some(exclusions) = &self.exclusions else { return Some(candidate) };
+        for _ in 0..SEARCH_LIMIT {
+            let Some((start, _)) = exclusions.around(candidate) else { return Some(candidate) };
+            candidate = last(start.checked_sub(1)?)?;
+        }
+        None
+    }
+
     /// When it fires, in plain English: `at 09:00 on Monday to Friday, Europe/Paris`.
     pub fn describe(&self) -> String {
         describe::calendar(&self.parts, self.exclusions.as_ref())
@@ -294,7 +338,14 @@ impl Calendar {
 
     /// The first occurrence at or after a moment that is not excluded.
     fn search_forwards(&self, moment: Nanos) -> Option<Nanos> {
-        let next = |moment| self.parts.iter().filter_map(|part| part.next_from(moment)).min();
+        self.search_forwards_counted(moment, &mut 0)
+    }
+
+    fn search_forwards_counted(&self, moment: Nanos, looks: &mut u64) -> Option<Nanos> {
+        let mut next = |moment| {
+            *looks += self.parts.len() as u64;
+            self.parts.iter().filter_map(|part| part.next_from(moment)).min()
+        };
         let mut candidate = next(moment)?;
         let Some(exclusions) = &self.exclusions else { return Some(candidate) };
         for _ in 0..SEARCH_LIMIT {

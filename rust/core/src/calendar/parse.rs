@@ -6,8 +6,10 @@
 //! field       = "?" | item { "," item }
 //! item        = ( "*" | value | value "-" value ) [ "/" step ]
 //!             | "L" [ "-" days ] [ "W" ] | day "W"                   day-of-month
-//!             | weekday "L" | weekday "#" nth                        day-of-week
+//!             | weekday "L" | weekday "#" ( nth | "L" )              day-of-week
 //! ```
+//!
+//! A value is a number or, of months and weekdays, the first three letters of a name or more.
 //!
 //! Five fields are the classical ones; a sixth comes first and is seconds; a seventh comes last and
 //! is the year. Work is linear in the length, which is bounded by [`Cron::MAX_LENGTH`]. An error
@@ -38,6 +40,8 @@ pub struct Parsed {
     pub rule: ParsedRule,
     /// The zone of a `CRON_TZ=` or `TZ=` prefix, as written and not looked up.
     pub zone: Option<String>,
+    /// What is accepted, but hardly meant: steps beyond their field.
+    pub warnings: Vec<CronError>,
 }
 
 /// The two things that an expression can be.
@@ -49,7 +53,7 @@ pub enum ParsedRule {
     Every(Nanos),
 }
 
-/// Why an expression was refused, and where.
+/// Why an expression was refused, or is doubtful, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CronError {
     /// The field, such as `minute` or `day-of-week`, if it lies in one.
@@ -78,7 +82,7 @@ struct Field {
     name: &'static str,
     least: u16,
     greatest: u16,
-    /// English names from `named_from` on; the first three letters suffice.
+    /// English names from `named_from` on; the first three letters or more do.
     names: &'static [&'static str],
     named_from: u16,
 }
@@ -179,13 +183,35 @@ impl Field {
         Ok(text.text.parse().unwrap_or(u16::MAX))
     }
 
+    /// The value of a name: its first three letters or more, in any case.
+    fn named(&self, text: &str) -> Option<u16> {
+        let is_named = |name: &str| text.len() >= 3 && begins_with(name, text);
+        let index = self.names.iter().position(|name| is_named(name))?;
+        Some(index as u16 + self.named_from)
+    }
+
+    /// The name that two letters can only mean: `MO`.
+    fn name_meant_by(&self, text: &str) -> Option<String> {
+        let mut names = self.names.iter().filter(|name| text.len() == 2 && begins_with(name, text));
+        let name = names.next()?;
+        names.next().is_none().then(|| name[..3].to_ascii_uppercase())
+    }
+
+    fn too_short(&self, text: Text<'_>, short: Text<'_>, instead: impl fmt::Display) -> CronError {
+        let short = quoted(short.text);
+        self.error(
+            text,
+            format!("{short} is not a value: names have three letters, write {instead}"),
+        )
+    }
+
     /// A number or a name.
     fn value(&self, text: Text<'_>) -> Outcome<u16> {
-        let named = self.names.iter().position(|name| {
-            text.text.eq_ignore_ascii_case(name) || text.text.eq_ignore_ascii_case(&name[..3])
-        });
-        if let Some(index) = named {
-            return Ok(index as u16 + self.named_from);
+        if let Some(value) = self.named(text.text) {
+            return Ok(value);
+        }
+        if let Some(name) = self.name_meant_by(text.text) {
+            return Err(self.too_short(text, text, name));
         }
         let value = self.number(text)?;
         if (self.least..=self.greatest).contains(&value) {
@@ -207,8 +233,15 @@ impl Field {
         let (start, end) = if base.text == "*" || is_implied {
             (self.least, self.greatest)
         } else if let Some((start, end)) = base.split_once('-') {
+            let meant = (self.name_meant_by(start.text), self.name_meant_by(end.text));
+            if let (Some(first), Some(last)) = meant {
+                return Err(self.too_short(base, base, format!("{first}-{last}")));
+            }
+            // Names leave no doubt about what is meant by a range over the end.
+            let wraps = dialect == Dialect::Quartz
+                || self.named(start.text).is_some() && self.named(end.text).is_some();
             let (start, end) = (self.value(start)?, self.value(end)?);
-            if end < start && (dialect == Dialect::Vixie || self.name == YEAR.name) {
+            if end < start && (!wraps || self.name == YEAR.name) {
                 return Err(self.backwards(base));
             }
             (start, end)
@@ -231,14 +264,50 @@ impl Field {
         self.error(range, format!("the range {} runs backwards{hint}", quoted(range.text)))
     }
 
-    /// The values of a range, each once.
+    /// After how many values the field begins again. Of weekdays 7 is Sunday once more.
+    fn cycle(&self) -> u16 {
+        if self.names.len() == 7 { 7 } else { self.greatest - self.least + 1 }
+    }
+
+    /// The values of a range.
     fn members(&self, range: Range) -> impl Iterator<Item = u16> {
-        let span = self.greatest - self.least + 1;
-        let end = if range.end < range.start { range.end + span } else { range.end };
+        let cycle = self.cycle();
+        let end = if range.end < range.start { range.end + cycle } else { range.end };
         let (least, greatest) = (self.least, self.greatest);
-        (range.start..=end)
-            .step_by(range.step.into())
-            .map(move |value| if value > greatest { least + (value - least) % span } else { value })
+        (range.start..=end).step_by(range.step.into()).map(move |value| {
+            if value > greatest { least + (value - least) % cycle } else { value }
+        })
+    }
+
+    /// A warning if the items of a field have a step that leaves the first value of several only.
+    fn doubt(&self, text: Text<'_>, dialect: Dialect, warnings: &mut Vec<CronError>) {
+        for item in text.split(',') {
+            let Some((_, step)) = item.split_once('/') else { continue };
+            let Ok(range) = self.range(item, dialect) else { continue };
+            let end = if range.end < range.start { range.end + self.cycle() } else { range.end };
+            if end == range.start || range.step <= end - range.start {
+                continue;
+            }
+            let first = range.start;
+            let unit = match self.name {
+                "day-of-month" => "day",
+                "day-of-week" => "weekday",
+                name => name,
+            };
+            let every = match self.name {
+                "second" => format!(", or `@every {}s` for a span of that length", step.text),
+                "minute" => format!(", or `@every {}m` for a span of that length", step.text),
+                "hour" => format!(", or `@every {}h` for a span of that length", step.text),
+                "day-of-month" => format!(", or use CalendarInterval(days={})", step.text),
+                "month" => format!(", or use CalendarInterval(months={})", step.text),
+                _ => String::new(),
+            };
+            let reason = format!(
+                "the step of {} leaves {unit} {first} only: write `{first}`{every}",
+                quoted(item.text)
+            );
+            warnings.push(self.error(step, reason));
+        }
     }
 
     /// A field of plain values, as bits.
@@ -251,6 +320,11 @@ impl Field {
         }
         Ok(bits)
     }
+}
+
+/// Whether a name begins with a text, in any case.
+fn begins_with(name: &str, text: &str) -> bool {
+    name.get(..text.len()).is_some_and(|head| head.eq_ignore_ascii_case(text))
 }
 
 /// A number for an error message: long ones are cut.
@@ -320,6 +394,10 @@ fn days_of_week(text: Text<'_>, dialect: Dialect, days: &mut Days) -> Outcome<()
     for item in text.split(',') {
         if let Some((weekday, nth)) = item.split_once('#') {
             let set = bit(field.value(weekday)?);
+            if nth.text.eq_ignore_ascii_case("L") {
+                days.last_weekdays |= set;
+                continue;
+            }
             match field.number(nth)? {
                 n @ 1..=5 => days.nth[usize::from(n) - 1] |= set,
                 _ => {
@@ -331,8 +409,7 @@ fn days_of_week(text: Text<'_>, dialect: Dialect, days: &mut Days) -> Outcome<()
             // Of the week, the last day is meant.
             days.weekdays |= bit(7);
         } else if let Some(weekday) = item.strip_suffix("L") {
-            let value = if quartz { field.value(weekday) } else { last_weekday(field, weekday) };
-            days.last_weekdays |= bit(value?);
+            days.last_weekdays |= bit(field.value(weekday)?);
         } else {
             for value in field.members(field.range(item, dialect)?) {
                 days.weekdays |= bit(value);
@@ -340,12 +417,6 @@ fn days_of_week(text: Text<'_>, dialect: Dialect, days: &mut Days) -> Outcome<()
         }
     }
     Ok(())
-}
-
-/// The weekday before an `L`, in Vixie's dialect: a number.
-fn last_weekday(field: &Field, text: Text<'_>) -> Outcome<u16> {
-    field.number(text)?;
-    field.value(text)
 }
 
 impl Cron {
@@ -372,12 +443,17 @@ impl Cron {
         if zone.is_some() {
             words.remove(0);
         }
+        let mut warnings = Vec::new();
         let rule = match words.first() {
             None => return Err(end.error(None, "the expression is empty")),
             Some(first) if first.text.starts_with('@') => shorthand(&words, end)?,
-            Some(_) => ParsedRule::Cron(Box::new(fields(&words, end, dialect)?)),
+            Some(_) => {
+                let cron = fields(&words, end, dialect)?;
+                warnings = doubts(&words, dialect);
+                ParsedRule::Cron(Box::new(cron))
+            }
         };
-        Ok(Parsed { rule, zone: zone.map(str::to_owned) })
+        Ok(Parsed { rule, zone: zone.map(str::to_owned), warnings })
     }
 }
 
@@ -456,12 +532,23 @@ fn fields(words: &[Text<'_>], end: Text<'_>, dialect: Dialect) -> Outcome<Cron> 
         return Err(DAY_OF_WEEK.error(weekday, "`?` can stand in one of the day fields only"));
     }
     let years = rest.get(5).map_or(Ok(Years::all()), |&text| years(text, dialect))?;
-    let starred = minute.text.starts_with('*') || hour.text.starts_with('*');
-    // Debian's cron has no seconds; like cronsim, take who asks for them at the word of the clock.
-    let real_time = starred || (has_seconds && dialect == Dialect::Vixie);
+    // Seconds refine a minute, and say nothing of it: `* 30 2 * * *` is a job of a fixed time.
+    let real_time = minute.text.starts_with('*') || hour.text.starts_with('*');
     Cron::new(times, days, months, years, real_time).ok_or_else(|| {
         DAY_OF_MONTH.error(day, "no such day ever comes: the expression never fires")
     })
+}
+
+/// What is doubtful about the fields of an expression that was accepted.
+fn doubts(words: &[Text<'_>], dialect: Dialect) -> Vec<CronError> {
+    let weekday = if dialect == Dialect::Quartz { &QUARTZ_DAY_OF_WEEK } else { &DAY_OF_WEEK };
+    let fields = [&SECOND, &MINUTE, &HOUR, &DAY_OF_MONTH, &MONTH, weekday, &YEAR];
+    let skipped = usize::from(words.len() == 5);
+    let mut warnings = Vec::new();
+    for (field, &text) in fields[skipped..].iter().zip(words) {
+        field.doubt(text, dialect, &mut warnings);
+    }
+    warnings
 }
 
 /// Units of a duration, as in Go, in nanoseconds.

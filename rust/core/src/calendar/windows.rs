@@ -17,12 +17,15 @@
 //!
 //! *Twice* is how real-time jobs and `wall-clock` see it: the window is all that the period shows.
 //! *Once* is `skip`: of a wall time that comes twice, the first. *Caught* adds Debian's care for
-//! fixed-time jobs: what the gap swallowed happens as it ends, once, however many times it held.
+//! fixed-time jobs: what the gap swallowed happens as it ends, once, however many times it held; or
+//! not at all if the job is due in the minute that the gap ends in, as seconds refine a minute.
 //! "Shown before" is decided by `Period::fresh`, so that changes in quick succession, of half an
 //! hour, of a whole day, are nothing special.
 
 use super::zone::Period;
 use super::{Dst, Rule, WallRule, Zone};
+
+const MINUTE: i64 = 60;
 
 /// How a rule passes a change of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,14 +63,19 @@ struct Window {
 }
 
 impl Window {
-    fn new(period: &Period, passage: Passage) -> Self {
+    fn new(rule: &impl WallRule, period: &Period, passage: Passage) -> Self {
         let Period { start, offset, fresh, .. } = *period;
         let open = match passage {
             Passage::Twice => period.wall_start(),
             Passage::Once | Passage::Caught => period.wall_start().max(fresh),
         };
-        let gap = if passage == Passage::Caught { fresh } else { open };
-        Self { gap, open, close: period.wall_end(), start, offset }
+        let close = period.wall_end();
+        let is_caught = passage == Passage::Caught && fresh < open && {
+            let minute_end = (open - open.rem_euclid(MINUTE) + MINUTE).min(close);
+            rule.next_wall(open).is_none_or(|wall| wall >= minute_end)
+        };
+        let gap = if is_caught { fresh } else { open };
+        Self { gap, open, close, start, offset }
     }
 
     /// When a wall second of this window happens, in UTC seconds.
@@ -78,11 +86,11 @@ impl Window {
 
 /// The first occurrence at or after `from`. In UTC seconds, as all here.
 ///
-/// Walks over periods, two a year at the most; asks the rule again only where a window shows walls
-/// that the last answer says nothing of.
+/// Walks over periods, at most two a year; asks the rule again only where a window shows walls
+/// that the last answer does not cover.
 pub(super) fn next(rule: &impl WallRule, zone: &Zone, passage: Passage, from: i64) -> Option<i64> {
     let periods = &zone.periods()[zone.period_at(from)..];
-    let window = Window::new(&periods[0], passage);
+    let window = Window::new(rule, &periods[0], passage);
     let mut low =
         if from <= window.start { window.gap } else { window.open.max(from + window.offset) };
     // There is nothing in `searched..found`.
@@ -93,7 +101,7 @@ pub(super) fn next(rule: &impl WallRule, zone: &Zone, passage: Passage, from: i6
         if found < window.close {
             return Some(window.instant(found));
         }
-        window = Window::new(period, passage);
+        window = Window::new(rule, period, passage);
         low = window.gap;
         if low < searched || low > found {
             searched = low;
@@ -106,7 +114,7 @@ pub(super) fn next(rule: &impl WallRule, zone: &Zone, passage: Passage, from: i6
 /// The last occurrence at or before `to`.
 pub(super) fn last(rule: &impl WallRule, zone: &Zone, passage: Passage, to: i64) -> Option<i64> {
     let mut index = zone.period_at(to);
-    let mut window = Window::new(&zone.periods()[index], passage);
+    let mut window = Window::new(rule, &zone.periods()[index], passage);
     // The walls up to `to`; of an empty window none.
     let mut high = (to + window.offset).min(window.close - 1);
     let mut searched = high;
@@ -117,7 +125,7 @@ pub(super) fn last(rule: &impl WallRule, zone: &Zone, passage: Passage, to: i64)
             return Some(window.instant(found));
         }
         index = index.checked_sub(1)?;
-        window = Window::new(&zone.periods()[index], passage);
+        window = Window::new(rule, &zone.periods()[index], passage);
         high = window.close - 1;
         if high > searched || high < found {
             searched = high;
@@ -141,15 +149,13 @@ pub(super) fn count(
     periods
         .iter()
         .map(|period| {
-            let window = Window::new(period, passage);
+            let window = Window::new(rule, period, passage);
             let low = window.open.max(from + window.offset);
             let high = window.close.min(to + window.offset);
             let shown = if low < high { rule.count_wall(low, high) } else { 0 };
-            // What the gap held happens together with what is due as it ends.
             let caught = window.gap < window.open
                 && (from..to).contains(&window.start)
-                && rule.next_wall(window.gap).is_some_and(|wall| wall < window.open)
-                && rule.next_wall(window.open) != Some(window.open);
+                && rule.next_wall(window.gap).is_some_and(|wall| wall < window.open);
             shown + u64::from(caught)
         })
         .sum()

@@ -25,13 +25,30 @@ fn an_error_says_field_position_and_reason() {
         ("* * * * 8", "day-of-week field, column 9: 8 is out of range 0-7"),
         ("* * * * MON#6", "day-of-week field, column 13: 6 is out of range 1-5"),
         ("* * * * MON#", "day-of-week field, column 13: a value is missing"),
-        ("* * * * MONL", "day-of-week field, column 9: `MON` is not a value"),
         ("* * * * L", "day-of-week field, column 9: a value is missing"),
+        ("* * * * MON#LL", "day-of-week field, column 13: `LL` is not a value"),
         (
-            "* * * * FRI-MON",
-            "day-of-week field, column 9: the range `FRI-MON` runs backwards; at the end of a \
-             range Sunday is 7",
+            "* * * * 5-0",
+            "day-of-week field, column 9: the range `5-0` runs backwards; at the end of a range \
+             Sunday is 7",
         ),
+        (
+            "* * * * 5-SUN",
+            "day-of-week field, column 9: the range `5-SUN` runs backwards; at the end of a range \
+             Sunday is 7",
+        ),
+        ("* * * 11-3 *", "month field, column 7: the range `11-3` runs backwards"),
+        (
+            "* * * * MO-FR",
+            "day-of-week field, column 9: `MO-FR` is not a value: names have three letters, write \
+             MON-FRI",
+        ),
+        (
+            "* * * * 1,tu",
+            "day-of-week field, column 11: `tu` is not a value: names have three letters, write TUE",
+        ),
+        ("* * * MA *", "month field, column 7: `MA` is not a value"),
+        ("* * * * thursd4y", "day-of-week field, column 9: `thursd4y` is not a value"),
         ("5-1 * * * *", "minute field, column 1: the range `5-1` runs backwards"),
         ("*/0 * * * *", "minute field, column 3: a step must be at least 1"),
         ("*/ * * * *", "minute field, column 3: a value is missing"),
@@ -118,10 +135,66 @@ fn equal_expressions() {
         ["0 20/15 * * *", "0 20 * * *"],
         ["0,30 * * * *", "30,0,0-0 * * * *"],
         ["0 0 l * *", "0 0 L-0 * *"],
+        ["0 0 * * SAT-SUN", "0 0 * * 0,6"],
+        ["0 0 * * fri-sun", "0 0 * * 5-7"],
+        ["0 0 * * MON-SUN", "0 0 * * 1-7"],
+        ["0 0 * * FRI-MON", "0 0 * * 5,6,0,1"],
+        ["0 0 * * FRI-MON/2", "0 0 * * 5,0"],
+        ["0 0 * * SAT-WED/2", "0 0 * * 6,1,3"],
+        ["0 0 * NOV-MAR *", "0 0 * 11,12,1,2,3 *"],
+        ["0 0 * NOV-MAR/3 *", "0 0 * 11,2 *"],
+        ["0 0 * * FRIL", "0 0 * * 5L"],
+        ["0 0 * * fri#l", "0 0 * * 5L"],
+        ["0 0 * * 5#L", "0 0 * * 5L"],
+        ["0 0 * * MONL,FRIL", "0 0 * * 1L,5L"],
+        ["0 0 * * thurs", "0 0 * * 4"],
+        ["0 0 * sept tues-THURS", "0 0 * 9 2-4"],
     ];
     for [one, other] in same {
         let text = |expression| calendar(expression, &Zone::utc(), Dst::Debian).describe();
         assert_eq!(text(one), text(other));
+    }
+}
+
+/// A step that leaves one value of several is accepted, and named.
+#[test]
+fn steps_beyond_their_field_are_doubtful() {
+    let doubts = |expression: &str, dialect| -> Vec<String> {
+        let parsed = Cron::parse(expression, dialect).expect(expression);
+        parsed.warnings.iter().map(ToString::to_string).collect()
+    };
+    let doubtful = [
+        (
+            "*/90 * * * *",
+            "minute field, column 3: the step of `*/90` leaves minute 0 only: write `0`, or \
+             `@every 90m` for a span of that length",
+        ),
+        (
+            "0 0 */40 * *",
+            "day-of-month field, column 7: the step of `*/40` leaves day 1 only: write `1`, or use \
+             CalendarInterval(days=40)",
+        ),
+        (
+            "0 1,2-5/4 * * *",
+            "hour field, column 9: the step of `2-5/4` leaves hour 2 only: write `2`, or `@every \
+             4h` for a span of that length",
+        ),
+        (
+            "0 0 1 */13 *",
+            "month field, column 9: the step of `*/13` leaves month 1 only: write `1`, or use \
+             CalendarInterval(months=13)",
+        ),
+        (
+            "0 0 * * FRI-MON/4",
+            "day-of-week field, column 17: the step of `FRI-MON/4` leaves weekday 5 only: write `5`",
+        ),
+    ];
+    for (expression, warning) in doubtful {
+        assert_eq!(doubts(expression, Dialect::Vixie), [warning], "{expression}");
+    }
+    assert_eq!(doubts("*/90 */60 */25 * * *", Dialect::Quartz).len(), 3);
+    for plain in ["*/59 * * * *", "0 0/23 * * *", "0 20/3 * * *", "5/1 * * * *", "0 0 */30 * *"] {
+        assert_eq!(doubts(plain, Dialect::Vixie), Vec::<String>::new(), "{plain}");
     }
 }
 

@@ -19,8 +19,7 @@ pub struct Matcher {
 impl Matcher {
     pub fn new(expression: &str) -> Self {
         let mut fields: Vec<&str> = expression.split(' ').collect();
-        let has_seconds = fields.len() > 5;
-        if !has_seconds {
+        if fields.len() == 5 {
             fields.insert(0, "0");
         }
         if fields.len() < 7 {
@@ -28,7 +27,7 @@ impl Matcher {
         }
         let starred = |index: usize| fields[index].starts_with(['*', '?']);
         Self {
-            real_time: has_seconds || starred(1) || starred(2),
+            real_time: starred(1) || starred(2),
             both_days: starred(3) || starred(5),
             fields: std::array::from_fn(|index| {
                 fields[index].split(',').map(|item| item.to_ascii_uppercase()).collect()

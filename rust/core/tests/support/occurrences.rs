@@ -14,9 +14,9 @@ fn within(rule: &Recurrence, moment: u128) -> Option<Nanos> {
     (moment <= rule.end && moment < FAR_FUTURE).then_some(moment)
 }
 
-/// What becomes of the occurrence of `nominal` and of those after it that are due by `now`.
+/// What happens to the occurrence of `nominal` and of those after it that are due by `now`.
 ///
-/// A time that was asked for in so many words is an occurrence even beyond the end.
+/// A time that was asked for explicitly is an occurrence even beyond the end.
 pub fn judge(rule: &Recurrence, nominal: Nanos, now: Nanos) -> Verdict {
     let mut due = vec![nominal];
     let mut next = None;
@@ -32,8 +32,10 @@ pub fn judge(rule: &Recurrence, nominal: Nanos, now: Nanos) -> Verdict {
         }
         Repeat::Calendar(_) => unreachable!("the model has no calendars"),
     }
-    let allowed: Vec<Nanos> =
-        due.iter().copied().filter(|moment| now - moment <= rule.grace).collect();
+    // A recurring task that skips and has no grace gets one of a minute.
+    let skips = rule.misfire == Misfire::Skip && rule.repeat != Repeat::Once;
+    let grace = if skips && rule.grace == FAR_FUTURE { 60 * 1_000_000_000 } else { rule.grace };
+    let allowed: Vec<Nanos> = due.iter().copied().filter(|moment| now - moment <= grace).collect();
     let others = due.len() as u64 - 1;
     let run = match rule.misfire {
         Misfire::Latest => allowed.last().map(|moment| (*moment, others)),

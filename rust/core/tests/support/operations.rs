@@ -20,7 +20,7 @@ pub type Words = (u8, u64, u64);
 pub struct Program {
     /// The moment at which it begins.
     pub start: Nanos,
-    /// What a usual step of time is at the most; intervals are at least a 64th of it.
+    /// The longest usual step of time; intervals are at least a 64th of it.
     pub span: Nanos,
     /// Kinds of operations that it leaves out, a bit each: what is rare shows in their absence.
     pub without: u16,
@@ -48,7 +48,7 @@ pub enum When {
 /// How far time moves.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
-    /// Back: an earlier moment than one told before.
+    /// Back: an earlier moment than one given before.
     Back(u64),
     /// By so much.
     By(u64),
@@ -80,7 +80,7 @@ pub enum Operation {
     Batch { count: u32, when: When, apart: u64, priorities: u8 },
     /// Takes a slot and keeps it.
     Reserve,
-    /// Arms a slot kept, or one that is not lawful to arm.
+    /// Arms a reserved slot, or one that cannot be armed.
     Arm(u32, When, u8, Option<Timing>),
     /// Gives back a slot kept, or tries to give back one that is in use.
     Release(u32),
@@ -96,7 +96,7 @@ pub enum Operation {
     Reschedule(Who, When),
     /// Runs by hand.
     RunNow(Who),
-    /// Tells the time without moving anything.
+    /// Gives the time without moving anything.
     Tell(Step),
     /// Moves time; the second engine is left behind if the flag says so.
     Advance(Step, bool),

@@ -29,6 +29,8 @@ struct Task {
     given: Option<Nanos>,
     /// Of a run by hand, to come or under way: when the task was to be due.
     by_hand: Option<Nanos>,
+    /// It was paused when that was asked for, and will be paused after it.
+    stays_paused: bool,
     started: Option<Nanos>,
     ended: Option<Nanos>,
     runs: u64,
@@ -142,6 +144,7 @@ impl Model {
             own_sequence: sequence,
             given: None,
             by_hand: None,
+            stays_paused: false,
             started: None,
             ended: None,
             runs: 0,
@@ -167,8 +170,8 @@ impl Model {
             return Cancelled::Signalled;
         }
         self.forget_place(id);
-        let place = self.end(id, Ending::Cancelled);
-        Cancelled::Removed { slot: id.slot(), place }
+        let history_index = self.end(id, Ending::Cancelled);
+        Cancelled::Removed { slot: id.slot(), history_index }
     }
 
     /// Pauses.
@@ -176,7 +179,8 @@ impl Model {
         match self.tasks.get(&id).map(|task| task.state) {
             Some(State::Pending | State::Ready) => {
                 self.forget_place(id);
-                self.task(id).state = State::Paused;
+                let task = self.task(id);
+                (task.state, task.stays_paused) = (State::Paused, false);
                 true
             }
             Some(State::Running | State::Rescheduled) => {
@@ -189,6 +193,10 @@ impl Model {
 
     /// Resumes.
     pub fn resume(&mut self, id: TaskId) -> bool {
+        if self.tasks.get(&id).is_some_and(|task| task.stays_paused) {
+            self.task(id).stays_paused = false;
+            return true;
+        }
         match self.tasks.get(&id).map(|task| task.state) {
             Some(State::Paused) => {
                 self.rearm(id);
@@ -220,22 +228,27 @@ impl Model {
         let sequence = self.draw();
         let task = self.task(id);
         (task.nominal, task.own_sequence, task.by_hand) = (nominal, sequence, None);
-        if state != State::Paused {
+        if std::mem::take(&mut task.stays_paused) {
+            task.state = State::Paused;
+        } else if state != State::Paused {
             self.rearm(id);
         }
         true
     }
 
-    /// Runs by hand.
+    /// Runs by hand; a paused task stays paused.
     pub fn run_now(&mut self, id: TaskId) -> bool {
         let Some(task) = self.tasks.get(&id) else { return false };
-        if !matches!(task.state, State::Pending | State::Ready) || task.by_hand.is_some() {
+        let paused = task.state == State::Paused;
+        let waits = matches!(task.state, State::Pending | State::Ready);
+        if !paused && (!waits || task.by_hand.is_some()) {
             return false;
         }
         self.forget_place(id);
         let (now, sequence) = (self.now, self.draw());
         let task = self.task(id);
-        task.by_hand = Some(task.nominal);
+        task.by_hand = task.by_hand.or(Some(task.nominal));
+        task.stays_paused = paused;
         task.nominal = now;
         self.wait(id, now, sequence);
         true
@@ -272,7 +285,8 @@ impl Model {
         };
         match verdict {
             Verdict::Run { nominal, missed } => {
-                task.state = State::Running;
+                let paused = std::mem::take(&mut task.stays_paused);
+                task.state = if paused { State::Pausing } else { State::Running };
                 task.nominal = nominal;
                 task.started = Some(now);
                 task.runs += u64::from(task.by_hand.is_none());
@@ -290,14 +304,14 @@ impl Model {
                 task.missed += missed;
                 task.missed_since_run += missed;
                 self.counted.missed += missed;
-                let place = if let Some(next) = next {
+                let history_index = if let Some(next) = next {
                     self.task(id).nominal = next;
                     self.rearm(id);
                     None
                 } else {
                     Some(self.end(id, Ending::Missed))
                 };
-                Some(Taken::Missed(Missed { id, nominal, missed, place }))
+                Some(Taken::Missed(Missed { id, nominal, missed, history_index }))
             }
         }
     }
@@ -316,6 +330,7 @@ impl Model {
             _ => Ending::Completed,
         };
         let started = task.started.unwrap_or(now);
+        let due = task.nominal;
         let (given, by_hand) = (task.given.take(), task.by_hand.take());
         let (next, skipped) = match (given, by_hand) {
             _ if task.state == State::Stopping => (None, 0),
@@ -329,7 +344,7 @@ impl Model {
         task.skipped += skipped;
         self.counted.skipped += skipped;
         let Some(next) = next else {
-            return Some(Completion { place: Some(self.end(id, ending)), skipped });
+            return Some(Completion { history_index: Some(self.end(id, ending)), due, skipped });
         };
         if given.is_some() {
             let sequence = self.draw();
@@ -342,7 +357,7 @@ impl Model {
         } else {
             self.rearm(id);
         }
-        Some(Completion { place: None, skipped })
+        Some(Completion { history_index: None, due, skipped })
     }
 
     /// What must be seen of a task.
@@ -449,6 +464,7 @@ impl Model {
             ending,
             priority: task.priority,
             nominal: task.nominal,
+            due: task.nominal,
             started: task.started,
             ended: task.ended,
             runs: task.runs,
@@ -457,8 +473,8 @@ impl Model {
         if self.history.len() > self.capacity as usize {
             self.history.pop_front();
         }
-        let place = self.ends % u64::from(self.capacity.max(1));
+        let history_index = self.ends % u64::from(self.capacity.max(1));
         self.ends += 1;
-        place as u32
+        history_index as u32
     }
 }

@@ -1,14 +1,15 @@
 //! Runs a program on two engines and the model, and compares them after every operation.
 //!
 //! The first engine advances in one go; the second in pieces, by budgets from one entry up, and at
-//! times it is left behind in the middle of a bucket until somebody takes. Both must agree with the
-//! model, hence with each other: neither the cuts nor the budgets can be seen in the results.
+//! times it is left behind in the middle of a bucket until the next take. Both must agree with the
+//! model, and so with each other: neither the cuts nor the budgets change the results.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::OnceLock;
 
 use scheduler_core::{
-    Cancelled, Engine, FAR_FUTURE, LAST_GENERATION, NEVER, Nanos, Recurrence, State, Taken, TaskId,
+    Cancelled, Engine, FAR_FUTURE, LAST_GENERATION, NEVER, Nanos, Recurrence, ScheduleError, State,
+    Taken, TaskId,
 };
 
 use super::operations::{Dice, Operation, Program, Step, Timing, When, Who};
@@ -149,7 +150,7 @@ impl<'a> Trial<'a> {
         }
         let ids = self.model.ids_by_slot();
         for id in ids {
-            // The plain ones are to run; each of the others would run for ever.
+            // The plain ones are to run; the others would never end.
             if self.dice.below(8) == 0 || !self.model.is_plain(id) {
                 self.cancel(Who::Foreign(id.to_bits()), false);
             }
@@ -184,7 +185,7 @@ impl<'a> Trial<'a> {
     fn reserve(&mut self) -> Option<u32> {
         let slots = self.lanes.each_mut().map(|lane| lane.engine.reserve());
         assert_eq!(slots[0], slots[1]);
-        let slot = slots[0];
+        let slot = slots[0].ok();
         assert!(slot.is_some());
         assert!(slot.is_none_or(|slot| !self.retired.contains(&slot)), "a retired slot came back");
         slot
@@ -235,7 +236,10 @@ impl<'a> Trial<'a> {
         let retired = self.retired.first().copied();
         for slot in [known.map(TaskId::slot), retired, Some(u32::MAX)].into_iter().flatten() {
             for lane in &mut self.lanes {
-                assert_eq!(lane.engine.arm(slot, 0, priority, None), None);
+                assert_eq!(
+                    lane.engine.arm(slot, 0, priority, None),
+                    Err(ScheduleError::NotReserved)
+                );
             }
         }
     }
@@ -245,7 +249,7 @@ impl<'a> Trial<'a> {
             let slot = self.reserved.swap_remove(which as usize % self.reserved.len());
             self.release(slot);
         } else if let Some(id) = self.pick(Who::Known(which)) {
-            // Whoever holds no slot can give none back.
+            // A slot that is not reserved cannot be released.
             if self.model.is_live(id) {
                 self.release(id.slot());
                 self.compare_one(id);
@@ -356,7 +360,7 @@ impl<'a> Trial<'a> {
     }
 
     fn take(&mut self, count: u32) {
-        // Who takes has advanced to the present: the total order is promised among what is due.
+        // First all is advanced to the present: the total order is promised among what is due.
         let now = self.model.now();
         self.model.advance(now);
         assert!(self.lanes[0].engine.advance(now, u32::MAX));
@@ -370,6 +374,7 @@ impl<'a> Trial<'a> {
             }
             match expected {
                 None => break,
+                Some(Taken::Undecided) => unreachable!("the model has no calendars"),
                 Some(Taken::Run(slot)) => {
                     let id = self.lanes[0].engine.id_of(slot).unwrap();
                     let view = self.lanes[0].engine.view(id).unwrap();
@@ -377,7 +382,7 @@ impl<'a> Trial<'a> {
                     self.compare_one(id);
                 }
                 Some(Taken::Missed(missed)) => {
-                    if missed.place.is_some() {
+                    if missed.history_index.is_some() {
                         self.note_end(missed.id, self.program.cuts.is_multiple_of(3));
                     }
                     self.compare_one(missed.id);
@@ -398,7 +403,7 @@ impl<'a> Trial<'a> {
             lane.behind = true;
         }
         let Some(id) = id else { return };
-        if expected.is_some_and(|completion| completion.place.is_some()) {
+        if expected.is_some_and(|completion| completion.history_index.is_some()) {
             self.note_end(id, keep);
         }
         self.compare_one(id);
@@ -523,6 +528,7 @@ impl<'a> Trial<'a> {
         ids.iter().for_each(|id| self.compare_one(*id));
         for Lane { engine, .. } in &self.lanes {
             engine.check();
+            engine.check_entries();
             let limit = u32::try_from(engine.slot_limit()).unwrap();
             assert!(engine.tasks(0, limit).map(|(id, _)| id).eq(ids.iter().copied()));
             assert!(engine.history().eq(&self.model.history));
@@ -544,8 +550,8 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// Panics unless an engine without tasks holds as little memory as one that had only a few, and so
-/// many bytes.
+/// Panics unless an engine without tasks holds as little memory as one that has filled the segments
+/// that are kept for the next tasks, and so many bytes.
 pub fn assert_memory_returned(engine: &Engine, tolerated: u64) {
     if LAST_GENERATION != u32::MAX {
         // Retired slots are kept for good.
@@ -554,10 +560,11 @@ pub fn assert_memory_returned(engine: &Engine, tolerated: u64) {
     static BASELINE: OnceLock<u64> = OnceLock::new();
     let baseline = BASELINE.get_or_init(|| {
         let mut fresh = Engine::new(0, HISTORY);
-        for _ in 0..100 {
-            let id = fresh.schedule(1, 0, Some(&Recurrence::default()));
-            fresh.cancel_batch(&[id.unwrap()]);
-        }
+        let rule = Recurrence::default();
+        let ids: Vec<_> =
+            (0..300_000).map(|_| fresh.schedule(1, 0, Some(&rule)).unwrap()).collect();
+        fresh.cancel_batch(&ids);
+        drop(fresh.take_garbage());
         fresh.bytes()
     });
     let (held, allowed) = (engine.bytes(), baseline + tolerated);

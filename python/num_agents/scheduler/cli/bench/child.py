@@ -27,7 +27,7 @@ def measure(peer: str, workload: str, settings: Settings) -> dict[str, float]:
 
 
 def main(arguments: list[str]) -> int:
-    """Measures as told; returns the exit status."""
+    """Measures what the argument specifies; returns the exit status."""
     specification = json.loads(arguments[0])
     peer, workload = specification.pop("peer"), specification.pop("workload")
     answer: dict[str, object]

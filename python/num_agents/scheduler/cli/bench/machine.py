@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def resident_bytes() -> int | None:
-    """The memory this process has in RAM; None where the system does not say.
+    """The resident memory of this process; None if the system does not tell.
 
     Where there is no `/proc` it is the peak so far, which serves as well while memory only grows.
     """
@@ -21,7 +21,7 @@ def resident_bytes() -> int | None:
     except ModuleNotFoundError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # macOS counts bytes, everybody else KiB.
+    # macOS counts bytes, other systems KiB.
     return peak if sys.platform == "darwin" else peak * 1024
 
 
@@ -56,6 +56,6 @@ def describe() -> dict[str, str | int | float | None]:
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        # Above 0.5 or so something else was running: the figures are not to be trusted.
+        # Above about 0.5 something else was running, and the figures are not reliable.
         "load_average_at_start": load_average,
     }

@@ -62,12 +62,15 @@ class Report:
     samples: list[Sample] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
-        """Writes JSON, whole or not at all: a run may be interrupted."""
+        """Writes JSON. An interrupted run leaves the file as it was."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
-        text = json.dumps({"format": FORMAT} | asdict(self), indent=1)
-        partial.write_text(text + "\n", encoding="utf-8")
+        partial.write_text(self.to_json(), encoding="utf-8")
         partial.replace(path)
+
+    def to_json(self) -> str:
+        """The report as JSON, with a line break at its end."""
+        return json.dumps({"format": FORMAT} | asdict(self), indent=1) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> Report:

@@ -43,7 +43,7 @@ class Plan:
         return sizes if workload.sizes == "each" else sizes[-1:]
 
     def duration_s(self, workload: Workload) -> float:
-        """How long one workload observes, where it observes."""
+        """How long a workload observes, in seconds, if it is one that does."""
         return self.lateness_s if workload.name == "lateness" else self.recurring_s
 
 
@@ -87,7 +87,7 @@ def _schedule(plan: Plan, peers: Sequence[Peer]) -> Iterator[Sample]:
 
 
 def run_sample(sample: Sample, plan: Plan) -> None:
-    """Measures in a process of its own and fills in what came of it."""
+    """Measures in a process of its own and fills in the values, or the error."""
     specification = {
         "peer": sample.peer,
         "workload": sample.workload,

@@ -46,16 +46,16 @@ def count(value: int) -> str:
 
 
 def spread(summary: Summary | None) -> str:
-    """Median and range: `1,230 (1,200…1,310)`."""
+    """Median and range: `1,230 (1,200-1,310)`."""
     if summary is None:
         return NONE
     if summary.count == 1 or summary.minimum == summary.maximum:
         return number(summary.median)
-    return f"{number(summary.median)} ({number(summary.minimum)}…{number(summary.maximum)})"
+    return f"{number(summary.median)} ({number(summary.minimum)}-{number(summary.maximum)})"
 
 
 def ratio(metric: Metric, theirs: Summary, ours: Summary) -> float | None:
-    """How many times better we are, by the medians; None where that says nothing."""
+    """How many times better we are, by the medians; None if a median is not above 0."""
     if theirs.median <= 0 or ours.median <= 0:
         return None
     if metric.better == "lower":
@@ -143,7 +143,7 @@ def caption(report: Report) -> list[str]:
         f"{facts['system']} {facts['kernel']}; {facts['python']}",
         "; ".join(installed),
         f"rounds: {report.settings['rounds']}; each of the n samples a process of its own, peers"
-        " interleaved; median (least…greatest)",
+        " interleaved; median (least-greatest)",
     ]
     if absent:
         lines.append("not installed: " + ", ".join(absent))

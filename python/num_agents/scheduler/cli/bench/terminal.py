@@ -1,40 +1,35 @@
-"""What people see: progress, then tables. The only importer of rich."""
+"""Progress as a bar, and tables with styles. Imports rich, as the view of `demo` does."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from rich import box
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 from rich.text import Text
 
-from num_agents.scheduler.cli.bench.adapters import OURS
-from num_agents.scheduler.cli.bench.table import caption, remarks, tables
+from num_agents.scheduler.cli.bench.layout import name_of
+from num_agents.scheduler.cli.terminal import PipeConsole
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
-    from num_agents.scheduler.cli.bench.report import Report, Sample
+    from num_agents.scheduler.cli.bench.report import Sample
 
-FEW_COLUMNS = 6
+# In a narrower window a line before each sample says more than a bar.
+BAR_WINDOW_MIN = 80
 
 
 class Progress:
     """A bar on standard error, redrawn between samples only: drawing would disturb a sample.
 
-    Without a terminal each sample is a line.
+    Without a terminal, or in a narrow one, each sample is a line.
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = PipeConsole(stderr=True, highlight=False)
+        self._has_bar = self._console.is_terminal and self._console.width >= BAR_WINDOW_MIN
         self._bar = Bar(
             BarColumn(),
             MofNCompleteColumn(),
@@ -47,7 +42,7 @@ class Progress:
         self._task = self._bar.add_task("")
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._has_bar:
             self._bar.start()
         return self
 
@@ -61,33 +56,16 @@ class Progress:
 
     def update(self, sample: Sample, done: int, total: int) -> None:
         """Shows which sample is next."""
-        text = f"round {sample.round + 1}: {sample.workload}, {sample.peer}"
-        if not self._console.is_terminal:
-            self._console.print(f"{done + 1} of {total}, {text}")
+        text = name_of(sample)
+        if not self._has_bar:
+            self._console.print(f"{done + 1} of {total}, {text}", soft_wrap=True)
             return
         self._bar.update(self._task, description=text, completed=done, total=total)
         self._bar.refresh()
 
 
-def show(report: Report) -> None:
-    """Prints a report."""
-    console = Console(highlight=False)
-    console.print(Text("\n".join(caption(report))))
-    for item in tables(report):
-        grid = Table(
-            title=item.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-        )
-        grid.add_column(item.header[0], no_wrap=True)
-        for heading in item.header[1:]:
-            # In a narrow window a figure takes two lines rather than lose its end.
-            grid.add_column(heading, justify="right", overflow="fold")
-        # Beside the median the spreads of several figures would make the table too wide.
-        several = len(item.header) > FEW_COLUMNS
-        for row in item.rows:
-            cells = [cell.replace(" (", "\n(") for cell in row] if several else row
-            grid.add_row(*cells, style="bold" if row[0] == OURS else None)
-        console.print(grid)
-        for note in item.notes:
-            console.print(Text(f"  {note}", style="dim"))
-    for remark in remarks(report):
-        console.print(Text(remark, style="dim"))
+def show(lines: Iterable[tuple[str, str]]) -> None:
+    """Prints lines with their styles."""
+    console = PipeConsole(highlight=False)
+    for style, line in lines:
+        console.print(Text(line, style), soft_wrap=True)

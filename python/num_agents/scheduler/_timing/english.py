@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from num_agents.scheduler._time import SECOND_NS, aware, bounded_span_ns, zone_of
+from num_agents.scheduler._timing.calendars import combined, every_ns, part_of
+from num_agents.scheduler._timing.moments import aware, to_datetime
+from num_agents.scheduler._timing.native_zones import native_zone
+from num_agents.scheduler._timing.spans import SECOND_NS, bounded_span_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from num_agents.scheduler._time import Seconds
+    from num_agents.scheduler._timing.spans import Seconds
     from num_agents.scheduler.schedule import TaskSchedule
 
 _UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -14,14 +17,15 @@ _UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 def describe(schedule: TaskSchedule) -> str:
     """When a schedule runs, with every bound and shift that was asked for."""
-    zone = zone_of(schedule.timezone)
+    zone = schedule.zone_or(None)
     words = [_by_calendar(schedule) if schedule.by_calendar else _by_time(schedule)]
-    if schedule.start_after is not None and schedule.run_at is None:
+    is_due = schedule.due_ns is not None and schedule.interval is None
+    if schedule.start_after is not None and schedule.run_at is None and not is_due:
         words.append(f"from {aware(schedule.start_after, 'start_after', zone).isoformat(' ')}")
     if schedule.end_after is not None:
         words.append(f"until {aware(schedule.end_after, 'end_after', zone).isoformat(' ')}")
     if schedule.max_runs is not None:
-        words.append("once at the most" if schedule.max_runs == 1 else f"{schedule.max_runs} times")
+        words.append("at most once" if schedule.max_runs == 1 else f"{schedule.max_runs} times")
     if schedule.jitter is not None:
         words.append(f"up to {_span(schedule.jitter)} later at random")
     if schedule.window is not None:
@@ -30,36 +34,25 @@ def describe(schedule: TaskSchedule) -> str:
 
 
 def _by_calendar(schedule: TaskSchedule) -> str:
-    from num_agents.scheduler._calendar import every_ns  # noqa: PLC0415 - not everybody's
-
-    if schedule.rrule is not None or any(one.rrule is not None for one in schedule.any_of):
+    if schedule.has_rrule:
         return _by_recurrences(schedule)
     if schedule.cron_expression is not None and schedule.exclude is None:
         every = every_ns(schedule.cron_expression, schedule.dialect)
         if every is not None:
             return f"every {_span_ns(every)}"
-    calendar = schedule.calendar(zone_of(schedule.timezone), 0)
+    calendar = schedule.calendar(None, 0)
     assert calendar is not None  # it goes by one
-    said = calendar.describe()
-    if schedule.calendar_interval is not None and schedule.calendar_interval.anchor is None:
-        # Without an anchor it begins when it is scheduled, which is not known here.
-        said = said.replace(" from 1970-01-01", "").replace(" from 1969-12-31", "")
-    return said
+    return calendar.describe()
 
 
 def _by_recurrences(schedule: TaskSchedule) -> str:
     """With rrules among its parts, of which the calendar knows the next moments only."""
-    from num_agents.scheduler._calendar import (  # noqa: PLC0415 - not everybody's
-        combined,
-        native_zone,
-    )
-
-    zone = zone_of(schedule.timezone)
+    zone = schedule.zone_or(None)
     said = []
     for one in schedule.any_of or (schedule,):
         if one.rrule is None:
             inner = one.zone_or(zone)
-            parts = tuple(one.parts(inner, 0, 0))
+            parts = (part_of(one, inner, 0),)
             said.append(combined(parts, None, native_zone(inner)).describe())
         else:
             # A set of them has no words of its own.
@@ -70,18 +63,21 @@ def _by_recurrences(schedule: TaskSchedule) -> str:
         return "; and ".join(said)
     calendar = schedule.calendar(zone, 0)
     assert calendar is not None  # it goes by one
-    whole = calendar.describe()
-    return "; and ".join(said) + whole[whole.rindex(", except ") :]
+    _, comma, exceptions = calendar.describe().rpartition(", except ")
+    return "; and ".join(said) + comma + exceptions * bool(comma)
 
 
 def _by_time(schedule: TaskSchedule) -> str:
+    zone = schedule.zone_or(None)
+    if schedule.due_ns is not None and schedule.interval is None:
+        return f"once, at {to_datetime(schedule.due_ns, zone).isoformat(' ')}"
     if schedule.run_at is not None:
-        moment = aware(schedule.run_at, "run_at", zone_of(schedule.timezone))
+        moment = aware(schedule.run_at, "run_at", zone)
         return f"once, at {moment.isoformat(' ')}"
     if schedule.delay is not None:
         return f"once, {_span(schedule.delay)} after it is scheduled"
     if schedule.interval is None:
-        return "once, at once"
+        return "once, immediately"
     every = f"every {_span(schedule.interval)}"
     if schedule.fixed_delay:
         return f"{every} after the last run has ended"

@@ -1,0 +1,64 @@
+"""What the calling thread works for."""
+
+from __future__ import annotations
+
+from threading import RLock, local
+
+from num_agents.scheduler._log import contain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from num_agents.scheduler._engine.engine import Engine
+    from num_agents.scheduler._native import WorkerGroup
+    from num_agents.scheduler.executors.base import Executor
+
+
+class Room:
+    """The room that a worker makes for another one while it waits.
+
+    A worker can wait for several futures at once, on an event loop of its own. The room is taken
+    back with the last of them: by the thread that settles that future, so that the replacement
+    leaves before it takes another task, or by the worker itself when it stops waiting.
+    """
+
+    __slots__ = ("_executor", "_grown", "_lock", "_waits")
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        # Reentrant: a signal handler or a finalizer may wait, too.
+        self._lock = RLock()
+        self._waits = 0
+        self._grown: object = None
+
+    def enter(self) -> None:
+        """Notes one more wait, of which the first makes room."""
+        try:
+            # Under the lock, so that the last wait to leave finds the room that the first has made.
+            with self._lock:
+                self._waits += 1
+                if self._waits == 1 and self._grown is None:
+                    self._grown = self._executor.grow()
+        except Exception:
+            contain("No thread could be started in place of a worker that waits")
+
+    def leave(self) -> None:
+        """Notes one wait fewer; the last takes the room back."""
+        with self._lock:
+            self._waits -= 1
+            grown, self._grown = (self._grown, None) if self._waits == 0 else (None, self._grown)
+        if grown is not None:
+            self._executor.shrink(grown)
+
+
+class CurrentWorker(local):
+    """What the calling thread works for; each thread sees its own."""
+
+    #: Whose run it is in, if it is in one.
+    engine: Engine | None = None
+    #: The workers that it belongs to, of whom `stop("cancel")` asks an end.
+    group: WorkerGroup | None = None
+    #: None in threads that are no workers.
+    room: Room | None = None
+
+
+current = CurrentWorker()

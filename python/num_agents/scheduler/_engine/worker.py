@@ -1,0 +1,239 @@
+"""The life of a run, Python's part: around the callback, and after it.
+
+`rust/py/src/running.rs` takes a task, calls plain callbacks itself, and completes their runs. It
+comes here with whatever needs more: keyword arguments, a context, an announcement, a failure. A run
+that comes back from here without having been completed is completed there, as failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from contextlib import suppress
+from contextvars import Context
+from itertools import starmap
+from operator import call
+from types import AsyncGeneratorType
+
+from num_agents.scheduler import _native
+from num_agents.scheduler._engine.current import Room, current
+from num_agents.scheduler._log import contain, is_heard, log
+from num_agents.scheduler.outcomes import describe, without_frames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from num_agents.scheduler._engine.announce import Announcer
+    from num_agents.scheduler._engine.call import Call, TaskOptions
+    from num_agents.scheduler._engine.control import Control
+    from num_agents.scheduler._engine.engine import Engine
+    from num_agents.scheduler._engine.pieces import Pieces
+    from num_agents.scheduler.executors.base import Executor
+
+
+class Runs:
+    """What the extension module calls around a run: see `_native.Steps`.
+
+    Args:
+        native: The engine.
+        control: What changes a task.
+        pieces: Calendars whose times are computed in pieces.
+        announcer: Where runs are announced, if anywhere.
+    """
+
+    def __init__(
+        self,
+        native: _native.Engine,
+        control: Control,
+        pieces: Pieces,
+        announcer: Announcer | None,
+    ) -> None:
+        self._native = native
+        self._control = control
+        self._pieces = pieces
+        self._announcer = announcer
+
+    def run(self, call: Call, arguments: tuple[Any, ...]) -> None:
+        """Runs what needs more than a call with positional arguments, and completes the run."""
+        options: TaskOptions | None = call.options
+        has_pieces = options is not None and options.known is not None
+        if has_pieces or self._announcer is not None:
+            self._prepare(has_pieces=has_pieces)
+        try:
+            kwargs = call.kwargs or {}
+            if options is not None and options.context is not None:
+                value = options.context.copy().run(call.callback, *arguments, **kwargs)
+            elif self._announcer is not None:
+                # Callback and event handlers do not see each other's context variables.
+                value = Context().run(call.callback, *arguments, **kwargs)
+            else:
+                value = call.callback(*arguments, **kwargs)
+        except BaseException as error:
+            self.fail(call, error)
+            return
+        if _is_awaitable(value):
+            self.refuse(call, value)
+        else:
+            call.note_value(value)
+            self._complete(call, value, failed=False)
+
+    def _prepare(self, *, has_pieces: bool) -> None:
+        """Announces a run that is about to start, and computes the next times of its task."""
+        record = self._native.current_record()
+        if record is not None and self._announcer is not None:
+            self._announcer.started(record)
+            # A handler may have forked: the child has no run to continue.
+            self._native.check_process()
+        if record is not None and has_pieces:
+            self._pieces.extend_for_run(record)
+
+    def refuse(self, call: Call, value: Any) -> None:
+        """Fails a run whose callback returned something that would have to be awaited."""
+        kind = type(value).__name__
+        if isinstance(value, Coroutine):
+            # Otherwise Python would warn that it was never awaited, wherever it is collected.
+            with suppress(Exception):
+                value.close()
+        message = f"the callback of task {call.name!r} returned a {kind} that nobody awaits"
+        self.fail(call, TypeError(message))
+
+    def fail(self, call: Call, error: BaseException) -> None:
+        """Completes a run that raised: logged once, kept without its frames, announced."""
+        if self._native.is_foreign:
+            # The child of a fork in the callback, which has no run to complete.
+            raise error
+        task_id = self._native.current()
+        log(
+            "error",
+            "Task %r (%s) failed: %s",
+            call.name,
+            task_id,
+            describe(error),
+            task_id=task_id,
+            task_name=call.name,
+            error=error,
+        )
+        without_frames(error)
+        options: TaskOptions | None = call.options
+        if options is not None:
+            failures = call.note_error(error)
+            limit = options.policy.pause_after_failures
+            if limit is not None and failures >= limit and task_id is not None:
+                self._control.pause(task_id, reason=f"{failures} failed runs in a row")
+        self._complete(call, error, failed=True)
+        # Not `isinstance`: that asks the exception, which may raise.
+        if issubclass(type(error), KeyboardInterrupt) and _in_main_thread():
+            raise error
+
+    def missed(self) -> None:
+        """Reports occurrences that were missed without a run."""
+        for task_id, name, options, nominal_ns, missed, ended in self._native.take_missed():
+            log(
+                "warning",
+                "Task %r (%s) missed %d occurrences",
+                name,
+                task_id,
+                missed,
+                task_id=task_id,
+                task_name=name,
+            )
+            if self._announcer is not None:
+                self._announcer.missed(task_id, name, nominal_ns, missed)
+            if ended:
+                self._pieces.task_ids.discard(task_id)
+            elif options is not None and not self._pieces.extend_after_miss(task_id):
+                self._control.cancel(task_id)
+
+    def given_up(self, task_id: str, name: str, missed: int, skipped: int) -> None:
+        """Logs occurrences that were missed for a run, or skipped during it."""
+        if missed and is_heard("warning"):
+            text = "Task %r (%s) gave up %d occurrences that were overdue, and ran once"
+            log("warning", text, name, task_id, missed, task_id=task_id, task_name=name)
+        if skipped and is_heard("debug"):
+            text = "Task %r (%s) skipped %d occurrences that fell due while it ran"
+            log("debug", text, name, task_id, skipped, task_id=task_id, task_name=name)
+
+    def end(self, error: BaseException) -> None:
+        """Ends the run that the calling thread is in, if it is in one, with what was raised."""
+        call = self._native.open_call()
+        if call is None:
+            self.contain(error)
+        else:
+            self.fail(call, error)
+
+    def contain(self, error: BaseException) -> None:
+        """Logs an error that must not end a worker."""
+        try:
+            raise error
+        except BaseException:
+            contain("A worker of the scheduler failed, and goes on")
+
+    def _complete(self, call: Call, value: object, *, failed: bool) -> None:
+        native, announcer = self._native, self._announcer
+        # Before the run is completed: a task that ends with it may be forgotten at once.
+        task_id = native.current() or ""
+        record = None if announcer is None else native.current_record()
+        status, ended, skipped = native.complete(value, failed)
+        if ended and self._pieces.task_ids:
+            self._pieces.task_ids.discard(task_id)
+        if skipped:
+            self.given_up(task_id, call.name, 0, skipped)
+        if announcer is not None and record is not None:
+            announcer.ended(record, status, value, skipped)
+
+
+def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None:
+    """Runs what falls due, until the group tells the calling worker thread to leave.
+
+    The calls are made by iterators that are not written in Python: see `rust/py/src/steps.rs`. Each
+    run has a context of its own. A new one is made after a run that has set a variable.
+    """
+    current.engine, current.group, current.room = engine, group, Room(executor)
+    native, runs, is_announced = engine.native, engine.runs, engine.announcer is not None
+    errors: list[BaseException] = []
+    is_over = False
+    while not is_over:
+        try:
+            if errors:
+                runs.end(errors.pop())
+            context = Context()
+            steps = _native.Steps(native, runs, is_announced, group, context)
+            # `finish` returns None, which `filter` drops, so `next` goes on to the end.
+            context.run(next, filter(None, map(steps.finish, starmap(call, steps))))
+        except BaseException as error:
+            if native.is_foreign:
+                raise
+            if type(error) is StopIteration and native.open_call() is None:
+                # The end of the iteration, and not what a callback has raised.
+                is_over = steps.is_over
+            else:
+                errors.append(error)
+    if not engine.waiting.is_running:
+        # A run that outlasted the stop may have left a waiter for the next one.
+        engine.waiting.tell_stopped()
+
+
+def run_due(engine: Engine, group: _native.WorkerGroup) -> None:
+    """Runs what is due now, in order, in the calling thread; each run in a context of its own."""
+    outer = current.engine, current.group
+    current.engine, current.group = engine, group
+    run_next, is_announced = engine.native.run_next, engine.announcer is not None
+    try:
+        while Context().run(run_next, engine.runs, is_announced):
+            pass
+    finally:
+        current.engine, current.group = outer
+
+
+def _is_awaitable(value: object) -> bool:
+    try:
+        return hasattr(type(value), "__await__") or type(value) is AsyncGeneratorType
+    except BaseException:
+        # A metaclass may raise, which must not fail the run.
+        return False
+
+
+def _in_main_thread() -> bool:
+    from threading import current_thread, main_thread  # noqa: PLC0415 - only failures ask
+
+    return current_thread() is main_thread()

@@ -1,0 +1,238 @@
+//! The wall clock and the axis: the one owner of the offset between them.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::memory::drop_later;
+use crate::plan::Plan;
+use crate::recurrence::{Occurrences, Repeat, WallStep};
+use crate::slab::{ON_WALL, Record};
+use crate::state::{Event, State};
+use crate::time::{FAR_FUTURE, Nanos, after};
+
+impl Engine {
+    pub(super) const fn wall_parity(&self) -> usize {
+        (self.counters.clock_changes & 1) as usize
+    }
+
+    /// What the wall shows at a moment of the axis.
+    pub(super) fn to_wall(&self, axis: Nanos) -> Nanos {
+        shift(axis, self.wall_offsets[self.wall_parity()])
+    }
+
+    /// When the wall will show a moment, if it is not set again.
+    pub fn to_axis(&self, wall: Nanos) -> Nanos {
+        shift(wall, self.wall_offsets[self.wall_parity()].saturating_neg())
+    }
+
+    /// Now, on the clock that a plan keeps.
+    pub(super) fn now_of(&self, plan: &Plan) -> Nanos {
+        if plan.recurrence.on_wall { self.to_wall(self.now) } else { self.now }
+    }
+
+    pub(super) fn occurrences(&self, slot: u32, plan: u32) -> Occurrences<'_> {
+        self.plans[plan].occurrences(self.seed_of(slot))
+    }
+
+    pub(super) fn seed_of(&self, slot: u32) -> u64 {
+        self.seed ^ self.slab.id(slot).to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
+    /// When the occurrence of a planned task is due, on the axis.
+    pub(super) fn deadline(&self, slot: u32, nominal: Nanos) -> Nanos {
+        let Some(plan) = self.slab[slot].planned() else { return nominal };
+        let plan = &self.plans[plan];
+        // A run by hand, or a time asked for, is due when it says.
+        let due =
+            if plan.by_hand { nominal } else { plan.occurrences(self.seed_of(slot)).due(nominal) };
+        if plan.recurrence.on_wall { self.to_axis(due) } else { due }
+    }
+
+    /// The nominal time of the next occurrence, or of the run under way, as the wall shows it.
+    pub(super) fn nominal_on_wall(&self, slot: u32) -> Nanos {
+        let record = &self.slab[slot];
+        match record.planned() {
+            Some(plan) => {
+                let plan = &self.plans[plan];
+                let nominal =
+                    if record.state.is_running() { record.deadline } else { plan.nominal };
+                if plan.recurrence.on_wall { nominal } else { self.to_wall(nominal) }
+            }
+            None => shift(record.deadline, self.offset_of(record)),
+        }
+    }
+
+    /// When the next occurrence is due, or the run under way was, as the wall shows it: the nominal
+    /// time, and after it jitter and the offset in the window. A run by hand has neither.
+    #[inline]
+    pub(super) fn due_on_wall(&self, slot: u32) -> Nanos {
+        let nominal = self.nominal_on_wall(slot);
+        match self.slab[slot].planned() {
+            Some(plan) => self.due_after(nominal, slot, plan),
+            None => nominal,
+        }
+    }
+
+    fn due_after(&self, nominal: Nanos, slot: u32, plan: u32) -> Nanos {
+        let plan = &self.plans[plan];
+        if plan.by_hand {
+            return nominal;
+        }
+        let occurrences = plan.occurrences(self.seed_of(slot));
+        if plan.recurrence.on_wall {
+            return occurrences.due(nominal);
+        }
+        let axis = self.to_axis(nominal);
+        after(nominal, occurrences.due(axis) - axis)
+    }
+
+    /// What the wall showed beyond the axis when a plain one-shot was keyed last.
+    pub(super) fn offset_of(&self, record: &Record) -> i64 {
+        let former = record.plan == ON_WALL[1 - self.wall_parity()];
+        self.wall_offsets[if former { 1 - self.wall_parity() } else { self.wall_parity() }]
+    }
+
+    /// Notes that the wall clock was set; [`Engine::rekey`] must follow, until it is done. The
+    /// engine must have been told the time. O(1), unless the last such call has not been followed
+    /// to the end.
+    ///
+    /// Returns what that means for tasks on a calendar, which [`Engine::rekey`] sees to.
+    pub fn set_wall_offset(&mut self, offset: i64) -> WallStep {
+        while !self.rekey(u32::MAX) {}
+        let former = self.wall_offset();
+        self.counters.clock_changes += 1;
+        let parity = self.wall_parity();
+        self.wall_offsets[parity] = offset;
+        self.rekeyed_to = Some(0);
+        let by = if offset < former { offset.abs_diff(former) } else { 0 };
+        self.set_back = (by, self.now);
+        WallStep::between(former, offset)
+    }
+
+    /// What the wall shows beyond the axis, in nanoseconds.
+    pub fn wall_offset(&self) -> i64 {
+        self.wall_offsets[self.wall_parity()]
+    }
+
+    /// Computes the deadlines of tasks on the wall clock anew, in about so many slots. Returns
+    /// whether all of it is done: if not, call again. O(budget).
+    pub fn rekey(&mut self, budget: u32) -> bool {
+        let Some(from) = self.rekeyed_to else { return true };
+        let until = from.saturating_add(budget);
+        for slot in from..until {
+            if u64::from(slot) >= self.slab.limit() {
+                self.rekeyed_to = None;
+                return true;
+            }
+            self.slab.count_work(1);
+            self.rekey_slot(slot);
+        }
+        self.rekeyed_to = Some(until);
+        false
+    }
+
+    fn rekey_slot(&mut self, slot: u32) {
+        let parity = self.wall_parity();
+        let Some(record) = self.slab.get(slot) else { return };
+        let (state, former, plan) = (record.state, record.deadline, record.planned());
+        if !state.is_task() {
+            return;
+        }
+        let deadline = match plan {
+            Some(plan) if self.plans[plan].recurrence.on_wall => {
+                self.follow_set_back(slot, plan, state);
+                // A run by hand is due now, whatever the wall shows.
+                if state.is_running() || state == State::Paused || self.plans[plan].by_hand {
+                    return;
+                }
+                // May be before now: what is overdue keeps the order in which it was due.
+                self.deadline(slot, self.plans[plan].nominal)
+            }
+            None if record.plan == ON_WALL[1 - parity] => {
+                let wall = shift(former, self.wall_offsets[1 - parity]);
+                let nominal = self.to_axis(wall);
+                if !state.is_running() && nominal < self.now {
+                    // It has been due for a while: a plan keeps since when.
+                    self.plan_of(slot);
+                    nominal
+                } else {
+                    let record = &mut self.slab[slot];
+                    record.plan = ON_WALL[parity];
+                    if state.is_running() || state == State::Paused {
+                        record.deadline = nominal;
+                        return;
+                    }
+                    nominal
+                }
+            }
+            _ => return,
+        };
+        // What was ready already keeps its place.
+        let stays = state == State::Ready && deadline <= self.now;
+        if state == State::Paused || deadline == former || stays {
+            return;
+        }
+        self.counters.rekeyed += 1;
+        let sequence = self.slab[slot].sequence;
+        self.disarm_timer(slot, state);
+        self.slab[slot].step(Event::Reschedule);
+        self.arm_timer(slot, deadline, sequence);
+    }
+
+    /// Computes the next nominal time of a task anew if the wall was set back: see [`WallStep`].
+    fn follow_set_back(&mut self, slot: u32, number: u32, state: State) {
+        let (by, at) = self.set_back;
+        if by == 0 {
+            return;
+        }
+        let now = self.to_wall(at);
+        self.extend_grid_back(number, now, after(now, by));
+        let plan = &self.plans[number];
+        let occurrences = self.occurrences(slot, number);
+        let running = state.is_running();
+        let nominal = match (running, plan.next) {
+            // Of a run under way whose task was not given a new time: what would be next.
+            (true, None) => occurrences.next(self.slab[slot].deadline, plan.judged, plan.judged).0,
+            (true, Some(next)) => (plan.by_hand || plan.set_back).then_some(next),
+            (false, next) => next.or(Some(plan.nominal)),
+        };
+        let Some(nominal) = nominal else { return };
+        let anew = occurrences.after_set_back(nominal, by, now);
+        if anew == nominal {
+            return;
+        }
+        self.counters.rearmed += 1;
+        let plan = &mut self.plans[number];
+        if running {
+            plan.judged = plan.judged.min(now);
+            plan.set_back |= !plan.by_hand;
+            plan.next = Some(anew);
+        } else if plan.next.is_some() {
+            plan.next = Some(anew);
+        } else {
+            plan.nominal = anew;
+            if state == State::Paused {
+                self.slab[slot].deadline = anew;
+            }
+        }
+    }
+
+    /// Lets a grid that began between two moments, when the task was scheduled, begin before them.
+    fn extend_grid_back(&mut self, number: u32, from: Nanos, to: Nanos) {
+        let recurrence = &mut self.plans[number].recurrence;
+        let Repeat::Calendar(calendar) = &recurrence.repeat else { return };
+        // A grid with a start of its own does not.
+        if recurrence.start > 0 {
+            return;
+        }
+        if let Some(extended) = calendar.extended_back(from, to) {
+            let extended = Repeat::Calendar(Arc::new(extended));
+            drop_later(&mut self.calendars, std::mem::replace(&mut recurrence.repeat, extended));
+        }
+    }
+}
+
+/// A moment moved by a span in either direction, within the axis; what is beyond its end stays so.
+pub(super) fn shift(moment: Nanos, by: i64) -> Nanos {
+    if moment >= FAR_FUTURE { moment } else { moment.saturating_add_signed(by).min(FAR_FUTURE) }
+}

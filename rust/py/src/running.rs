@@ -1,0 +1,419 @@
+//! The life of a run: take, call, complete.
+//!
+//! A thread takes one task, the first in order at that moment, and runs it. Here are the steps, and
+//! the loop of a thread that moves a virtual clock; `steps.rs` has the loop of a worker thread. Three
+//! rules hold for both:
+//!
+//! 1. **Between taking a task and calling it nothing else runs**, except handlers of its own
+//!    `task_started` event. What the last run left is dropped (its arguments, its result) or
+//!    delivered (outcomes that have waiters) before the next task is taken: both can run any Python
+//!    code.
+//! 2. **Whatever was taken is completed.** A thread knows the run that it has taken and not completed.
+//!    If it comes to take another one, or to its end, with a run that is still open, that run is
+//!    abandoned: it is completed as failed.
+//! 3. **A child that was forked in a run completes nothing**: the engine is its parent's.
+
+use std::cell::Cell;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
+use scheduler_core::{ADVANCE_BUDGET, Clock as _, Missed, Nanos, Phase, State, Taken};
+
+use crate::board::{AfterUnlock, Board, HistoryEntry};
+use crate::call::Call;
+use crate::engine::{Engine, lock};
+use crate::errors::Error;
+use crate::record::TaskRecord;
+use crate::steps;
+use crate::workers::WorkerGroup;
+
+thread_local! {
+    /// The engine and the slot whose run this thread has taken and not completed.
+    static OPEN_RUN: Cell<Option<(usize, u32)>> = const { Cell::new(None) };
+}
+
+/// Occurrences that were missed: id, name, options, nominal time of the first, how many, whether
+/// the task ended with them.
+type MissedReport<'py> = (Bound<'py, PyString>, Py<PyString>, Option<Py<PyAny>>, Nanos, u64, bool);
+
+/// The Python layer's part in a run.
+struct Runs<'a, 'py> {
+    runs: &'a Bound<'py, PyAny>,
+    /// Whether each run is announced: then the Python layer runs all.
+    is_announced: bool,
+}
+
+/// What is to be done next.
+pub(crate) enum Next {
+    /// A slot, and how many overdue occurrences of its task are missed for this run.
+    Run(u32, u64),
+    Missed(Missed),
+    Nothing,
+    /// More is to be moved or counted than one lock hold may: not known yet.
+    Undecided,
+}
+
+impl Next {
+    #[inline]
+    fn of(board: &mut Board, open: bool, now: Nanos) -> Self {
+        if !open {
+            return Self::Nothing;
+        }
+        if !board.core.advance(now, ADVANCE_BUDGET) {
+            return Self::Undecided;
+        }
+        let missed = board.core.counters().missed;
+        match board.core.take() {
+            Some(Taken::Run(slot)) => Self::Run(slot, board.core.counters().missed - missed),
+            Some(Taken::Missed(missed)) => Self::Missed(missed),
+            Some(Taken::Undecided) => Self::Undecided,
+            None => Self::Nothing,
+        }
+    }
+}
+
+#[pymethods]
+impl Engine {
+    /// Runs the first in order of what is due now; for the thread that moves a virtual clock.
+    /// Returns whether there was anything. Raises what the Python layer lets through.
+    ///
+    /// `runs` is the Python layer's part in a run. It has the methods `run(call, arguments)`,
+    /// `fail(call, error)`, `refuse(call, value)`, `missed()`, `given_up(task_id, name, missed,
+    /// skipped)` and `contain(error)`. If each run is announced, it runs all.
+    fn run_next(
+        &self,
+        py: Python<'_>,
+        runs: &Bound<'_, PyAny>,
+        is_announced: bool,
+    ) -> PyResult<bool> {
+        let runs = Runs { runs, is_announced };
+        let next = loop {
+            match self.take_or_stop(false)? {
+                Next::Undecided => self.advance(py, self.gate()?),
+                decided => break decided,
+            }
+        };
+        let outer = (OPEN_RUN.take(), steps::set_worker(false));
+        let done = match next {
+            Next::Run(slot, missed) => self.run_taken(py, &runs, slot, missed).map(|()| true),
+            Next::Missed(missed) => {
+                self.report_missed(py, &runs, missed);
+                Ok(true)
+            }
+            Next::Nothing | Next::Undecided => Ok(false),
+        };
+        OPEN_RUN.set(outer.0);
+        steps::set_worker(outer.1);
+        done
+    }
+
+    /// Completes the run that the calling thread has taken. Returns its status ("completed",
+    /// "failed" or "cancelled"), whether the task ended with it, and how many occurrences are
+    /// skipped because they fell due while it ran.
+    fn complete(
+        &self,
+        py: Python<'_>,
+        value: Bound<'_, PyAny>,
+        failed: bool,
+    ) -> PyResult<(&'static str, bool, u64)> {
+        let slot = self.open_slot().ok_or_else(|| PyRuntimeError::new_err("no run is open"))?;
+        self.complete_slot(py, slot, value, failed)
+    }
+
+    /// What the task calls whose run the calling thread has taken; None if it is in no run.
+    fn open_call<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Call>> {
+        self.columns.call(py, self.open_slot()?)
+    }
+
+    /// Completes the run that the calling thread has taken, if any, as failed.
+    pub(crate) fn abandon_open(&self, py: Python<'_>) {
+        if let Some(slot) = self.open_slot() {
+            // What is answered is the error that the run ends with.
+            let _ = self.abandon(py, slot, Ok(()));
+        }
+    }
+
+    /// The missed occurrences that are not reported yet.
+    fn take_missed<'py>(&self, py: Python<'py>) -> Vec<MissedReport<'py>> {
+        let misses = std::mem::take(&mut *lock(&self.misses));
+        let report = |(missed, kept): (Missed, HistoryEntry)| {
+            let id = self.codec.text(py, missed.id);
+            (
+                id,
+                kept.name,
+                kept.options,
+                missed.nominal,
+                missed.missed,
+                missed.history_index.is_some(),
+            )
+        };
+        misses.into_iter().map(report).collect()
+    }
+
+    /// The id of the task whose run the calling thread has taken from this engine.
+    fn current<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        self.open_slot().map_or(Ok(None), |slot| self.id_of(py, slot))
+    }
+
+    /// The record of that task.
+    fn current_record(&self, py: Python<'_>) -> PyResult<Option<TaskRecord>> {
+        let Some(slot) = self.open_slot() else { return Ok(None) };
+        let id = self.gate()?.look(|board| board.core.id_of(slot));
+        id.map_or(Ok(None), |id| self.record_of(py, id))
+    }
+
+    /// Whether a task runs and has been cancelled meanwhile.
+    fn is_stopping(&self, task_id: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let id = self.codec.parse(crate::convert::id_text(task_id)?);
+        let gate = self.gate()?;
+        let state = |id| gate.look(|board| board.core.view(id).map(|view| view.state));
+        Ok(id.and_then(state) == Some(State::Stopping))
+    }
+
+    /// Opens (2), drains (1) or closes (0) the gate.
+    fn set_phase(&self, phase: u8) -> PyResult<()> {
+        self.gate()?.set_phase(match phase {
+            0 => Phase::Closed,
+            1 => Phase::Draining,
+            _ => Phase::Open,
+        });
+        Ok(())
+    }
+
+    /// Lets no worker of a group start another run.
+    fn dismiss(&self, group: &WorkerGroup) -> PyResult<()> {
+        group.dismiss();
+        self.gate()?.look_again();
+        Ok(())
+    }
+
+    /// Lets one worker of a group go: the first that comes to the end of its run, or sleeps.
+    fn remove_worker(&self, group: &WorkerGroup) -> PyResult<()> {
+        group.remove();
+        self.gate()?.look_again();
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// The slot whose run the calling thread has taken from this engine and not completed.
+    #[inline]
+    pub(crate) fn open_slot(&self) -> Option<u32> {
+        let (engine, slot) = OPEN_RUN.get()?;
+        (engine == self.address()).then_some(slot)
+    }
+
+    /// The id of the task in a slot.
+    pub(crate) fn id_of<'py>(
+        &self,
+        py: Python<'py>,
+        slot: u32,
+    ) -> PyResult<Option<Bound<'py, PyString>>> {
+        let id = self.gate()?.look(|board| board.core.id_of(slot));
+        Ok(id.map(|id| self.codec.text(py, id)))
+    }
+
+    /// Notes that the calling thread has taken the run of a slot.
+    #[inline]
+    pub(crate) fn open(&self, slot: u32) {
+        OPEN_RUN.set(Some((self.address(), slot)));
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Takes the first in order of what is due, unless more is to be moved or counted for that than
+    /// one lock hold may. Nothing else has been taken by this thread.
+    #[inline]
+    pub(crate) fn take_or_stop(&self, arriving: bool) -> Result<Next, Error> {
+        let clock = self.clock.get();
+        Ok(self.gate()?.take(arriving, |board, open| Next::of(board, open, clock.now())))
+    }
+
+    /// Runs what was taken, to its end. An error is what must be raised after it.
+    #[inline]
+    fn run_taken(
+        &self,
+        py: Python<'_>,
+        runs: &Runs<'_, '_>,
+        slot: u32,
+        missed: u64,
+    ) -> PyResult<()> {
+        self.open(slot);
+        let late = if missed > 0 { self.current(py).unwrap_or(None) } else { None };
+        let call = self.columns.call(py, slot);
+        let arguments = self.columns.arguments(py, slot).into_bound(py);
+        let done = match &call {
+            Some(call) => self.call(py, runs, slot, call, &arguments),
+            // Not reached: a slot is filled before its task can be taken.
+            None => Err(PyRuntimeError::new_err("the slot of a task was empty")),
+        };
+        if self.belongs_to_parent() {
+            // The child of a fork in the callback: nothing here is its own to complete or to drop.
+            std::mem::forget((call, arguments));
+            OPEN_RUN.set(None);
+            return done.and_then(|()| Err(Error::Forked.into()));
+        }
+        let done = if self.open_slot() == Some(slot) { self.abandon(py, slot, done) } else { done };
+        if let (Some(id), Some(call)) = (late, call) {
+            runs.runs.call_method1("given_up", (id, &call.get().name, missed, 0_u64))?;
+        }
+        done
+    }
+
+    /// Calls what a task calls, and completes its run.
+    #[inline]
+    fn call(
+        &self,
+        py: Python<'_>,
+        runs: &Runs<'_, '_>,
+        slot: u32,
+        call: &Bound<'_, Call>,
+        arguments: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let is_plain = !call.get().is_special && !runs.is_announced;
+        let (true, Ok(positional)) = (is_plain, arguments.cast_exact::<PyTuple>()) else {
+            return runs.runs.call_method1("run", (call, arguments)).map(drop);
+        };
+        match call.get().callback.bind(py).call1(positional) {
+            Ok(value) if is_result(&value) => {
+                let replaced = call.get().note_value(&value);
+                let (_, _, skipped) = self.complete_slot(py, slot, value, false)?;
+                drop(replaced);
+                if skipped > 0 {
+                    self.report_skipped(py, runs, slot, call, skipped)?;
+                }
+                Ok(())
+            }
+            Ok(value) if !self.belongs_to_parent() => {
+                runs.runs.call_method1("refuse", (call, value)).map(drop)
+            }
+            Err(error) if !self.belongs_to_parent() => {
+                runs.runs.call_method1("fail", (call, error)).map(drop)
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Completes the run of a slot, and drops what it held.
+    #[inline]
+    pub(crate) fn complete_slot(
+        &self,
+        py: Python<'_>,
+        slot: u32,
+        value: Bound<'_, PyAny>,
+        failed: bool,
+    ) -> PyResult<(&'static str, bool, u64)> {
+        let gate = self.gate()?;
+        let now = self.clock.get().now();
+        let mut kept = self.columns.kept(py, slot);
+        if let Some(kept) = &mut kept {
+            kept.value = Some(value.clone().unbind());
+        }
+        let mut left = AfterUnlock::default();
+        let (done, status, upcoming) = gate.with(|board| {
+            let done = board.complete(py, slot, now, failed, &mut kept, &mut left);
+            let ended = done.and_then(|done| board.core.ended_at(done.history_index?));
+            (done, ended.map(|ended| ended.ending.word()), board.core.upcoming())
+        });
+        OPEN_RUN.set(None);
+        self.columns.warm(py, upcoming.into_iter());
+        if status.is_some() {
+            self.release(py, self.columns.empty(py, slot));
+        }
+        self.after_run(py, left)?;
+        let word = status.unwrap_or(if failed { "failed" } else { "completed" });
+        Ok((word, status.is_some(), done.map_or(0, |done| done.skipped)))
+    }
+
+    /// Completes a run that came back open, as failed. Returns the error, to be raised or logged.
+    #[cold]
+    pub(crate) fn abandon(&self, py: Python<'_>, slot: u32, done: PyResult<()>) -> PyResult<()> {
+        let error = done.err().unwrap_or_else(|| PyRuntimeError::new_err("the run was given up"));
+        let value = error.clone_ref(py).into_value(py).into_bound(py).into_any();
+        // Without the frames, which would live as long as the history.
+        let _ = value.call_method1("with_traceback", (py.None(),));
+        if self.open_slot() == Some(slot) {
+            self.complete_slot(py, slot, value, true)?;
+        }
+        Err(error)
+    }
+
+    /// Reports occurrences that fell due during the run of a slot, and were skipped.
+    #[cold]
+    fn report_skipped(
+        &self,
+        py: Python<'_>,
+        runs: &Runs<'_, '_>,
+        slot: u32,
+        call: &Bound<'_, Call>,
+        skipped: u64,
+    ) -> PyResult<()> {
+        let id = self.id_of(py, slot)?;
+        runs.runs.call_method1("given_up", (id, &call.get().name, 0_u64, skipped)).map(drop)
+    }
+
+    /// Ends a task all of whose occurrences were missed; it is to be reported by `runs.missed()`.
+    #[cold]
+    pub(crate) fn note_missed(&self, py: Python<'_>, missed: Missed) -> PyResult<()> {
+        let slot = missed.id.slot();
+        let Some(kept) = self.columns.kept(py, slot) else { return Ok(()) };
+        let mut ending = Some(kept.clone_ref(py));
+        lock(&self.misses).push((missed, kept));
+        if let Some(index) = missed.history_index {
+            let gate = self.gate()?;
+            let mut left = AfterUnlock::default();
+            gate.edit(|board| board.end(py, slot, index, &mut ending, &mut left));
+            self.release(py, self.columns.empty(py, slot));
+            self.after_run(py, left)?;
+        }
+        Ok(())
+    }
+
+    /// Notes missed occurrences, and reports them.
+    fn report_missed(&self, py: Python<'_>, runs: &Runs<'_, '_>, missed: Missed) {
+        let noted = self.note_missed(py, missed);
+        let told = runs.runs.call_method0("missed").map(drop);
+        for error in [noted, told].into_iter().filter_map(Result::err) {
+            self.contain(py, runs, error);
+        }
+    }
+
+    /// Logs an error that must not end a worker.
+    #[cold]
+    fn contain(&self, py: Python<'_>, runs: &Runs<'_, '_>, error: PyErr) {
+        let value = error.clone_ref(py).into_value(py);
+        let told = runs.runs.call_method1("contain", (value,));
+        if told.is_err() {
+            error.write_unraisable(py, None);
+        }
+    }
+}
+
+/// Whether a callback was the function of an asynchronous generator, which has not begun.
+fn is_async_generator(value: &Bound<'_, PyAny>) -> bool {
+    static ASYNC_GENERATOR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let found = ASYNC_GENERATOR.import(value.py(), "types", "AsyncGeneratorType");
+    found.is_ok_and(|kind| value.get_type().is(kind))
+}
+
+/// Whether what a callback returned is a result, and not something that somebody has to await or to
+/// iterate over asynchronously.
+#[inline]
+pub(crate) fn is_result(value: &Bound<'_, PyAny>) -> bool {
+    value.is_none()
+        || value.is_exact_instance_of::<PyBool>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyDict>()
+        || value.is_exact_instance_of::<PyList>()
+        || value.is_exact_instance_of::<PyTuple>()
+        || !(is_async_generator(value)
+            || value.get_type().hasattr(intern!(value.py(), "__await__")).unwrap_or(false))
+}
