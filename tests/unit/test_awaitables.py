@@ -61,7 +61,7 @@ CALLBACKS: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     "lambda": (lambda: coroutine(), {}, "coroutine"),  # noqa: PLW0108 - the usual mistake
     "method": (Callback().method, {}, "coroutine"),
     "instance": (Callback(), {}, "coroutine"),
-    "asynchronous generator": (lambda: generator(), {}, "async_generator"),  # noqa: PLW0108
+    "asynchronous generator": (lambda: generator(), {}, "async_generator"),  # noqa: PLW0108 - so too
     "future": (future, {}, "Future"),
     "own awaitable": (Awaitable, {}, "Awaitable"),
     "recurring": (plain, {"interval": 60, "max_runs": 1}, "coroutine"),

@@ -359,7 +359,7 @@ class TaskSchedule:
             if self.cron_expression is not None and "=" in self.cron_expression:
                 # A zone is looked up, even if `@every` has no use for it.
                 from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
-                from num_agents.scheduler._timing.native_zones import (  # noqa: PLC0415
+                from num_agents.scheduler._timing.native_zones import (  # noqa: PLC0415 - rare
                     native_zone,
                 )
 

@@ -126,7 +126,7 @@ class Scheduler:
         threads = ThreadPool(self._engine, max_workers)
         if self._virtual_clock is None:
             return threads
-        from num_agents.scheduler.executors.inline import InlineExecutor  # noqa: PLC0415
+        from num_agents.scheduler.executors.inline import InlineExecutor  # noqa: PLC0415 - rare
 
         inline = InlineExecutor(self._engine)
         self._virtual_clock.attach(inline)

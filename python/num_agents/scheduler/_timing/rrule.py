@@ -161,16 +161,16 @@ class Recurrence:
             return self._moved_up(rule, moment_ns)
         moved = rrule.rruleset()
         moved._rdate, moved._exdate = rule._rdate, rule._exdate  # noqa: SLF001 - no other way
-        moved._rrule = [self._moved_up(one, moment_ns) for one in rule._rrule]  # noqa: SLF001
-        moved._exrule = [self._moved_up(one, moment_ns) for one in rule._exrule]  # noqa: SLF001
+        moved._rrule = [self._moved_up(one, moment_ns) for one in rule._rrule]  # noqa: SLF001 - as above
+        moved._exrule = [self._moved_up(one, moment_ns) for one in rule._exrule]  # noqa: SLF001 - as above
         return moved
 
     def _moved_up(self, rule: Any, moment_ns: int) -> Any:
         length_s = _LENGTHS_S.get(getattr(rule, "_freq", None))  # type: ignore[arg-type]
         if length_s is None or rule._count is not None:  # noqa: SLF001 - it has no other way
             return rule
-        length_s *= rule._interval  # noqa: SLF001
-        start = rule._dtstart  # noqa: SLF001
+        length_s *= rule._interval  # noqa: SLF001 - as above
+        start = rule._dtstart  # noqa: SLF001 - as above
         ahead_s = (self._wall_of(rule, moment_ns) - start).total_seconds()
         intervals = int(ahead_s // length_s) - 1
         if intervals < _WORTH_MOVING:
@@ -181,7 +181,7 @@ class Recurrence:
         """Whether its times are told by hours, minutes or seconds that go by, and not by a day."""
         rules = getattr(self._rule, "_rrule", [self._rule])
         return bool(rules) and all(
-            one._freq >= _HOURLY and "byhour" not in one._original_rule  # noqa: SLF001
+            one._freq >= _HOURLY and "byhour" not in one._original_rule  # noqa: SLF001 - as above
             for one in rules
         )
 
