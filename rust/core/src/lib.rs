@@ -45,6 +45,7 @@
 
 pub mod calendar;
 mod chunks;
+mod column;
 mod engine;
 mod forecast;
 mod front;
@@ -66,6 +67,7 @@ mod time;
 mod wait;
 mod wheel;
 
+pub use column::Column;
 pub use engine::{
     ADVANCE_BUDGET, Cancelled, Completion, Engine, Gauges, Missed, Pace, Taken, TaskView,
 };
@@ -77,6 +79,7 @@ pub use memory::{OutOfMemory, ScheduleError};
 pub use recurrence::{
     Misfire, Occurrences, Recurrence, Repeat, SKIP_GRACE_NS, SKIPPED_LOOKS, Verdict, WallStep,
 };
+pub use segments::{Item, NIL, Segments};
 pub use state::{Event, State, TRANSITIONS};
 pub use stats::{Counters, LatenessHistogram};
 pub use time::{

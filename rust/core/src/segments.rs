@@ -13,10 +13,10 @@
 use crate::memory::{OutOfMemory, ScheduleError, drop_later};
 
 /// The index that stands for "none" in links.
-pub(crate) const NIL: u32 = u32::MAX;
+pub const NIL: u32 = u32::MAX;
 
 /// What can live in a segment.
-pub(crate) trait Item {
+pub trait Item {
     /// An item never used before, in a segment whose items have left this `mark` behind.
     fn fresh(mark: u32) -> Self;
 
@@ -42,7 +42,7 @@ struct Segment<T> {
 }
 
 /// Items of one size at stable `u32` indices, `1 << BITS` to a segment.
-pub(crate) struct Segments<T, const BITS: u32> {
+pub struct Segments<T, const BITS: u32> {
     segments: Vec<Segment<T>>,
     /// One bit a segment: it has room.
     roomy: Vec<u64>,
@@ -63,7 +63,8 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
     const PER_SEGMENT: usize = 1 << BITS;
     const MASK: u32 = (1 << BITS) - 1;
 
-    pub(crate) const fn new() -> Self {
+    /// No items, and no memory for any.
+    pub const fn new() -> Self {
         Self {
             segments: Vec::new(),
             roomy: Vec::new(),
@@ -81,7 +82,7 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
     /// # Errors
     /// All `u32` indices are taken, or there is no memory for another segment.
     #[inline]
-    pub(crate) fn allocate(&mut self) -> Result<u32, ScheduleError> {
+    pub fn allocate(&mut self) -> Result<u32, ScheduleError> {
         let mut number = match self.first_roomy() {
             Some(number) => number,
             None => self.append_segment()?,
@@ -111,32 +112,32 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
 
     /// Asks for memory for so many items in all, and keeps it. O(1) if it is there.
     #[inline]
-    pub(crate) fn ensure(&mut self, items: u64) -> Result<(), OutOfMemory> {
+    pub fn ensure(&mut self, items: u64) -> Result<(), OutOfMemory> {
         self.floor = items;
         if self.capacity() >= items { Ok(()) } else { self.map_until(items) }
     }
 
     /// Makes sure that there is memory for one more item, now. O(1).
     #[inline]
-    pub(crate) fn ensure_next(&mut self) -> Result<(), OutOfMemory> {
+    pub fn ensure_next(&mut self) -> Result<(), OutOfMemory> {
         if self.taken < self.capacity() { Ok(()) } else { self.map_until(self.taken + 1) }
     }
 
     /// Notes that memory for so many items is enough. O(1).
     #[inline]
-    pub(crate) const fn lower(&mut self, items: u64) {
+    pub const fn lower(&mut self, items: u64) {
         self.floor = items;
     }
 
     /// Items in use.
     #[inline]
-    pub(crate) const fn taken(&self) -> u64 {
+    pub const fn taken(&self) -> u64 {
         self.taken
     }
 
     /// Gives an item back. Returns whether its segment, now empty, is to be freed. O(1).
     #[inline]
-    pub(crate) fn free(&mut self, index: u32) -> bool {
+    pub fn free(&mut self, index: u32) -> bool {
         let number = (index >> BITS) as usize;
         let segment = &mut self.segments[number];
         let item = &mut segment.items[(index & Self::MASK) as usize];
@@ -153,13 +154,14 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
         live == 1 && self.retire_or_keep(number)
     }
 
+    /// The item of an index that was given out; what a freed one has left, too. O(1).
     #[inline]
-    pub(crate) fn get(&self, index: u32) -> Option<&T> {
+    pub fn get(&self, index: u32) -> Option<&T> {
         self.segments.get((index >> BITS) as usize)?.items.get((index & Self::MASK) as usize)
     }
 
     /// One more than the greatest index that a taken item can have.
-    pub(crate) fn limit(&self) -> u64 {
+    pub fn limit(&self) -> u64 {
         let top = self.segments.iter().rposition(|segment| segment.live > 0);
         top.map_or(0, |number| (number as u64 + 1) << BITS)
     }
@@ -167,24 +169,24 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
     /// Hands out the segments that were emptied: freeing one takes the system a tenth of a
     /// millisecond, too long for a lock hold. O(1).
     #[inline]
-    pub(crate) fn take_retired(&mut self) -> Vec<Vec<T>> {
+    pub fn take_retired(&mut self) -> Vec<Vec<T>> {
         std::mem::take(&mut self.retired)
     }
 
     /// Whether [`Segments::take_retired`] has any. O(1).
     #[inline]
-    pub(crate) const fn has_retired(&self) -> bool {
+    pub const fn has_retired(&self) -> bool {
         !self.retired.is_empty()
     }
 
     /// How many items there is memory for.
     #[inline]
-    pub(crate) const fn capacity(&self) -> u64 {
+    pub const fn capacity(&self) -> u64 {
         (self.mapped_segments as u64) << BITS
     }
 
     /// Memory held, in bytes. The system gives memory for a segment as that fills.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         let touched: usize = self.segments.iter().map(|segment| segment.items.len()).sum();
         (touched * size_of::<T>() + self.segments.capacity() * size_of::<Segment<T>>()) as u64
     }

@@ -1,180 +1,113 @@
-//! What a task calls, and how its last run ended.
+//! What a task calls, for Python.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-
-use pyo3::PyTraverseError;
-use pyo3::gc::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-/// What a task calls. Plain one-shots with the same name and the same callback share one.
-#[pyclass(frozen, module = "num_agents.scheduler._native")]
+use crate::columns::Called;
+
+/// What a task calls, at the moment of asking.
+#[pyclass(frozen, get_all, module = "num_agents.scheduler._native")]
 pub(crate) struct Call {
     /// The name of the task.
-    #[pyo3(get)]
     pub(crate) name: Py<PyString>,
     /// What is called.
-    #[pyo3(get)]
     pub(crate) callback: Py<PyAny>,
-    /// The keyword arguments, if there are any.
-    #[pyo3(get)]
-    kwargs: Option<Py<PyDict>>,
+    /// The positional arguments.
+    pub(crate) arguments: Py<PyTuple>,
+    /// The keyword arguments; None if there are none.
+    pub(crate) kwargs: Option<Py<PyDict>>,
     /// The options of the task, if it has any: the Python layer's.
-    #[pyo3(get)]
     pub(crate) options: Option<Py<PyAny>>,
-    /// Whether the Python layer runs it: it needs more than a call with positional arguments.
-    #[pyo3(get)]
-    pub(crate) is_special: bool,
-    /// The tuple of the callback alone, once it was needed: see [`Call::step`].
-    alone: OnceLock<Py<PyTuple>>,
-    /// How many tasks call it. Changed while the interpreter is held, so by one thread at a time.
-    tasks: AtomicUsize,
-    /// How the last run ended; kept for tasks with options only.
-    last: Mutex<LastRun>,
 }
 
-#[derive(Default)]
-struct LastRun {
-    value: Option<Py<PyAny>>,
-    error: Option<Py<PyAny>>,
-    failures_in_a_row: u64,
-}
-
-#[pymethods]
 impl Call {
-    #[new]
-    #[pyo3(signature = (name, callback, kwargs = None, options = None, *, is_special = false))]
-    fn new(
-        name: Py<PyString>,
-        callback: Py<PyAny>,
-        kwargs: Option<Py<PyDict>>,
-        options: Option<Py<PyAny>>,
-        is_special: bool,
-    ) -> Self {
-        let is_special = is_special || kwargs.is_some();
-        Self {
+    pub(crate) fn new(py: Python<'_>, called: Called) -> PyResult<Self> {
+        let Called { name, callback, names, options, arguments } = called;
+        let (arguments, kwargs) = split(py, arguments, names)?;
+        Ok(Self {
             name,
             callback,
-            kwargs,
+            arguments: arguments.unbind(),
+            kwargs: kwargs.map(Bound::unbind),
             options,
-            is_special,
-            alone: OnceLock::new(),
-            tasks: AtomicUsize::new(0),
-            last: Mutex::default(),
-        }
-    }
-
-    /// What the last run returned; None before the first, and if it failed.
-    #[getter]
-    fn last_value(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.last_run().value.as_ref().map(|value| value.clone_ref(py))
-    }
-
-    /// What the last run raised; None before the first, and if it completed.
-    #[getter]
-    fn last_error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.last_run().error.as_ref().map(|error| error.clone_ref(py))
-    }
-
-    /// Notes that a run completed.
-    #[pyo3(name = "note_value")]
-    fn py_note_value(&self, value: &Bound<'_, PyAny>) {
-        drop(self.note_value(value));
-    }
-
-    /// Notes that a run failed. Returns how many failed one after another.
-    fn note_error(&self, error: Py<PyAny>) -> u64 {
-        let mut last = self.last_run();
-        let former = (last.value.take(), last.error.replace(error));
-        last.failures_in_a_row += 1;
-        let failures = last.failures_in_a_row;
-        drop(last);
-        // Dropping them can run anything: not under the lock.
-        drop(former);
-        failures
-    }
-
-    /// Begins to count failed runs again.
-    fn forget_failures(&self) {
-        self.last_run().failures_in_a_row = 0;
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.callback)?;
-        visit.call(&self.kwargs)?;
-        visit.call(&self.options)?;
-        if let Some(alone) = self.alone.get() {
-            visit.call(alone)?;
-        }
-        let last = self.last_run();
-        visit.call(&last.value)?;
-        visit.call(&last.error)
+        })
     }
 }
 
-impl Call {
-    /// The call of a task without options, whose name and callback have been checked.
-    pub(crate) fn plain(name: Py<PyString>, callback: Py<PyAny>) -> Self {
-        Self::new(name, callback, None, None, false)
+/// Positional arguments and keyword arguments. O(arguments).
+pub(crate) fn split(
+    py: Python<'_>,
+    arguments: Option<Py<PyTuple>>,
+    names: Option<Py<PyTuple>>,
+) -> PyResult<(Bound<'_, PyTuple>, Option<Bound<'_, PyDict>>)> {
+    let all = arguments.map_or_else(|| PyTuple::empty(py), |arguments| arguments.into_bound(py));
+    let Some(names) = names else { return Ok((all, None)) };
+    let kwargs = PyDict::new(py);
+    let positional = all.len() - names.bind(py).len();
+    for (name, value) in names.bind(py).iter().zip(all.iter().skip(positional)) {
+        kwargs.set_item(name, value)?;
     }
+    Ok((all.get_slice(0, positional), Some(kwargs)))
+}
 
-    /// Notes that a run completed with a value. Answers what that replaces.
-    #[inline]
-    #[must_use = "to be dropped when the run has been completed"]
-    pub(crate) fn note_value(&self, value: &Bound<'_, PyAny>) -> [Option<Py<PyAny>>; 2] {
-        if self.options.is_none() {
-            return [None, None];
+/// The arguments of a task, in one tuple: the positional ones, and after them the values of the
+/// keyword arguments, whose names are answered apart. O(arguments).
+pub(crate) fn join<'py>(
+    positional: &Bound<'py, PyAny>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> PyResult<(Option<Py<PyTuple>>, Option<Bound<'py, PyTuple>>)> {
+    let py = positional.py();
+    let positional = match positional.cast_exact::<PyTuple>() {
+        Ok(tuple) => tuple.clone(),
+        Err(_) => PyTuple::new(py, positional.try_iter()?.collect::<PyResult<Vec<_>>>()?)?,
+    };
+    let Some(kwargs) = kwargs.filter(|kwargs| !kwargs.is_empty()) else {
+        return Ok(((!positional.is_empty()).then(|| positional.unbind()), None));
+    };
+    let names = kwargs.keys().to_tuple();
+    let all = if positional.is_empty() {
+        kwargs.values().to_tuple()
+    } else {
+        positional.as_sequence().concat(kwargs.values().to_tuple().as_sequence())?.to_tuple()?
+    };
+    Ok((Some(all.unbind()), Some(names)))
+}
+
+/// A callback with its arguments, in one tuple to be called. O(arguments).
+#[inline]
+pub(crate) fn step<'py>(
+    py: Python<'py>,
+    callback: Py<PyAny>,
+    arguments: Option<Py<PyTuple>>,
+    names: Option<Py<PyTuple>>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let callback = callback.into_bound(py);
+    let Some(arguments) = arguments else { return PyTuple::new(py, [callback]) };
+    if names.is_some() {
+        let (positional, kwargs) = split(py, Some(arguments), names)?;
+        let call = PyTuple::new(
+            py,
+            std::iter::once(callback).chain(positional.iter()).collect::<Vec<_>>(),
+        )?;
+        return PyTuple::new(py, [partial(py)?.call(call, kwargs.as_ref())?]);
+    }
+    let arguments = arguments.into_bound(py);
+    match arguments.len() {
+        1 => PyTuple::new(py, [callback, arguments.get_item(0)?]),
+        2 => PyTuple::new(py, [callback, arguments.get_item(0)?, arguments.get_item(1)?]),
+        many => {
+            let mut step = Vec::with_capacity(many + 1);
+            step.push(callback);
+            step.extend(arguments.iter());
+            PyTuple::new(py, step)
         }
-        let mut last = self.last_run();
-        last.failures_in_a_row = 0;
-        [last.value.replace(value.clone().unbind()), last.error.take()]
     }
+}
 
-    /// The callback and its positional arguments, in one tuple. O(arguments).
-    #[inline]
-    pub(crate) fn step<'py>(
-        &self,
-        py: Python<'py>,
-        arguments: &Bound<'py, PyTuple>,
-    ) -> PyResult<Bound<'py, PyTuple>> {
-        let callback = self.callback.bind(py);
-        match arguments.len() {
-            0 => {
-                if let Some(alone) = self.alone.get() {
-                    return Ok(alone.bind(py).clone());
-                }
-                let alone = PyTuple::new(py, [callback])?;
-                // Another thread may have been first.
-                let _ = self.alone.set(alone.clone().unbind());
-                Ok(alone)
-            }
-            1 => PyTuple::new(py, [callback, &arguments.get_item(0)?]),
-            2 => PyTuple::new(py, [callback, &arguments.get_item(0)?, &arguments.get_item(1)?]),
-            many => {
-                let mut step = Vec::with_capacity(many + 1);
-                step.push(callback.clone());
-                step.extend(arguments.iter());
-                PyTuple::new(py, step)
-            }
-        }
-    }
-
-    /// Notes that one more task calls it.
-    #[inline]
-    pub(crate) fn add_task(&self) {
-        self.tasks.store(self.tasks.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
-
-    /// Notes that one task fewer calls it. Returns whether none does any more.
-    #[inline]
-    pub(crate) fn remove_task(&self) -> bool {
-        let tasks = self.tasks.load(Ordering::Relaxed).saturating_sub(1);
-        self.tasks.store(tasks, Ordering::Relaxed);
-        tasks == 0
-    }
-
-    fn last_run(&self) -> MutexGuard<'_, LastRun> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// `functools.partial`, which the interpreter calls without a frame of this crate.
+fn partial(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static PARTIAL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    PARTIAL.import(py, intern!(py, "functools").to_str()?, "partial")
 }

@@ -6,6 +6,8 @@
 mod board;
 mod calendar;
 mod call;
+mod calls;
+mod checks;
 mod clock;
 mod clock_watch;
 mod columns;
@@ -16,6 +18,7 @@ mod errors;
 mod forecast;
 mod fork;
 mod ids;
+mod many;
 mod record;
 mod recurrence;
 mod running;

@@ -70,7 +70,7 @@ impl Engine {
     pub(crate) fn after_unlock(&self, py: Python<'_>, left: AfterUnlock) -> PyResult<()> {
         let AfterUnlock { dropped, delivery } = left;
         drop(dropped);
-        delivery.map_or(Ok(()), |delivery| self.deliver(py, delivery))
+        delivery.map_or(Ok(()), |delivery| self.deliver(py, *delivery))
     }
 
     /// As [`Engine::after_unlock`], at the end of a run. In a worker thread the waiters are told before the
@@ -80,8 +80,8 @@ impl Engine {
         let AfterUnlock { dropped, delivery } = left;
         drop(dropped);
         match delivery {
-            Some(delivery) if steps::is_worker() => self.deliver_later(py, delivery),
-            delivery => delivery.map_or(Ok(()), |delivery| self.deliver(py, delivery)),
+            Some(delivery) if steps::is_worker() => self.deliver_later(py, *delivery),
+            delivery => delivery.map_or(Ok(()), |delivery| self.deliver(py, *delivery)),
         }
     }
 

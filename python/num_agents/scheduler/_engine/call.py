@@ -9,7 +9,6 @@ from num_agents.scheduler.task import checked_callback, checked_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextvars import Context
     from datetime import tzinfo
     from typing import Any
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from num_agents.scheduler.policy import RunPolicy
     from num_agents.scheduler.schedule import TaskSchedule
     from num_agents.scheduler.task import Task
-
-Call = _native.Call
 
 
 class TaskOptions:
@@ -45,19 +42,14 @@ class TaskOptions:
         self.known: KnownTimes | None = None
 
 
-def new_call(name: str, callback: Callable[..., Any]) -> Call:
-    """The call of a task without options, checked.
+def check_call(name: object, callback: object) -> None:
+    """Checks the name and the callback of a task.
 
     Raises:
         TypeError: The name is no string, or the callback cannot be called.
     """
-    return Call(checked_name(name), checked_callback(callback))
-
-
-def call_of(task: Task, options: TaskOptions) -> Call:
-    """The call of a task with options."""
-    is_special = options.context is not None or task.schedule.has_rrule
-    return Call(task.name, task.callback, task.kwargs or None, options, is_special=is_special)
+    checked_name(name)
+    checked_callback(callback)
 
 
 def recurrence_of(

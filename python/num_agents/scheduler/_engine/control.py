@@ -82,11 +82,9 @@ class Control:
         # What is no id at all is refused below, in words.
         if isinstance(task_id, str) and task_id in self._piece_ids:
             self._pieces.extend_all(self._clock.now_ns())
-        before = self._native.record(task_id)
         done = self._native.resume(task_id)
         if done:
-            if before is not None and before.call is not None and before.options is not None:
-                before.call.forget_failures()
+            self._native.forget_failures(task_id)
             _announce(
                 self._native,
                 self._announcer,

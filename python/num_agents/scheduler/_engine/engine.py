@@ -6,7 +6,7 @@ import os
 
 from num_agents.scheduler import _native
 from num_agents.scheduler._engine import lifetime
-from num_agents.scheduler._engine.call import TaskOptions, call_of, new_call, recurrence_of
+from num_agents.scheduler._engine.call import TaskOptions, check_call, recurrence_of
 from num_agents.scheduler._engine.clock import WallClock
 from num_agents.scheduler._engine.control import Control
 from num_agents.scheduler._engine.pieces import KnownTimes, Pieces, first_piece
@@ -62,7 +62,7 @@ class Engine:
         self.clock = clock
         self.zone = zone
         self.announcer = announcer
-        self.native = native = _native.Engine(clock, history, instance, new_call)
+        self.native = native = _native.Engine(clock, history, instance, check_call)
         self.view = View(native, zone)
         self.waiting = Waiting(native, self.view, run_until)
         self.pieces = Pieces(native, clock, zone, announcer)
@@ -85,18 +85,10 @@ class Engine:
         priority: int,
     ) -> str:
         """Schedules a one-shot without options, a span from now. Returns its id."""
-        call = new_call(name, callback)
 
         def arm() -> tuple[str, int]:
             return self.native.schedule_at(
-                call,
-                args,
-                priority,
-                None,
-                after_ns=span_ns,
-                wall_ns=None,
-                on_grid=False,
-                follows_wall=False,
+                name, callback, args, None, None, False, priority, None, span_ns, None, False, False
             )
 
         return self._announced(name, arm)
@@ -115,19 +107,23 @@ class Engine:
         recurrence = recurrence_of(schedule, policy, calendar, zone)
         options = TaskOptions(task)
         options.known = known
-        call = call_of(task, options)
+        is_special = options.context is not None or schedule.has_rrule
         wall_ns = due.wall_ns if due.anchor_wall_ns is None else due.anchor_wall_ns
 
         def arm() -> tuple[str, int]:
             return self.native.schedule_at(
-                call,
+                task.name,
+                task.callback,
                 task.args,
+                task.kwargs or None,
+                options,
+                is_special,
                 policy.priority,
                 recurrence,
-                after_ns=due.span_ns,
-                wall_ns=None if wall_ns is None else min(wall_ns, FAR_FUTURE_NS),
-                on_grid=due.anchor_wall_ns is not None,
-                follows_wall=schedule.run_at is not None,
+                due.span_ns,
+                None if wall_ns is None else min(wall_ns, FAR_FUTURE_NS),
+                due.anchor_wall_ns is not None,
+                schedule.run_at is not None,
             )
 
         task_id = self._announced(task.name, arm)
@@ -145,10 +141,11 @@ class Engine:
         priorities: object,
     ) -> _native.TaskIds:
         """Schedules one-shots, each this many seconds after a moment of the axis."""
-        call = new_call(name, callback)
 
         def arm() -> _native.TaskIds:
-            return self.native.schedule_many(call, args, now_ns, seconds, priorities)
+            return self.native.schedule_many(
+                name, callback, args, None, None, False, priorities, None, now_ns, seconds
+            )
 
         def nominals() -> Iterable[int]:
             offset = self.clock.offset_ns
@@ -165,10 +162,11 @@ class Engine:
         priorities: object,
     ) -> _native.TaskIds:
         """Schedules one-shots at moments of the wall clock."""
-        call = new_call(name, callback)
 
         def arm() -> _native.TaskIds:
-            return self.native.schedule_many_at(call, args, moments_ns, priorities)
+            return self.native.schedule_many_at(
+                name, callback, args, None, None, False, priorities, None, moments_ns
+            )
 
         return self._announced_many(name, arm, lambda: moments_ns)
 

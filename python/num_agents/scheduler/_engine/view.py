@@ -41,13 +41,13 @@ class View:
         record = self._native.record(task_id)
         if record is None:
             return None
-        call, options = record.call, record.options
+        options = record.options
         task = view_of(
             record.name,
-            _let_go if call is None else call.callback,
+            record.callback or _let_go,
             None if options is None else options.schedule,
             record.arguments or (),
-            None if call is None else call.kwargs,
+            record.kwargs,
             RunPolicy(priority=record.priority) if options is None else options.policy,
             () if options is None else options.tags,
             None if options is None else options.metadata,
@@ -72,8 +72,8 @@ class View:
             return None
         result: Any = None
         error: BaseException | None = None
-        if record.call is not None:
-            result, error = record.call.last_value, record.call.last_error
+        if record.is_live:
+            result, error = record.last_value, record.last_error
         elif record.status == "failed":
             error = record.value
         else:

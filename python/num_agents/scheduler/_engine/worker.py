@@ -1,7 +1,7 @@
 """The life of a run, Python's part: around the callback, and after it.
 
 `rust/py/src/running.rs` takes a task, calls plain callbacks itself, and completes their runs. It
-comes here with whatever needs more: keyword arguments, a context, an announcement, a failure. A run
+comes here with whatever needs more: a context, an announcement, a failure. A run
 that comes back from here without having been completed is completed there, as failed.
 """
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from num_agents.scheduler._engine.announce import Announcer
-    from num_agents.scheduler._engine.call import Call, TaskOptions
+    from num_agents.scheduler._engine.call import TaskOptions
     from num_agents.scheduler._engine.control import Control
     from num_agents.scheduler._engine.engine import Engine
     from num_agents.scheduler._engine.pieces import Pieces
+    from num_agents.scheduler._native import Call
     from num_agents.scheduler.executors.base import Executor
 
 
@@ -53,14 +54,14 @@ class Runs:
         self._pieces = pieces
         self._announcer = announcer
 
-    def run(self, call: Call, arguments: tuple[Any, ...]) -> None:
-        """Runs what needs more than a call with positional arguments, and completes the run."""
+    def run(self, call: Call) -> None:
+        """Runs what needs more than a call with arguments, and completes the run."""
         options: TaskOptions | None = call.options
         has_pieces = options is not None and options.known is not None
         if has_pieces or self._announcer is not None:
             self._prepare(has_pieces=has_pieces)
         try:
-            kwargs = call.kwargs or {}
+            arguments, kwargs = call.arguments, call.kwargs or {}
             if options is not None and options.context is not None:
                 value = options.context.copy().run(call.callback, *arguments, **kwargs)
             elif self._announcer is not None:
@@ -74,7 +75,6 @@ class Runs:
         if _is_awaitable(value):
             self.refuse(call, value)
         else:
-            call.note_value(value)
             self._complete(call, value, failed=False)
 
     def _prepare(self, *, has_pieces: bool) -> None:
@@ -116,7 +116,7 @@ class Runs:
         without_frames(error)
         options: TaskOptions | None = call.options
         if options is not None:
-            failures = call.note_error(error)
+            failures = self._native.note_error(error)
             limit = options.policy.pause_after_failures
             if limit is not None and failures >= limit and task_id is not None:
                 self._control.pause(task_id, reason=f"{failures} failed runs in a row")
