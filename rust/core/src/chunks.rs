@@ -171,6 +171,20 @@ impl ChunkList {
         (self.entries > 0).then(|| pool[self.head].entries[self.taken as usize])
     }
 
+    /// The entry that comes after so many others, dead or alive; not beyond the second chunk. O(1).
+    #[inline]
+    pub(crate) fn ahead(&self, after: u32, pool: &ChunkPool) -> Option<Entry> {
+        if u64::from(after) >= self.entries {
+            return None;
+        }
+        let (head, place) = (&pool[self.head], self.taken + after);
+        if place < head.len {
+            return Some(head.entries[place as usize]);
+        }
+        let next = pool.get(head.next)?;
+        (place - head.len < next.len).then(|| next.entries[(place - head.len) as usize])
+    }
+
     /// Whether the oldest entry is alive. O(1).
     #[inline]
     pub(crate) fn first_is_live(&self, pool: &ChunkPool, slab: &Slab) -> bool {

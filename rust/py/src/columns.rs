@@ -146,6 +146,18 @@ impl Columns {
         std::hint::black_box(self.cells.get(slot).map(|cell| cell.call));
     }
 
+    /// Where the cell of a slot lies. O(1).
+    #[inline]
+    pub(crate) fn place(&self, slot: u32) -> Option<*const ()> {
+        self.cells.get(slot).map(|cell| std::ptr::from_ref(cell).cast())
+    }
+
+    /// Where the arguments of a task lie, if it has any. O(1).
+    #[inline]
+    pub(crate) fn place_of_arguments(&self, slot: u32) -> Option<*const ()> {
+        Some(self.cells.get(slot)?.arguments.as_ref()?.as_ptr().cast_const().cast())
+    }
+
     /// What a task calls; `None` where there is no task. O(1).
     #[inline]
     pub(crate) fn call(&self, slot: u32) -> Option<&CallRecord> {

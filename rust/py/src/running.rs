@@ -343,9 +343,7 @@ impl Engine {
         let (done, status) = gate.with(|board| {
             let done = board.complete(py, slot, now, failed, &mut value, &mut left);
             let ended = done.and_then(|done| board.core.ended_at(done.history_index?));
-            if let Some(upcoming) = board.core.upcoming() {
-                board.columns.warm(upcoming);
-            }
+            board.fetch_upcoming();
             (done, ended.map(|ended| ended.ending.word()))
         });
         OPEN_RUN.set(None);

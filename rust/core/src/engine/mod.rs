@@ -295,13 +295,12 @@ impl Engine {
         })
     }
 
-    /// The slot that [`Engine::take`] would look at next, brought into the cache, so
-    /// that taking it does not wait for memory. O(1).
+    /// The slot that will be taken after so many others, if nothing changes, and where its record
+    /// lies: to bring both into the cache before they are needed. O(1).
     #[inline]
-    pub fn upcoming(&self) -> Option<u32> {
-        let slot = self.ready.first(&self.pool)?.slot;
-        std::hint::black_box(self.slab.get(slot).map(|record| record.stamp));
-        Some(slot)
+    pub fn upcoming(&self, after: u32) -> Option<(u32, *const ())> {
+        let slot = self.ready.ahead(after, &self.pool)?.slot;
+        Some((slot, std::ptr::from_ref(self.slab.get(slot)?).cast()))
     }
 
     #[inline]
