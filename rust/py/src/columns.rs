@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
 use scheduler_core::{Column, NIL, ScheduleError};
 
 use crate::board::HistoryEntry;
@@ -30,13 +30,16 @@ pub(crate) struct Cell {
     arguments: Option<Py<PyTuple>>,
     /// The number of what is called.
     call: u32,
+    /// Whether the arguments refer to other objects, so that a reference cycle may lead through
+    /// them: the garbage collector is told of these only.
+    is_in_cycles: bool,
 }
 
 const _: () = assert!(size_of::<Cell>() == 16);
 
 impl Default for Cell {
     fn default() -> Self {
-        Self { arguments: None, call: NIL }
+        Self { arguments: None, call: NIL, is_in_cycles: false }
     }
 }
 
@@ -118,7 +121,9 @@ impl Columns {
         left: &mut Option<Emptied>,
     ) -> Result<(), ScheduleError> {
         let call = self.calls.add_task(py, call)?;
-        let mut cell = Cell { arguments: arguments.take(), call };
+        let is_in_cycles =
+            arguments.as_ref().is_some_and(|arguments| !is_atomic(arguments.bind(py)));
+        let mut cell = Cell { arguments: arguments.take(), call, is_in_cycles };
         let filled = self.cells.put(slot, &mut cell);
         if filled.is_err() {
             *left = Some(self.emptied(cell, None));
@@ -268,6 +273,20 @@ impl Columns {
             visit.call(&last.value)?;
             visit.call(&last.error)?;
         }
-        self.cells.values().try_for_each(|cell| visit.call(&cell.arguments))
+        let in_cycles = self.cells.values().filter(|cell| cell.is_in_cycles);
+        in_cycles.map(|cell| &cell.arguments).try_for_each(|arguments| visit.call(arguments))
     }
+}
+
+/// Whether all items are of built-in types that refer to no other object.
+#[inline]
+fn is_atomic(items: &Bound<'_, PyTuple>) -> bool {
+    items.iter_borrowed().all(|item| {
+        item.is_none()
+            || item.is_exact_instance_of::<PyInt>()
+            || item.is_exact_instance_of::<PyString>()
+            || item.is_exact_instance_of::<PyFloat>()
+            || item.is_exact_instance_of::<PyBool>()
+            || item.is_exact_instance_of::<PyBytes>()
+    })
 }
