@@ -398,9 +398,13 @@ class Engine:
         priorities: object,
         recurrence: Recurrence | None,
         nominals_ns: object,
+        on_grid: bool,
         /,
     ) -> TaskIds:
-        """Schedules tasks first due at moments of the wall clock: a buffer of uint64."""
+        """Schedules tasks first due at moments of the wall clock: a buffer of uint64.
+
+        `on_grid` as for `schedule_at`.
+        """
     def cancel(self, task_id: object) -> int:
         """0: unknown or ended; 1: it will not run; 2: it runs, and will not run again. O(1)."""
     def cancel_many(self, task_ids: Iterable[object]) -> int:

@@ -296,6 +296,12 @@ impl<T: Item, const BITS: u32> Segments<T, BITS> {
     }
 }
 
+impl<T: Item, const BITS: u32> Default for Segments<T, BITS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Item, const BITS: u32> std::ops::Index<u32> for Segments<T, BITS> {
     type Output = T;
 

@@ -207,11 +207,11 @@ impl Engine {
         Ok(nominals)
     }
 
-    /// Schedules tasks first due at moments of the wall.
+    /// Schedules tasks first due at moments of the wall; `on_grid` as for `schedule_at`.
     #[expect(clippy::too_many_arguments, reason = "what tasks can have")]
     #[pyo3(signature = (
-        name, callback, arguments, kwargs, options, is_special, priorities, recurrence,
-        nominals_ns, /
+        name, callback, arguments, kwargs, options, is_special, priorities, recurrence, nominals_ns,
+        on_grid, /
     ))]
     fn schedule_many_at(
         &self,
@@ -225,6 +225,7 @@ impl Engine {
         priorities: &Bound<'_, PyAny>,
         recurrence: Option<&Recurrence>,
         nominals_ns: &Bound<'_, PyAny>,
+        on_grid: bool,
     ) -> PyResult<TaskIds> {
         let nominals: Vec<u64> = numbers(nominals_ns, "nominals_ns", "a buffer of uint64")?;
         let many = Many { name, callback, arguments, kwargs, options, is_special, priorities };
@@ -234,7 +235,7 @@ impl Engine {
             None => core.arm_on_wall(slot, nominal, priority),
             Some(_) => {
                 let wall = Some(nominal);
-                When { now, wall, ..When::default() }.arm(core, slot, priority, recurrence)
+                When { now, wall, on_grid, ..When::default() }.arm(core, slot, priority, recurrence)
             }
         })
     }

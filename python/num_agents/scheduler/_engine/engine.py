@@ -165,7 +165,7 @@ class Engine:
 
         def arm() -> _native.TaskIds:
             return self.native.schedule_many_at(
-                name, callback, args, None, None, False, priorities, None, moments_ns
+                name, callback, args, None, None, False, priorities, None, moments_ns, False
             )
 
         return self._announced_many(name, arm, lambda: moments_ns)
