@@ -20,6 +20,7 @@ __all__ = [
     "Steps",
     "TaskIds",
     "TaskRecord",
+    "Watch",
     "WorkerGroup",
     "Zone",
     "note_fork",
@@ -204,6 +205,10 @@ class Call:
     def kwargs(self) -> dict[str, Any] | None: ...
     @property
     def options(self) -> Any: ...
+
+@final
+class Watch:
+    """A waiter that is entered; it is taken out when nothing refers to this any more."""
 
 @final
 class WorkerGroup:
@@ -481,14 +486,11 @@ class Engine:
         """Lets no worker of a group start another run."""
     def remove_worker(self, group: WorkerGroup) -> None:
         """Lets one worker of a group go: the first to end its run, or one that sleeps."""
-    def watch(self, task_id: object, until_end: bool, waiter: object) -> int | None:
+    def watch(self, task_id: object, until_end: bool, waiter: object) -> Watch | None:
         """Enters a waiter for the next outcome of a live task, or for its last.
 
-        Returns:
-            Under which number; None if there is no such task.
+        Its `settle(record)` is called when that is there. None if there is no such task.
         """
-    def unwatch(self, task_id: object, number: int) -> None:
-        """Takes out a waiter."""
     def unwatch_idle(self) -> list[tuple[str, Any]]:
         """Takes out the waiters for tasks that no worker runs: id and waiter."""
     @property

@@ -512,7 +512,7 @@ class Scheduler:
         except TimeoutError:
             raise _timed_out(task_id, limit_ns) from None
         finally:
-            waiting.withdraw(future)
+            future.watch = None
         return outcome
 
     def result(self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run") -> Any:
@@ -569,7 +569,7 @@ class Scheduler:
             raise _timed_out(task_id, limit_ns) from None
         finally:
             future.give_back_room()
-            waiting.withdraw(future)
+            future.watch = None
         return outcome
 
     async def result_async(

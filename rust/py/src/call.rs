@@ -52,19 +52,28 @@ pub(crate) fn split(
     Ok((all.get_slice(0, positional), Some(kwargs)))
 }
 
-/// The arguments of a task, in one tuple: the positional ones, and after them the values of the
-/// keyword arguments, whose names are answered apart. O(arguments).
+/// The arguments of a task.
+pub(crate) struct Joined<'py> {
+    /// The positional ones, and after them the values of the keyword arguments.
+    pub(crate) arguments: Option<Py<PyTuple>>,
+    /// The names of the keyword arguments.
+    pub(crate) names: Option<Bound<'py, PyTuple>>,
+}
+
+/// Positional arguments and keyword arguments in one tuple. O(arguments).
+#[inline]
 pub(crate) fn join<'py>(
     positional: &Bound<'py, PyAny>,
     kwargs: Option<&Bound<'py, PyDict>>,
-) -> PyResult<(Option<Py<PyTuple>>, Option<Bound<'py, PyTuple>>)> {
+) -> PyResult<Joined<'py>> {
     let py = positional.py();
     let positional = match positional.cast_exact::<PyTuple>() {
         Ok(tuple) => tuple.clone(),
         Err(_) => PyTuple::new(py, positional.try_iter()?.collect::<PyResult<Vec<_>>>()?)?,
     };
     let Some(kwargs) = kwargs.filter(|kwargs| !kwargs.is_empty()) else {
-        return Ok(((!positional.is_empty()).then(|| positional.unbind()), None));
+        let arguments = (!positional.is_empty()).then(|| positional.unbind());
+        return Ok(Joined { arguments, names: None });
     };
     let names = kwargs.keys().to_tuple();
     let all = if positional.is_empty() {
@@ -72,7 +81,7 @@ pub(crate) fn join<'py>(
     } else {
         positional.as_sequence().concat(kwargs.values().to_tuple().as_sequence())?.to_tuple()?
     };
-    Ok((Some(all.unbind()), Some(names)))
+    Ok(Joined { arguments: Some(all.unbind()), names: Some(names) })
 }
 
 /// A callback with its arguments, in one tuple to be called. O(arguments).

@@ -19,7 +19,7 @@ use scheduler_core::{
 };
 
 use crate::board::{Board, HistoryEntry};
-use crate::call::join;
+use crate::call::{Joined, join};
 use crate::calls::NewCall;
 use crate::checks::Checks;
 use crate::clock::Clock;
@@ -28,7 +28,7 @@ use crate::convert::{numbers, priority, seconds};
 use crate::errors::Error;
 use crate::fork;
 use crate::ids::IdCodec;
-use crate::many::{Joined, Many};
+use crate::many::{Many, One};
 use crate::recurrence::Recurrence;
 use crate::task_ids::TaskIds;
 
@@ -92,7 +92,7 @@ impl Engine {
         let priority = self::priority(priority)?;
         let nominal = after_seconds(self.clock.get().now(), seconds)
             .map_err(|reason| Error::Span { argument: "delay", index: None, seconds, reason })?;
-        let (arguments, _) = join(arguments, None)?;
+        let Joined { arguments, .. } = join(arguments, None)?;
         let call = NewCall {
             name,
             text: name.to_str().ok(),
@@ -135,7 +135,7 @@ impl Engine {
         let recurrence = recurrence.map(|recurrence| &recurrence.0);
         let now = self.clock.get().now();
         let when = When { now, after: after_ns, wall: wall_ns, on_grid, follows_wall };
-        let (arguments, names) = join(arguments, kwargs)?;
+        let Joined { arguments, names } = join(arguments, kwargs)?;
         let call = NewCall {
             name,
             text: name.to_str().ok(),
@@ -333,17 +333,17 @@ impl Engine {
 
         let mut ids = Vec::new();
         ids.try_reserve_exact(count).map_err(Error::from)?;
-        let (mut joined, mut left) = (Vec::with_capacity(SLICE), Vec::with_capacity(1));
+        let (mut all, mut left) = (Vec::with_capacity(SLICE), Vec::with_capacity(1));
         for (number, slice) in nominals.chunks(SLICE).enumerate() {
             let first = number * SLICE;
             let done = (first..first + slice.len()).try_for_each(|index| {
-                joined.push(many.of(index)?);
+                all.push(many.of(index)?);
                 Ok(())
             });
             let done = done.and_then(|()| {
                 gate.with(|board| {
-                    for ((joined, nominal), index) in joined.iter_mut().zip(slice).zip(first..) {
-                        let Joined { arguments, names, options } = joined;
+                    for ((one, nominal), index) in all.iter_mut().zip(slice).zip(first..) {
+                        let One { joined: Joined { arguments, names }, options } = one;
                         let call = NewCall {
                             name,
                             text: None,
@@ -369,7 +369,7 @@ impl Engine {
                 self.cancel_many(py, scheduled.as_any())?;
                 return Err(error);
             }
-            joined.clear();
+            all.clear();
             Self::let_others_run(py);
         }
         Ok(TaskIds { ids, codec: self.codec.clone() })

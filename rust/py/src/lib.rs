@@ -59,6 +59,8 @@ mod native {
     #[pymodule_export]
     use crate::task_ids::TaskIds;
     #[pymodule_export]
+    use crate::watching::Watch;
+    #[pymodule_export]
     use crate::workers::WorkerGroup;
 
     /// Every lawful step in a task's life: from, by, to.

@@ -1,9 +1,9 @@
 //! What many tasks call that are scheduled together: the same for all, or each its own.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
-use crate::call::join;
+use crate::call::{Joined, join};
 use crate::errors::Error;
 
 /// The arguments of a bulk call. A list has one item for each task.
@@ -22,10 +22,8 @@ pub(crate) struct Many<'a, 'py> {
 }
 
 /// What one of them has.
-pub(crate) struct Joined<'py> {
-    /// Positional arguments, and after them the values of keyword arguments.
-    pub(crate) arguments: Option<Py<PyTuple>>,
-    pub(crate) names: Option<Bound<'py, PyTuple>>,
+pub(crate) struct One<'py> {
+    pub(crate) joined: Joined<'py>,
     pub(crate) options: Option<Bound<'py, PyAny>>,
 }
 
@@ -48,14 +46,14 @@ impl<'py> Many<'_, 'py> {
     }
 
     /// What one of them has. O(arguments).
-    pub(crate) fn of(&self, index: usize) -> PyResult<Joined<'py>> {
+    pub(crate) fn of(&self, index: usize) -> PyResult<One<'py>> {
         let item = |value: &Bound<'py, PyAny>| match value.cast::<PyList>() {
             Ok(list) => list.get_item(index),
             Err(_) => Ok(value.clone()),
         };
         let kwargs = self.kwargs.map(item).transpose()?;
         let kwargs = kwargs.as_ref().map(|kwargs| kwargs.cast::<PyDict>()).transpose()?;
-        let (arguments, names) = join(&item(self.arguments)?, kwargs)?;
-        Ok(Joined { arguments, names, options: self.options.map(item).transpose()? })
+        let joined = join(&item(self.arguments)?, kwargs)?;
+        Ok(One { joined, options: self.options.map(item).transpose()? })
     }
 }
