@@ -14,8 +14,8 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use scheduler_core::{
-    ADVANCE_BUDGET, Clock as _, Engine as Core, Gate, Missed, Nanos, Repeat, ScheduleError, TaskId,
-    after_seconds,
+    ADVANCE_BUDGET, Clock as _, Engine as Core, FAR_FUTURE, Gate, Missed, Nanos, Repeat,
+    ScheduleError, TaskId, after_seconds,
 };
 
 use crate::board::{Board, HistoryEntry};
@@ -412,7 +412,7 @@ impl When {
         core: &mut Core,
         slot: u32,
         priority: u8,
-        recurrence: Option<&scheduler_core::Recurrence>,
+        recurrence: Option<&Arc<scheduler_core::Recurrence>>,
     ) -> Result<TaskId, ScheduleError> {
         match (self.wall, recurrence) {
             (Some(wall), None) if self.follows_wall => core.arm_on_wall(slot, wall, priority),
@@ -421,11 +421,14 @@ impl When {
             }
             (_, None) => core.arm(slot, self.on_axis(core, 0), priority, None),
             (_, Some(recurrence)) => {
+                let first = self.on_axis(core, interval_of(&recurrence.repeat));
+                if recurrence.end == FAR_FUTURE {
+                    return core.arm(slot, first, priority, Some(recurrence));
+                }
                 // Its end was said as a moment of the wall.
                 let end = core.to_axis(recurrence.end);
-                let recurrence = scheduler_core::Recurrence { end, ..recurrence.clone() };
-                let first = self.on_axis(core, interval_of(&recurrence.repeat));
-                core.arm(slot, first, priority, Some(&recurrence))
+                let own = scheduler_core::Recurrence { end, ..recurrence.as_ref().clone() };
+                core.arm(slot, first, priority, Some(&Arc::new(own)))
             }
         }
     }

@@ -3,6 +3,8 @@
 //! The only crate that knows Python. What it exposes is documented in `_native.pyi`, which a test
 //! compares with the built module.
 
+#[cfg(target_os = "linux")]
+mod allocator;
 mod board;
 mod calendar;
 mod call;
@@ -30,6 +32,11 @@ mod watching;
 mod workers;
 
 use pyo3::prelude::*;
+
+/// What the extension module allocates with; Python and other modules keep their own.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 /// The Rust core of the scheduler.
 #[pymodule(name = "_native", gil_used = true)]

@@ -1,9 +1,10 @@
 //! One round of each kind of work. Setting up and taking down stay outside the time returned.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use scheduler_core::Nanos;
+use scheduler_core::{Nanos, Recurrence, Repeat, SECOND_NS};
 
 use super::engine::Ours;
 use super::{HORIZON, START, Timers, Unwatched, Watch};
@@ -116,6 +117,22 @@ pub fn insert<T: Timers>(load: &Load) -> Duration {
     let mut keys = Vec::with_capacity(load.len());
     let start = Instant::now();
     fill(&mut timers, &mut keys, load);
+    let elapsed = start.elapsed();
+    forget(&mut timers, keys);
+    elapsed
+}
+
+/// Arms as many recurring tasks, which share one recurrence.
+pub fn insert_recurring<const HISTORY: u32>(load: &Load) -> Duration {
+    let mut timers = Ours::<HISTORY>::new();
+    let repeat = Repeat::FixedRate(60 * SECOND_NS);
+    let recurrence = Arc::new(Recurrence { repeat, ..Recurrence::default() });
+    let mut keys = Vec::with_capacity(load.len());
+    let start = Instant::now();
+    for deadline in &load.0 {
+        let slot = timers.0.reserve().unwrap();
+        keys.push(timers.0.arm(slot, *deadline, 0, Some(&recurrence)).unwrap());
+    }
     let elapsed = start.elapsed();
     forget(&mut timers, keys);
     elapsed

@@ -188,13 +188,13 @@ fn hold_late_calendar(with_exclusions: bool) -> Hold {
     let calendar = Arc::new(calendar.unwrap());
     least_of_runs(|| {
         let mut engine = Engine::new(START, 0);
-        let rule = Recurrence {
+        let rule = Arc::new(Recurrence {
             repeat: Repeat::Calendar(calendar.clone()),
             misfire: Misfire::All,
             catch_up_limit: 5_000,
             on_wall: true,
             ..Recurrence::default()
-        };
+        });
         for task in 0..TASKS {
             engine.schedule(START + task, 0, Some(&rule)).unwrap();
         }
