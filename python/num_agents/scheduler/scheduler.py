@@ -33,7 +33,7 @@ from num_agents.scheduler.forecast import Forecast
 from num_agents.scheduler.outcomes import Outcome
 from num_agents.scheduler.policy import DEFAULT_PRIORITY
 from num_agents.scheduler.statistics import Statistics, StopReport
-from num_agents.scheduler.task import Task, checked_args, task_of
+from num_agents.scheduler.task import Task, checked_args
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,10 +210,17 @@ class Scheduler:
             OverflowError: A time lies beyond the year 9999.
         """
         engine = self._engine
-        if options:
-            return engine.schedule(task_of(name, callback, delay, args, priority, options))
         if type(args) is not tuple:
             args = checked_args(args)
+        if options:
+            return engine.schedule_with_options(
+                name,
+                callback,
+                delay,
+                args,
+                priority,
+                options,  # type: ignore[arg-type]
+            )
         if delay is None:
             delay = 0
         if (type(delay) is float or type(delay) is int) and (

@@ -12,6 +12,7 @@ from datetime import datetime, tzinfo
 from enum import StrEnum
 from functools import partial
 from threading import RLock
+from types import FunctionType
 from typing import Any, Protocol
 
 from num_agents.scheduler._hints import hinted, unknown_keyword
@@ -351,6 +352,8 @@ def checked_callback(callback: object) -> Callable[..., Any]:
     Raises:
         TypeError: It cannot be called, or it is a coroutine function.
     """
+    if type(callback) is FunctionType and not callback.__code__.co_flags & _ASYNCHRONOUS:
+        return callback
     if not callable(callback):
         slip = "its name" if isinstance(callback, str) else "what it returns"
         raise TypeError(

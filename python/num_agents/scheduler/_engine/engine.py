@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import os
+import time
+from contextvars import Context
 
 from num_agents.scheduler import _native
 from num_agents.scheduler._engine import lifetime
-from num_agents.scheduler._engine.call import TaskOptions, call_of, new_call, recurrence_of
+from num_agents.scheduler._engine.call import call_of, new_call
 from num_agents.scheduler._engine.clock import WallClock
 from num_agents.scheduler._engine.control import Control
-from num_agents.scheduler._engine.pieces import KnownTimes, Pieces, first_piece
+from num_agents.scheduler._engine.options import (
+    OwnOptions,
+    SharedWords,
+    TaskOptions,
+    recurrence_of,
+    way_of,
+)
+from num_agents.scheduler._engine.pieces import Pieces, first_piece
 from num_agents.scheduler._engine.view import View
 from num_agents.scheduler._engine.waiting import Waiting
 from num_agents.scheduler._engine.worker import Runs
-from num_agents.scheduler._timing.first_due import first_due
+from num_agents.scheduler._messages import warnings_given
+from num_agents.scheduler._timing.common import common_moment_ns, common_span_ns
+from num_agents.scheduler._timing.first_due import first_due, warn_of_other_zone
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, SECOND_NS
+from num_agents.scheduler.task import (
+    checked_callback,
+    checked_kwargs,
+    checked_mapping,
+    checked_name,
+    task_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,11 +41,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from num_agents.scheduler._engine.announce import Announcer
+    from num_agents.scheduler._engine.options import AnyOptions, SharedOptions
     from num_agents.scheduler._engine.waiting import RunUntil
     from num_agents.scheduler.task import Task
 
 #: The phases of the gate that workers sleep at.
 CLOSED, DRAINING, OPEN = 0, 1, 2
+
+LAST_PRIORITY = 255
 
 WorkerGroup = _native.WorkerGroup
 sharpen_timers = _native.sharpen_timers
@@ -66,6 +87,7 @@ class Engine:
         self.view = View(native, zone)
         self.waiting = Waiting(native, self.view, run_until)
         self.pieces = Pieces(native, clock, zone, announcer)
+        self._shared = SharedWords()
         self.control = Control(native, clock, self.pieces, announcer)
         self.wall = WallClock(native, clock, self.pieces, announcer, catch_up_spread_ns)
         self.runs = Runs(native, self.control, self.pieces, announcer)
@@ -85,55 +107,195 @@ class Engine:
         priority: int,
     ) -> str:
         """Schedules a one-shot without options, a span from now. Returns its id."""
-        call = new_call(name, callback)
+        return self._armed(
+            new_call(name, callback),
+            args,
+            priority,
+            None,
+            after_ns=span_ns,
+            wall_ns=None,
+            on_grid=False,
+            follows_wall=False,
+        )
 
+    def schedule(self, task: Task) -> str:
+        """Schedules a task with options of its own. Returns its id."""
+        return self._schedule_checked(
+            task.name,
+            task.callback,
+            task.args,
+            task.kwargs,
+            task.policy.priority,
+            TaskOptions(task),
+        )
+
+    def schedule_with_options(  # noqa: PLR0917 - called in one place
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        delay: Any,
+        args: tuple[Any, ...],
+        priority: int,
+        options: dict[str, Any],
+    ) -> str:
+        """Schedules a task with options, which it shares with others that say the same.
+
+        Args:
+            name: Its name.
+            callback: What it calls.
+            delay: Seconds from now, a timedelta or text; None if that is not said.
+            args: The positional arguments.
+            priority: 0 to 255.
+            options: The other options, in a dict that nobody else uses.
+
+        Returns:
+            Its id.
+        """
+        pop = options.pop
+        run_at, kwargs, tags = pop("run_at", None), pop("kwargs", None), pop("tags", ())
+        metadata, context = pop("metadata", None), pop("context", None)
+        shared = self._shared.find(options, tags, way_of(delay, run_at))
+        first = None if shared is None else self._first_time(shared, delay, run_at)
+        if (
+            shared is None
+            or (first is None and (delay is not None or run_at is not None))
+            or type(priority) is not int
+            or not 0 <= priority <= LAST_PRIORITY
+            or (context is not None and type(context) is not Context)
+        ):
+            own = {"run_at": run_at, "kwargs": kwargs, "tags": tags}
+            own |= {"metadata": metadata, "context": context}
+            return self._schedule_unseen(name, callback, delay, args, priority, options, own)
+        checked_name(name)
+        checked_callback(callback)
+        if kwargs is not None:
+            kwargs = checked_kwargs(kwargs)
+        kept: AnyOptions = shared
+        if metadata is not None or context is not None or type(run_at) is str:
+            own_text = run_at if type(run_at) is str else None
+            kept = OwnOptions(shared, checked_mapping(metadata, "metadata"), context, own_text)
+        if first is None:
+            return self._schedule_checked(name, callback, args, kwargs, priority, kept)
+        call = call_of(name, callback, kwargs, kept)
+        return self._armed(
+            call,
+            args,
+            priority,
+            shared.recurrence,
+            after_ns=first[0],
+            wall_ns=first[1],
+            on_grid=False,
+            follows_wall=run_at is not None,
+        )
+
+    def _first_time(
+        self, shared: SharedOptions, delay: object, run_at: object
+    ) -> tuple[int | None, int | None] | None:
+        """When a task is due first: after a span, or at a moment of the wall clock.
+
+        Returns:
+            None if it is not easy to say, or to be refused.
+        """
+        if delay is not None:
+            span = common_span_ns(delay)
+            return None if span is None else (span, None)
+        if run_at is not None:
+            zone = shared.zone if shared.has_zone else self.zone
+            moment = common_moment_ns(run_at, zone)
+            if moment is not None and zone is not None and moment < self.clock.now_ns():
+                warn_of_other_zone(run_at, self.clock.now_ns(), zone)
+            return None if moment is None else (None, moment)
+        if shared.span_ns is not None:
+            return shared.span_ns, None
+        if shared.calendar is None or shared.local_time not in (None, time.tzname):
+            return None
+        moment = shared.calendar.next_after(self.clock.now_ns())
+        return None if moment is None else (None, min(moment, FAR_FUTURE_NS))
+
+    def _schedule_unseen(  # noqa: PLR0917 - called in one place
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        delay: Any,
+        args: tuple[Any, ...],
+        priority: int,
+        words: dict[str, Any],
+        own: dict[str, Any],
+    ) -> str:
+        """Schedules a task whose options must be checked one by one; `own` are not to be shared."""
+        before = warnings_given()
+        task = task_of(name, callback, delay, args, priority, {**words, **own})  # type: ignore[typeddict-item]
+        shared: SharedOptions | None = None
+        if delay is None and own["run_at"] is None and warnings_given() == before:
+            # Without a warning, which is given each time.
+            shared = self._shared.add(words, own["tags"], task.schedule, self.zone)
+        if shared is None:
+            return self.schedule(task)
+        options: AnyOptions = shared
+        if task.metadata or task.context is not None:
+            options = OwnOptions(shared, task.metadata, task.context)
+        return self._schedule_checked(
+            task.name, task.callback, task.args, task.kwargs, task.policy.priority, options
+        )
+
+    def _schedule_checked(  # noqa: PLR0917 - what belongs to one task
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None,
+        priority: int,
+        options: AnyOptions,
+    ) -> str:
+        """Schedules a task whose options were checked. Its first time is computed from them."""
+        schedule, zone, now = options.schedule, self.zone, self.clock.now_ns()
+        calendar: _native.Calendar | None
+        if isinstance(options, TaskOptions) and schedule.has_rrule:
+            calendar, options.known = first_piece(schedule, zone, now)
+        else:
+            calendar = schedule.calendar(zone, now)
+        due = first_due(schedule, now, zone, calendar)
+        recurrence = recurrence_of(schedule, options.policy, calendar, zone)
+        wall_ns = due.wall_ns if due.anchor_wall_ns is None else due.anchor_wall_ns
+        task_id = self._armed(
+            call_of(name, callback, kwargs, options),
+            args,
+            priority,
+            recurrence,
+            after_ns=due.span_ns,
+            wall_ns=None if wall_ns is None else min(wall_ns, FAR_FUTURE_NS),
+            on_grid=due.anchor_wall_ns is not None,
+            follows_wall=schedule.run_at is not None,
+        )
+        if options.known is not None:
+            self.pieces.task_ids.add(task_id)
+        return task_id
+
+    def _armed(
+        self,
+        call: _native.Call,
+        args: tuple[Any, ...],
+        priority: int,
+        recurrence: _native.Recurrence | None,
+        *,
+        after_ns: int | None,
+        wall_ns: int | None,
+        on_grid: bool,
+        follows_wall: bool,
+    ) -> str:
         def arm() -> tuple[str, int]:
             return self.native.schedule_at(
                 call,
                 args,
                 priority,
-                None,
-                after_ns=span_ns,
-                wall_ns=None,
-                on_grid=False,
-                follows_wall=False,
-            )
-
-        return self._announced(name, arm)
-
-    def schedule(self, task: Task) -> str:
-        """Schedules any task. Returns its id."""
-        schedule, policy, zone = task.schedule, task.policy, self.zone
-        now = self.clock.now_ns()
-        calendar: _native.Calendar | None
-        known: KnownTimes | None
-        if schedule.has_rrule:
-            calendar, known = first_piece(schedule, zone, now)
-        else:
-            calendar, known = schedule.calendar(zone, now), None
-        due = first_due(schedule, now, zone, calendar)
-        recurrence = recurrence_of(schedule, policy, calendar, zone)
-        options = TaskOptions(task)
-        options.known = known
-        call = call_of(task, options)
-        wall_ns = due.wall_ns if due.anchor_wall_ns is None else due.anchor_wall_ns
-
-        def arm() -> tuple[str, int]:
-            return self.native.schedule_at(
-                call,
-                task.args,
-                policy.priority,
                 recurrence,
-                after_ns=due.span_ns,
-                wall_ns=None if wall_ns is None else min(wall_ns, FAR_FUTURE_NS),
-                on_grid=due.anchor_wall_ns is not None,
-                follows_wall=schedule.run_at is not None,
+                after_ns=after_ns,
+                wall_ns=wall_ns,
+                on_grid=on_grid,
+                follows_wall=follows_wall,
             )
 
-        task_id = self._announced(task.name, arm)
-        if known is not None:
-            self.pieces.task_ids.add(task_id)
-        return task_id
+        return arm()[0] if self.announcer is None else self._announced(call.name, arm)
 
     def schedule_many_after(  # noqa: PLR0917 - called in one place
         self,
