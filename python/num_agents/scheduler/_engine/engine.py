@@ -12,6 +12,8 @@ from num_agents.scheduler._engine.call import call_of, new_call
 from num_agents.scheduler._engine.clock import WallClock
 from num_agents.scheduler._engine.control import Control
 from num_agents.scheduler._engine.options import (
+    BY_DELAY,
+    NO_TIME,
     OwnOptions,
     SharedWords,
     TaskOptions,
@@ -154,11 +156,26 @@ class Engine:
         pop = options.pop
         run_at, kwargs, tags = pop("run_at", None), pop("kwargs", None), pop("tags", ())
         metadata, context = pop("metadata", None), pop("context", None)
-        shared = self._shared.find(options, tags, way_of(delay, run_at))
-        first = None if shared is None else self._first_time(shared, delay, run_at)
+        after_ns = wall_ns = None
+        is_known = True
+        if run_at is not None:
+            shared = self._shared.find(options, tags, way_of(delay, run_at))
+            if shared is not None:
+                wall_ns = self._moment_ns(shared, run_at)
+                is_known = wall_ns is not None
+        elif delay is not None:
+            shared = self._shared.find(options, tags, BY_DELAY)
+            after_ns = common_span_ns(delay)
+            is_known = after_ns is not None
+        else:
+            shared = self._shared.find(options, tags, NO_TIME)
+            if shared is not None:
+                after_ns = shared.span_ns
+                if after_ns is None:
+                    wall_ns = self._next_ns(shared)
         if (
             shared is None
-            or (first is None and (delay is not None or run_at is not None))
+            or not is_known
             or type(priority) is not int
             or not 0 <= priority <= LAST_PRIORITY
             or (context is not None and type(context) is not Context)
@@ -172,45 +189,40 @@ class Engine:
             kwargs = checked_kwargs(kwargs)
         kept: AnyOptions = shared
         if metadata is not None or context is not None or type(run_at) is str:
-            own_text = run_at if type(run_at) is str else None
-            kept = OwnOptions(shared, checked_mapping(metadata, "metadata"), context, own_text)
-        if first is None:
+            text = run_at if type(run_at) is str else None
+            kept = OwnOptions(shared, checked_mapping(metadata, "metadata"), context, text)
+        if after_ns is None and wall_ns is None:
             return self._schedule_checked(name, callback, args, kwargs, priority, kept)
-        call = call_of(name, callback, kwargs, kept)
         return self._armed(
-            call,
+            call_of(name, callback, kwargs, kept),
             args,
             priority,
             shared.recurrence,
-            after_ns=first[0],
-            wall_ns=first[1],
+            after_ns=after_ns,
+            wall_ns=wall_ns,
             on_grid=False,
             follows_wall=run_at is not None,
         )
 
-    def _first_time(
-        self, shared: SharedOptions, delay: object, run_at: object
-    ) -> tuple[int | None, int | None] | None:
-        """When a task is due first: after a span, or at a moment of the wall clock.
+    def _moment_ns(self, shared: SharedOptions, run_at: object) -> int | None:
+        """A common `run_at` in nanoseconds; None if it is not easily said, or to be refused."""
+        zone = shared.zone if shared.has_zone else self.zone
+        moment = common_moment_ns(run_at, zone)
+        if moment is not None and zone is not None:
+            now = self.clock.now_ns()
+            if moment < now:
+                warn_of_other_zone(run_at, now, zone)
+        return moment
 
-        Returns:
-            None if it is not easy to say, or to be refused.
-        """
-        if delay is not None:
-            span = common_span_ns(delay)
-            return None if span is None else (span, None)
-        if run_at is not None:
-            zone = shared.zone if shared.has_zone else self.zone
-            moment = common_moment_ns(run_at, zone)
-            if moment is not None and zone is not None and moment < self.clock.now_ns():
-                warn_of_other_zone(run_at, self.clock.now_ns(), zone)
-            return None if moment is None else (None, moment)
-        if shared.span_ns is not None:
-            return shared.span_ns, None
-        if shared.calendar is None or shared.local_time not in (None, time.tzname):
+    def _next_ns(self, shared: SharedOptions) -> int | None:
+        """The next time of a shared calendar; None if it has none, or there is no such calendar."""
+        if shared.calendar is None:
+            return None
+        if shared.local_time is not None and shared.local_time is not time.tzname:
+            # The system's zone is another one since.
             return None
         moment = shared.calendar.next_after(self.clock.now_ns())
-        return None if moment is None else (None, min(moment, FAR_FUTURE_NS))
+        return None if moment is None else min(moment, FAR_FUTURE_NS)
 
     def _schedule_unseen(  # noqa: PLR0917 - called in one place
         self,
@@ -283,8 +295,21 @@ class Engine:
         on_grid: bool,
         follows_wall: bool,
     ) -> str:
+        native_arm = self.native.schedule_at
+        if self.announcer is None:
+            return native_arm(
+                call,
+                args,
+                priority,
+                recurrence,
+                after_ns=after_ns,
+                wall_ns=wall_ns,
+                on_grid=on_grid,
+                follows_wall=follows_wall,
+            )[0]
+
         def arm() -> tuple[str, int]:
-            return self.native.schedule_at(
+            return native_arm(
                 call,
                 args,
                 priority,
@@ -295,7 +320,7 @@ class Engine:
                 follows_wall=follows_wall,
             )
 
-        return arm()[0] if self.announcer is None else self._announced(call.name, arm)
+        return self._announced(call.name, arm)
 
     def schedule_many_after(  # noqa: PLR0917 - called in one place
         self,

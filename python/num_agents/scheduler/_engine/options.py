@@ -42,6 +42,8 @@ NO_TIME, BY_DELAY, BY_MOMENT, BY_WALL_TIME, CONTRADICTING = range(5)
 _POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
 _IDENTICAL = SAME_IF_IDENTICAL | {CalendarInterval, Exclusions}
 _ONLY_STRINGS = frozenset((str,))
+#: The empty tuple, of which there is one.
+_NO_TAGS: tuple[str, ...] = ()
 #: Half of the number of entries that are kept.
 _HALF = 512
 
@@ -246,10 +248,11 @@ class SharedWords:
         if key is None:
             return None
         found = self._young.get(key)
-        if found is None:
-            found = self._old.get(key) or _common_options(words, key[0], way)
-            if found is not None:
-                self._keep(key, found)
+        if found is not None:
+            return found
+        found = self._old.get(key) or _common_options(words, key[0], way)
+        if found is not None:
+            self._keep(key, found)
         return found
 
     def add(
@@ -298,27 +301,31 @@ class SharedWords:
 
 def _key_of(words: dict[str, Any], tags: Any, way: int) -> tuple[Any, ...] | None:
     """What equal words have in common; None for words whose values may change or deceive."""
-    kind = type(tags)
-    if kind is list or kind is set or kind is frozenset:
-        tags = tuple(tags)
-    elif kind is not tuple:
-        return None
-    if not _ONLY_STRINGS.issuperset(map(type, tags)):
-        return None
+    if tags is not _NO_TAGS:
+        kind = type(tags)
+        if kind is list or kind is set or kind is frozenset:
+            tags = tuple(tags)
+        elif kind is not tuple:
+            return None
+        if not _ONLY_STRINGS.issuperset(map(type, tags)):
+            return None
     if not words:
         return tags, way
-    kinds = tuple(map(type, words.values()))
-    if SAME_IF_EQUAL.issuperset(kinds):
-        return tags, way, *words.items(), *kinds
-    parts: list[Any] = []
-    for value, kind in zip(words.values(), kinds, strict=True):
-        if kind in SAME_IF_EQUAL:
-            parts.append(value)
-        elif kind in _IDENTICAL or is_zone_info(kind):
-            parts.append(id(value))
-        else:
+    values = tuple(words.values())
+    kinds = tuple(map(type, values))
+    if not SAME_IF_EQUAL.issuperset(kinds):
+        values = tuple(map(_part, values, kinds))
+        if None in values:
             return None
-    return tags, way, *words, *parts, *kinds
+    return tags, way, tuple(words), values, kinds
+
+
+def _part(value: object, kind: type) -> object:
+    """What stands for a value: the value, or its identity; None if it may change or deceive."""
+    if kind in SAME_IF_EQUAL:
+        # None itself is of a kind that it is not mixed up with.
+        return value if value is not None else 0
+    return id(value) if kind in _IDENTICAL or is_zone_info(kind) else None
 
 
 def _is_zero_float(value: object) -> bool:
