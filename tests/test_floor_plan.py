@@ -80,7 +80,7 @@ FLOORS = [
         "scheduler.run",
     },
     {"scheduler._engine.lifetime", "scheduler._engine.pieces", "scheduler._engine.waiting"},
-    {"scheduler._engine.engine"},
+    {"scheduler._engine.bulk", "scheduler._engine.engine"},
     # Where runs happen.
     {"scheduler.executors.inline", "scheduler.executors.threads", "scheduler.testing.clock"},
     {"scheduler.scheduler", "scheduler.testing"},

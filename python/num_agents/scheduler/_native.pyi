@@ -375,22 +375,43 @@ class Engine:
             Its id, and the nominal time of the first run as the wall clock shows it.
         """
     def schedule_many(
-        self, call: Call, arguments: object, now_ns: int, delays: object, priorities: object
+        self,
+        call: Call,
+        arguments: object,
+        now_ns: int,
+        delays: object,
+        priorities: object,
+        recurrence: Recurrence | None = None,
+        kwargs: list[dict[str, Any]] | None = None,
+        options: list[Any] | None = None,
     ) -> TaskIds:
-        """Schedules one-shots from a buffer of float64 seconds after `now_ns`.
+        """Schedules tasks first due a number of seconds, of a buffer of float64, after `now_ns`.
 
         All are checked before any is scheduled.
 
         `arguments` is a tuple for all, or a list of one for each; `priorities` an int for all, or
-        bytes.
+        bytes. `kwargs`, dicts that are not copied, and `options` are of each, instead of those of
+        the call.
         """
     @staticmethod
     def nominals(now_ns: int, delays: object) -> list[int]:
         """The moments of the axis that `schedule_many` computes."""
     def schedule_many_at(
-        self, call: Call, arguments: object, nominals_ns: object, priorities: object
+        self,
+        call: Call,
+        arguments: object,
+        nominals_ns: object,
+        priorities: object,
+        recurrence: Recurrence | None = None,
+        kwargs: list[dict[str, Any]] | None = None,
+        options: list[Any] | None = None,
+        *,
+        on_grid: bool = False,
     ) -> TaskIds:
-        """Schedules one-shots from a buffer of uint64 moments."""
+        """Schedules tasks first due at moments of the wall clock, of a buffer of uint64.
+
+        `on_grid` is as of `schedule_at`, and the others as of `schedule_many`.
+        """
     def cancel(self, task_id: object) -> int:
         """0: unknown or ended; 1: it will not run; 2: it runs, and will not run again. O(1)."""
     def cancel_many(self, task_ids: Iterable[object]) -> int:

@@ -119,6 +119,27 @@ impl Call {
         Self::new(name, callback, None, None, false)
     }
 
+    /// The same with other keyword arguments or options, where they are given.
+    pub(crate) fn with<'py>(
+        &self,
+        py: Python<'py>,
+        kwargs: Option<Py<PyDict>>,
+        options: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let clone = |kept: &Option<Py<PyAny>>| kept.as_ref().map(|kept| kept.clone_ref(py));
+        let shared_kwargs = self.kwargs.as_ref().map(|kept| kept.clone_ref(py));
+        Bound::new(
+            py,
+            Self::new(
+                self.name.clone_ref(py),
+                self.callback.clone_ref(py),
+                kwargs.or(shared_kwargs),
+                options.or_else(|| clone(&self.options)),
+                self.is_special && self.kwargs.is_none(),
+            ),
+        )
+    }
+
     /// Notes that a run completed with a value. Answers what that replaces.
     #[inline]
     #[must_use = "to be dropped when the run has been completed"]

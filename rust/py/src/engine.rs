@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use scheduler_core::{
     ADVANCE_BUDGET, Clock as _, Engine as Core, Gate, Missed, Nanos, Repeat, ScheduleError, TaskId,
     after_seconds,
@@ -136,8 +136,12 @@ impl Engine {
         Ok((self.codec.text(py, id), nominal))
     }
 
-    /// Schedules one-shots `delays` seconds after `now_ns`, a moment of the axis; all are checked
-    /// before any is scheduled.
+    /// Schedules tasks first due `delays` seconds after `now_ns`, a moment of the axis; all are
+    /// checked before any is scheduled.
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
+    #[pyo3(signature = (
+        call, arguments, now_ns, delays, priorities, recurrence = None, kwargs = None, options = None
+    ))]
     fn schedule_many(
         &self,
         py: Python<'_>,
@@ -146,11 +150,20 @@ impl Engine {
         now_ns: Nanos,
         delays: &Bound<'_, PyAny>,
         priorities: &Bound<'_, PyAny>,
+        recurrence: Option<&Recurrence>,
+        kwargs: Option<&Bound<'_, PyList>>,
+        options: Option<&Bound<'_, PyList>>,
     ) -> PyResult<TaskIds> {
         let nominals = Self::nominals(now_ns, delays)?;
-        let arm =
-            |core: &mut Core, slot, nominal, priority| core.arm(slot, nominal, priority, None);
-        self.arm_many(py, call, arguments, &nominals, arm, priorities)
+        let recurrence = recurrence.map(|recurrence| &recurrence.0);
+        let arm = |core: &mut Core, slot, nominal: Nanos, priority| {
+            let after = Some(nominal - now_ns);
+            let when =
+                When { now: now_ns, after, wall: None, on_grid: false, follows_wall: false };
+            when.arm(core, slot, priority, recurrence)
+        };
+        let calls = Calls { shared: call, kwargs, options };
+        self.arm_many(py, calls, arguments, &nominals, arm, priorities)
     }
 
     /// The moments that `schedule_many` computes.
@@ -173,7 +186,12 @@ impl Engine {
         Ok(nominals)
     }
 
-    /// Schedules one-shots due at moments of the wall.
+    /// Schedules tasks first due at moments of the wall; `on_grid` as for `schedule_at`.
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
+    #[pyo3(signature = (
+        call, arguments, nominals_ns, priorities,
+        recurrence = None, kwargs = None, options = None, *, on_grid = false
+    ))]
     fn schedule_many_at(
         &self,
         py: Python<'_>,
@@ -181,9 +199,21 @@ impl Engine {
         arguments: &Bound<'_, PyAny>,
         nominals_ns: &Bound<'_, PyAny>,
         priorities: &Bound<'_, PyAny>,
+        recurrence: Option<&Recurrence>,
+        kwargs: Option<&Bound<'_, PyList>>,
+        options: Option<&Bound<'_, PyList>>,
+        on_grid: bool,
     ) -> PyResult<TaskIds> {
         let nominals: Vec<u64> = numbers(nominals_ns, "nominals_ns", "a buffer of uint64")?;
-        self.arm_many(py, call, arguments, &nominals, Core::arm_on_wall, priorities)
+        let recurrence = recurrence.map(|recurrence| &recurrence.0);
+        let now = self.clock.get().now();
+        let arm = |core: &mut Core, slot, nominal, priority| {
+            let wall = Some(nominal);
+            let when = When { now, after: None, wall, on_grid, follows_wall: true };
+            when.arm(core, slot, priority, recurrence)
+        };
+        let calls = Calls { shared: call, kwargs, options };
+        self.arm_many(py, calls, arguments, &nominals, arm, priorities)
     }
 
     // ---- lifetime ------------------------------------------------------------------------
@@ -328,7 +358,7 @@ impl Engine {
     fn arm_many(
         &self,
         py: Python<'_>,
-        call: &Bound<'_, Call>,
+        calls: Calls<'_, '_>,
         arguments: &Bound<'_, PyAny>,
         nominals: &[Nanos],
         arm: impl Fn(&mut Core, u32, Nanos, u8) -> Result<TaskId, ScheduleError>,
@@ -340,6 +370,7 @@ impl Engine {
         if let Some(found) = each.map(|each| each.len()).filter(|found| *found != count) {
             return Err(Error::Length { argument: "args", expected: count, found }.into());
         }
+        calls.check(count)?;
         let listed = priorities.cast::<PyBytes>().ok().map(|bytes| bytes.as_bytes());
         if let Some(found) = listed.map(<[u8]>::len).filter(|found| *found != count) {
             return Err(Error::Length { argument: "priorities", expected: count, found }.into());
@@ -354,7 +385,8 @@ impl Engine {
             let (mut filled, mut armed) = (0, 0);
             let done = Self::fill_slots(gate, &mut slots, slice.len(), |slot, offset| {
                 let item = each.map(|each| each.get_item(first + offset)).transpose()?;
-                self.columns.fill(py, slot, call, item.as_ref().unwrap_or(arguments))?;
+                let call = calls.of(py, first + offset)?;
+                self.columns.fill(py, slot, &call, item.as_ref().unwrap_or(arguments))?;
                 filled += 1;
                 Ok(())
             });
@@ -414,6 +446,43 @@ impl Engine {
     /// Lets threads that wait for the interpreter have it, between the slices of long work.
     pub(crate) fn let_others_run(py: Python<'_>) {
         py.detach(|| ());
+    }
+}
+
+/// What the tasks of a bulk call call: all the same, or each with keyword arguments or options of
+/// its own.
+#[derive(Clone, Copy)]
+struct Calls<'a, 'py> {
+    /// The call of all; each has its name and its callback.
+    shared: &'a Bound<'py, Call>,
+    /// The keyword arguments of each: dicts, which are not copied.
+    kwargs: Option<&'a Bound<'py, PyList>>,
+    /// The options of each.
+    options: Option<&'a Bound<'py, PyList>>,
+}
+
+impl<'py> Calls<'_, 'py> {
+    /// Refuses lists of another length.
+    fn check(self, expected: usize) -> Result<(), Error> {
+        for (argument, listed) in [("kwargs", self.kwargs), ("tags", self.options)] {
+            if let Some(found) = listed.map(|listed| listed.len()).filter(|len| *len != expected) {
+                return Err(Error::Length { argument, expected, found });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the task with this number calls.
+    fn of(self, py: Python<'py>, number: usize) -> PyResult<Bound<'py, Call>> {
+        if self.kwargs.is_none() && self.options.is_none() {
+            return Ok(self.shared.clone());
+        }
+        let kwargs = match self.kwargs {
+            Some(each) => Some(each.get_item(number)?.cast_into::<PyDict>()?.unbind()),
+            None => None,
+        };
+        let options = self.options.map(|each| each.get_item(number)).transpose()?;
+        self.shared.get().with(py, kwargs, options.map(Bound::unbind))
     }
 }
 

@@ -322,42 +322,20 @@ class Engine:
 
         return self._announced(call.name, arm)
 
-    def schedule_many_after(  # noqa: PLR0917 - called in one place
+    def announced_many(
         self,
         name: str,
-        callback: Callable[..., Any],
-        args: object,
-        now_ns: int,
-        seconds: Any,
-        priorities: object,
+        arm: Callable[[], _native.TaskIds],
+        nominals_ns: Callable[[], Iterable[int]],
     ) -> _native.TaskIds:
-        """Schedules one-shots, each this many seconds after a moment of the axis."""
-        call = new_call(name, callback)
-
-        def arm() -> _native.TaskIds:
-            return self.native.schedule_many(call, args, now_ns, seconds, priorities)
-
-        def nominals() -> Iterable[int]:
-            offset = self.clock.offset_ns
-            return [moment + offset for moment in self.native.nominals(now_ns, seconds)]
-
-        return self._announced_many(name, arm, nominals)
-
-    def schedule_many_at(
-        self,
-        name: str,
-        callback: Callable[..., Any],
-        args: object,
-        moments_ns: Any,
-        priorities: object,
-    ) -> _native.TaskIds:
-        """Schedules one-shots at moments of the wall clock."""
-        call = new_call(name, callback)
-
-        def arm() -> _native.TaskIds:
-            return self.native.schedule_many_at(call, args, moments_ns, priorities)
-
-        return self._announced_many(name, arm, lambda: moments_ns)
+        """Schedules tasks by `arm`, and announces them, if anybody wants to hear that."""
+        announcer = self.announcer
+        if announcer is not None:
+            # First: another thread may have held the announcer's lock at the moment of a fork.
+            self.check_process()
+            if announcer.wants("scheduler.task_scheduled"):
+                return announcer.schedule_many(name, arm, nominals_ns())
+        return arm()
 
     def forecast(self, start_ns: int, seconds: int) -> _native.Forecast:
         """Counts future runs in each second from a moment of the wall clock on."""
@@ -421,17 +399,3 @@ class Engine:
             if announcer.wants("scheduler.task_scheduled"):
                 return announcer.schedule(name, arm)
         return arm()[0]
-
-    def _announced_many(
-        self,
-        name: str,
-        arm: Callable[[], _native.TaskIds],
-        nominals_ns: Callable[[], Iterable[int]],
-    ) -> _native.TaskIds:
-        announcer = self.announcer
-        if announcer is not None:
-            # First: another thread may have held the announcer's lock at the moment of a fork.
-            self.check_process()
-            if announcer.wants("scheduler.task_scheduled"):
-                return announcer.schedule_many(name, arm, nominals_ns())
-        return arm()

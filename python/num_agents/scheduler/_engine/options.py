@@ -299,6 +299,14 @@ class SharedWords:
         return len(self._young.keys() | self._old.keys())
 
 
+def options_of(schedule: TaskSchedule, policy: RunPolicy, tags: frozenset[str]) -> SharedOptions:
+    """The options of the tasks of one bulk call, which were checked before."""
+    words = {word: getattr(policy, word) for word in _POLICY_WORDS}
+    options = SharedOptions(words, tags, NO_TIME)
+    options._schedule = schedule  # noqa: SLF001 - a part of making it
+    return options
+
+
 def _key_of(words: dict[str, Any], tags: Any, way: int) -> tuple[Any, ...] | None:
     """What equal words have in common; None for words whose values may change or deceive."""
     if tags is not _NO_TAGS:
@@ -425,8 +433,18 @@ def recurrence_of(
     policy: RunPolicy,
     calendar: _native.Calendar | None,
     zone: tzinfo | None,
+    *,
+    is_at_moment: bool = False,
 ) -> _native.Recurrence | None:
-    """A task's times after the first; None for a one-shot that runs however late it is."""
+    """A task's times after the first; None for a one-shot that runs however late it is.
+
+    Args:
+        schedule: When it runs.
+        policy: How it runs.
+        calendar: What computes its times, if it goes by a calendar.
+        zone: The scheduler's time zone.
+        is_at_moment: Whether it runs once, at a moment that the schedule does not know.
+    """
     if calendar is None and not (
         schedule.interval is not None
         or schedule.end_after is not None
@@ -453,5 +471,5 @@ def recurrence_of(
         calendar=calendar,
         jitter_ns=span(schedule.jitter, "jitter"),
         window_ns=span(schedule.window, "window"),
-        on_wall=schedule.run_at is not None,
+        on_wall=is_at_moment or schedule.run_at is not None,
     )
