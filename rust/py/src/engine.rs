@@ -158,8 +158,7 @@ impl Engine {
         let recurrence = recurrence.map(|recurrence| &recurrence.0);
         let arm = |core: &mut Core, slot, nominal: Nanos, priority| {
             let after = Some(nominal - now_ns);
-            let when =
-                When { now: now_ns, after, wall: None, on_grid: false, follows_wall: false };
+            let when = When { now: now_ns, after, wall: None, on_grid: false, follows_wall: false };
             when.arm(core, slot, priority, recurrence)
         };
         let calls = Calls { shared: call, kwargs, options };
