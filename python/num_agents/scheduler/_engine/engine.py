@@ -93,6 +93,7 @@ class Engine:
         self.control = Control(native, clock, self.pieces, announcer)
         self.wall = WallClock(native, clock, self.pieces, announcer, catch_up_spread_ns)
         self.runs = Runs(native, self.control, self.pieces, announcer)
+        self._schedule_at = native.schedule_at
         #: Schedules a one-shot without options, `delay` seconds from now: name, callback, args,
         #: delay, priority.
         self.schedule_plain = native.schedule
@@ -109,16 +110,7 @@ class Engine:
         priority: int,
     ) -> str:
         """Schedules a one-shot without options, a span from now. Returns its id."""
-        return self._armed(
-            new_call(name, callback),
-            args,
-            priority,
-            None,
-            after_ns=span_ns,
-            wall_ns=None,
-            on_grid=False,
-            follows_wall=False,
-        )
+        return self._armed(new_call(name, callback), args, priority, None, span_ns)
 
     def schedule(self, task: Task) -> str:
         """Schedules a task with options of its own. Returns its id."""
@@ -193,15 +185,21 @@ class Engine:
             kept = OwnOptions(shared, checked_mapping(metadata, "metadata"), context, text)
         if after_ns is None and wall_ns is None:
             return self._schedule_checked(name, callback, args, kwargs, priority, kept)
+        call = call_of(name, callback, kwargs, kept)
+        follows_wall = run_at is not None
+        if self.announcer is None:
+            return self._schedule_at(
+                call,
+                args,
+                priority,
+                shared.recurrence,
+                after_ns=after_ns,
+                wall_ns=wall_ns,
+                on_grid=False,
+                follows_wall=follows_wall,
+            )[0]
         return self._armed(
-            call_of(name, callback, kwargs, kept),
-            args,
-            priority,
-            shared.recurrence,
-            after_ns=after_ns,
-            wall_ns=wall_ns,
-            on_grid=False,
-            follows_wall=run_at is not None,
+            call, args, priority, shared.recurrence, after_ns, wall_ns, follows_wall=follows_wall
         )
 
     def _moment_ns(self, shared: SharedOptions, run_at: object) -> int | None:
@@ -274,8 +272,8 @@ class Engine:
             args,
             priority,
             recurrence,
-            after_ns=due.span_ns,
-            wall_ns=None if wall_ns is None else min(wall_ns, FAR_FUTURE_NS),
+            due.span_ns,
+            None if wall_ns is None else min(wall_ns, FAR_FUTURE_NS),
             on_grid=due.anchor_wall_ns is not None,
             follows_wall=schedule.run_at is not None,
         )
@@ -283,33 +281,22 @@ class Engine:
             self.pieces.task_ids.add(task_id)
         return task_id
 
-    def _armed(
+    def _armed(  # noqa: PLR0917 - the arguments of the extension module
         self,
         call: _native.Call,
         args: tuple[Any, ...],
         priority: int,
         recurrence: _native.Recurrence | None,
-        *,
         after_ns: int | None,
-        wall_ns: int | None,
-        on_grid: bool,
-        follows_wall: bool,
+        wall_ns: int | None = None,
+        *,
+        on_grid: bool = False,
+        follows_wall: bool = False,
     ) -> str:
-        native_arm = self.native.schedule_at
-        if self.announcer is None:
-            return native_arm(
-                call,
-                args,
-                priority,
-                recurrence,
-                after_ns=after_ns,
-                wall_ns=wall_ns,
-                on_grid=on_grid,
-                follows_wall=follows_wall,
-            )[0]
+        """Schedules what was checked, and announces it, if anybody wants to hear that."""
 
         def arm() -> tuple[str, int]:
-            return native_arm(
+            return self._schedule_at(
                 call,
                 args,
                 priority,

@@ -362,7 +362,7 @@ def _zone(value: object) -> tuple[tzinfo | None] | None:
 #: Of common words: what the recurrence calls them, and what reads a value. A reader answers None
 #: for what is refused, and for what it does not know.
 _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "interval": ("interval_ns", lambda value: common_span_ns(value) or None),
+    "interval": ("interval_ns", common_span_ns),
     "grace": ("grace_ns", common_span_ns),
     "jitter": ("jitter_ns", common_span_ns),
     "window": ("window_ns", common_span_ns),
@@ -394,11 +394,11 @@ def _common_options(words: dict[str, Any], tags: tuple[str, ...], way: int) -> S
     for word, value in words.items():
         if value is None and word in _MAY_BE_NONE:
             continue
-        name, read = _READERS.get(word, _UNKNOWN)
-        fact = read(value)
-        if fact is None:
+        known = _READERS.get(word)
+        fact = None if known is None else known[1](value)
+        if known is None or fact is None:
             return None
-        facts[name] = fact
+        facts[known[0]] = fact
     options = SharedOptions(words, frozenset(tags), way)
     if "zone" in facts:
         (options.zone,) = facts.pop("zone")
@@ -411,7 +411,7 @@ def _common_options(words: dict[str, Any], tags: tuple[str, ...], way: int) -> S
         if repeats or first_run is not None or misfire != "latest":
             return None
         options.span_ns = 0 if way == NO_TIME else None
-    elif way != NO_TIME:
+    elif way != NO_TIME or interval == 0:
         return None
     else:
         options.span_ns = interval if first_run == "after_interval" else 0
@@ -423,9 +423,6 @@ def _common_options(words: dict[str, Any], tags: tuple[str, ...], way: int) -> S
         )
     options.is_common = True
     return options
-
-
-_UNKNOWN = ("", lambda _value: None)
 
 
 def recurrence_of(
