@@ -433,7 +433,7 @@ class TestRaces:
         class Late:
             """The native engine, with somebody who cancels just before a wait is entered."""
 
-            def watch(self, *args: Any) -> int | None:
+            def watch(self, *args: Any) -> Any:
                 native.cancel(task_id)
                 return native.watch(*args)
 

@@ -249,13 +249,18 @@ class TaskSchedule:
             due_ns: The nominal time of its next run, if that is known. A one-shot is due then,
                 whatever was said when it was scheduled, and an interval counts from there.
         """
-        found = object.__new__(type(self))
-        for word in self.__slots__:
-            object.__setattr__(found, word, getattr(self, word))
+        found = self._copy()
         if self._zone is _UNSAID_ZONE:
             object.__setattr__(found, "_zone", zone)
         if due_ns is not None:
             object.__setattr__(found, "due_ns", due_ns)
+        return found
+
+    def with_time(self, run_at: Moment | None) -> TaskSchedule:
+        """A copy with another `run_at`, and without a delay: as the view of a task shows it."""
+        found = self._copy()
+        object.__setattr__(found, "delay", None)
+        object.__setattr__(found, "run_at", run_at)
         return found
 
     # ---- for the engine ----------------------------------------------------------------------
@@ -319,6 +324,12 @@ class TaskSchedule:
         return default if self._zone is _UNSAID_ZONE else self._zone
 
     # ---- inside ------------------------------------------------------------------------------
+
+    def _copy(self) -> TaskSchedule:
+        found = object.__new__(type(self))
+        for word in self.__slots__:
+            object.__setattr__(found, word, getattr(self, word))
+        return found
 
     def _zone_said(self) -> Any:
         """The zone that was said; one in the expression wins."""

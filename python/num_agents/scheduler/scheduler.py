@@ -11,19 +11,18 @@ from typing import Any, Literal, Self, TypeVarTuple, Unpack, overload
 
 from num_agents._lazy import LazyModule
 from num_agents.scheduler._engine import clock_watch, lifetime
+from num_agents.scheduler._engine.bulk import Many
 from num_agents.scheduler._engine.clock import Clock, default_clocks
 from num_agents.scheduler._engine.engine import Engine
 from num_agents.scheduler._engine.view import TaskIds, TasksMapping
 from num_agents.scheduler._hints import hinted
 from num_agents.scheduler._log import log
-from num_agents.scheduler._messages import each, show
-from num_agents.scheduler._numbers import integer
+from num_agents.scheduler._messages import show
 from num_agents.scheduler._options import (
     OptionsWithoutKwargs,
     ScheduleOptions,
     schedule_signature,
 )
-from num_agents.scheduler._timing.bulk import many_moments, many_seconds
 from num_agents.scheduler._timing.moments import Moment, moment_ns, to_datetime
 from num_agents.scheduler._timing.spans import Seconds, after_ns, bounded_span_ns, span_ns, wait_s
 from num_agents.scheduler._timing.zones import zone_of
@@ -31,9 +30,9 @@ from num_agents.scheduler.events import SupportsPublish
 from num_agents.scheduler.executors.base import Executor
 from num_agents.scheduler.forecast import Forecast
 from num_agents.scheduler.outcomes import Outcome
-from num_agents.scheduler.policy import DEFAULT_PRIORITY
+from num_agents.scheduler.policy import DEFAULT_PRIORITY, RunPolicy
 from num_agents.scheduler.statistics import Statistics, StopReport
-from num_agents.scheduler.task import Task, checked_args, task_of
+from num_agents.scheduler.task import Task, TaskSchedule, checked_args
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,10 +209,17 @@ class Scheduler:
             OverflowError: A time lies beyond the year 9999.
         """
         engine = self._engine
-        if options:
-            return engine.schedule(task_of(name, callback, delay, args, priority, options))
         if type(args) is not tuple:
             args = checked_args(args)
+        if options:
+            return engine.schedule_with_options(
+                name,
+                callback,
+                delay,
+                args,
+                priority,
+                options,  # type: ignore[arg-type]
+            )
         if delay is None:
             delay = 0
         if (type(delay) is float or type(delay) is int) and (
@@ -250,8 +256,16 @@ class Scheduler:
         run_ats: Iterable[Moment | float] | None = None,
         args: Iterable[Iterable[Any]] | None = None,
         priorities: Iterable[int] | None = None,
+        kwargs: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
+        tags: Iterable[str | Iterable[str]] = (),
+        schedule: TaskSchedule | None = None,
+        policy: RunPolicy | None = None,
     ) -> TaskIds:
-        """Schedules many one-shot tasks with one callback. All arguments are checked first.
+        """Schedules many tasks with one callback. All arguments are checked first.
+
+        With `delays` or `run_ats` they are one-shots; with an interval as well, these are the first
+        times, from which each repeats. A `schedule` alone says when all of them run, and the
+        arguments that are given for each task say how many there are.
 
         Args:
             name: The name of each task.
@@ -259,28 +273,46 @@ class Scheduler:
             delays: Seconds or timedeltas from the call, or a buffer of float64 seconds.
             run_ats: Instead of delays: datetimes, ISO-8601 strings, or POSIX seconds.
             args: The positional arguments of each task; none by default.
-            priorities: The priority of each task, 0 (first) to 255 (last); 128 by default.
+            priorities: The priority of each task, 0 (first) to 255 (last); that of the policy by
+                default.
+            kwargs: The keyword arguments: one mapping for all tasks, or an iterable of mappings,
+                one for each.
+            tags: Strings, for all tasks; or an iterable of iterables of strings, one for each.
+            schedule: How all of them repeat: by an interval, or by a calendar without an rrule.
+                With `delays` or `run_ats` it is an interval without `start_after` or `first_run`.
+            policy: How all of them run.
 
         Returns:
             The ids: a sequence that makes each string when it is read.
 
+        Warns:
+            ScheduleWarning: An option has no effect.
+
         Raises:
             TypeError: An argument has the wrong type; the message names the index.
-            ValueError: An argument is out of its range, or the numbers of items differ.
+            ValueError: An argument is out of its range, the numbers of items differ, or the
+                schedule contradicts the times.
             OverflowError: A time lies beyond the year 9999.
         """
-        if (delays is None) == (run_ats is None):
-            raise ValueError("give either delays or run_ats")
         engine = self._engine
         now_ns = engine.clock.axis_ns()
-        arguments = () if args is None else [checked_args(one) for one in each(args, "args")]
-        lanes = DEFAULT_PRIORITY if priorities is None else _lanes(priorities)
+        has_times = delays is not None or run_ats is not None
+        if (delays is not None and run_ats is not None) or not (has_times or schedule is not None):
+            raise ValueError("give either delays or run_ats")
+        many = Many(
+            engine,
+            args=args,
+            priorities=priorities,
+            kwargs=kwargs,
+            tags=tags,
+            schedule=schedule,
+            policy=policy,
+        )
         if delays is not None:
-            spans = many_seconds(delays, "delays")
-            return engine.schedule_many_after(name, callback, arguments, now_ns, spans, lanes)
-        assert run_ats is not None  # one of the two was given
-        moments = many_moments(run_ats, "run_ats", engine.zone)
-        return engine.schedule_many_at(name, callback, arguments, moments, lanes)
+            return many.after(name, callback, now_ns, delays)
+        if run_ats is not None:
+            return many.at(name, callback, run_ats)
+        return many.as_scheduled(name, callback, now_ns)
 
     # ---- changing ----------------------------------------------------------------------------
 
@@ -671,18 +703,3 @@ def _until_end(until: object) -> bool:
 
 def _timed_out(task_id: str, limit_ns: int | None) -> TimeoutError:
     return TimeoutError(f"task {task_id} did not end within {wait_s(limit_ns or 0):g} s")
-
-
-def _lanes(priorities: Iterable[int]) -> bytes:
-    """Priorities as the engine takes them.
-
-    Raises:
-        TypeError: One is no int.
-        ValueError: One is not in 0 to 255.
-    """
-    if isinstance(priorities, bytes):
-        return priorities
-    listed = list(each(priorities, "priorities"))
-    return bytes(
-        integer(priority, f"priorities[{place}]", 0, 255) for place, priority in enumerate(listed)
-    )

@@ -1,11 +1,13 @@
 //! What a task calls, for Python.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use crate::columns::Called;
+use crate::errors::show;
 
 /// What a task calls, at the moment of asking.
 #[pyclass(frozen, get_all, module = "num_agents.scheduler._native")]
@@ -75,12 +77,18 @@ pub(crate) fn join<'py>(
         let arguments = (!positional.is_empty()).then(|| positional.unbind());
         return Ok(Joined { arguments, names: None });
     };
-    let names = kwargs.keys().to_tuple();
-    let all = if positional.is_empty() {
-        kwargs.values().to_tuple()
-    } else {
-        positional.as_sequence().concat(kwargs.values().to_tuple().as_sequence())?.to_tuple()?
-    };
+    let mut names = Vec::with_capacity(kwargs.len());
+    let mut all: Vec<_> = positional.iter().collect();
+    // Nothing of Python's is made meanwhile, so nothing can change the dict.
+    for (name, value) in kwargs.iter() {
+        names.push(name);
+        all.push(value);
+    }
+    if let Some(other) = names.iter().find(|name| !name.is_instance_of::<PyString>()) {
+        let message = format!("kwargs must have strings as keys, got {}", show(other));
+        return Err(PyTypeError::new_err(message));
+    }
+    let (all, names) = (PyTuple::new(py, all)?, PyTuple::new(py, names)?);
     Ok(Joined { arguments: Some(all.unbind()), names: Some(names) })
 }
 

@@ -7,8 +7,8 @@ when the wall clock is set far back.
 
 from __future__ import annotations
 
-from num_agents.scheduler._engine.call import recurrence_of
 from num_agents.scheduler._engine.control import pause
+from num_agents.scheduler._engine.options import recurrence_of
 from num_agents.scheduler._log import log
 from num_agents.scheduler._timing.bounds import NeverFiresError
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler import _native
     from num_agents.scheduler._engine.announce import Announcer
-    from num_agents.scheduler._engine.call import TaskOptions
+    from num_agents.scheduler._engine.options import TaskOptions
     from num_agents.scheduler._timing.rrule import Lookahead
     from num_agents.scheduler.schedule import TaskSchedule
 

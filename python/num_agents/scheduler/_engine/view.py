@@ -45,10 +45,12 @@ class View:
         task = view_of(
             record.name,
             record.callback or _let_go,
-            None if options is None else options.schedule,
+            None if options is None else options.schedule_of(record.nominal_ns, self.zone),
             record.arguments or (),
             record.kwargs,
-            RunPolicy(priority=record.priority) if options is None else options.policy,
+            RunPolicy(priority=record.priority)
+            if options is None
+            else options.policy_of(record.priority),
             () if options is None else options.tags,
             None if options is None else options.metadata,
             None if options is None else options.context,

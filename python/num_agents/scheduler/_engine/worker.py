@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from num_agents.scheduler._engine.announce import Announcer
-    from num_agents.scheduler._engine.call import TaskOptions
     from num_agents.scheduler._engine.control import Control
     from num_agents.scheduler._engine.engine import Engine
+    from num_agents.scheduler._engine.options import AnyOptions
     from num_agents.scheduler._engine.pieces import Pieces
     from num_agents.scheduler._native import Call
     from num_agents.scheduler.executors.base import Executor
@@ -56,7 +56,7 @@ class Runs:
 
     def run(self, call: Call) -> None:
         """Runs what needs more than a call with arguments, and completes the run."""
-        options: TaskOptions | None = call.options
+        options: AnyOptions | None = call.options
         has_pieces = options is not None and options.known is not None
         if has_pieces or self._announcer is not None:
             self._prepare(has_pieces=has_pieces)
@@ -114,7 +114,7 @@ class Runs:
             error=error,
         )
         without_frames(error)
-        options: TaskOptions | None = call.options
+        options: AnyOptions | None = call.options
         if options is not None:
             failures = self._native.note_error(error)
             limit = options.policy.pause_after_failures
