@@ -7,6 +7,9 @@
 //! growing one moves its pages to another address and copies nothing.
 //!
 //! Smaller blocks go to the system's allocator, and so do all blocks on systems other than Linux.
+//!
+//! A block of a whole number of huge pages (2 MiB) is aligned to them, and the system is asked to
+//! use them: segments of the core are such blocks. Where huge pages are off this changes nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
@@ -17,6 +20,9 @@ const LARGE: usize = 128 << 10;
 
 /// No mapping is aligned to more than this.
 const PAGE: usize = 4096;
+
+/// The size of a huge page.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// See the module's documentation.
 pub(crate) struct Allocator;
@@ -44,6 +50,50 @@ fn map(size: usize) -> *mut u8 {
     if block == libc::MAP_FAILED { ptr::null_mut() } else { block.cast() }
 }
 
+/// Gives a part of a mapping back: whole pages that nobody uses any more.
+///
+/// # Safety
+/// The part came from [`map`] and nothing refers to it.
+unsafe fn unmap(block: *mut u8, size: usize) {
+    if size > 0 {
+        // SAFETY: as the caller promises. It fails only if the process has too many mappings to
+        // split one, and then the memory stays mapped.
+        unsafe { libc::munmap(block.cast(), size) };
+    }
+}
+
+/// A mapping of whole huge pages, or null.
+#[cold]
+fn map_huge(size: usize) -> *mut u8 {
+    // Newer systems align such mappings by themselves.
+    let mut block = map(size);
+    if !block.is_null() && !block.addr().is_multiple_of(HUGE_PAGE) {
+        // SAFETY: it was just made, and nobody has seen it.
+        unsafe { unmap(block, size) };
+        block = map(size + HUGE_PAGE);
+        if block.is_null() {
+            return map(size);
+        }
+        let before = block.addr().next_multiple_of(HUGE_PAGE) - block.addr();
+        let first = block;
+        block = block.wrapping_add(before);
+        // SAFETY: both parts are beside the block, within the mapping that was just made.
+        unsafe {
+            unmap(first, before);
+            unmap(block.wrapping_add(size), HUGE_PAGE - before);
+        }
+    }
+    if !block.is_null() {
+        // SAFETY: advice about the mapping that was just made. Without effect if it is refused.
+        unsafe { libc::madvise(block.cast(), size, libc::MADV_HUGEPAGE) };
+    }
+    block
+}
+
+fn allocate_mapped(size: usize) -> *mut u8 {
+    if size.is_multiple_of(HUGE_PAGE) { map_huge(size) } else { map(size) }
+}
+
 // SAFETY: a block is either the system allocator's or a mapping of its own, which is aligned to a
 // page and at least as long as asked for; `is_mapped` says which, and always the same of a layout.
 // Nothing here panics.
@@ -51,7 +101,7 @@ unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_mapped(layout.size(), layout.align()) {
-            return map(layout.size());
+            return allocate_mapped(layout.size());
         }
         // SAFETY: the caller's promises are those of the inner call.
         unsafe { System.alloc(layout) }
@@ -60,7 +110,7 @@ unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if is_mapped(layout.size(), layout.align()) {
-            return map(layout.size());
+            return allocate_mapped(layout.size());
         }
         // SAFETY: the caller's promises are those of the inner call.
         unsafe { System.alloc_zeroed(layout) }
@@ -69,10 +119,8 @@ unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if is_mapped(layout.size(), layout.align()) {
-            // SAFETY: it came from `map` and is that long, and the caller gives it up. It fails only
-            // if the process has too many mappings to split one: then the memory stays mapped.
-            unsafe { libc::munmap(block.cast(), layout.size()) };
-            return;
+            // SAFETY: it came from `allocate_mapped`, and the caller gives it up.
+            return unsafe { unmap(block, layout.size()) };
         }
         // SAFETY: the caller's promises are those of the inner call.
         unsafe { System.dealloc(block, layout) }

@@ -12,7 +12,7 @@ use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
-use scheduler_core::{Item, NIL, ScheduleError, Segments};
+use scheduler_core::{Item, NIL, Released, ScheduleError, Segments};
 
 /// How many records are found again.
 const RECENT: usize = 64;
@@ -185,7 +185,7 @@ impl Calls {
     }
 
     /// Memory to be freed without the lock; no record is in it.
-    pub(crate) fn take_retired(&mut self) -> Vec<Vec<Place>> {
+    pub(crate) fn take_retired(&mut self) -> Released<Place> {
         self.places.take_retired()
     }
 

@@ -11,7 +11,7 @@ use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
-use scheduler_core::{Column, NIL, ScheduleError};
+use scheduler_core::{Column, NIL, Released, ScheduleError};
 
 use crate::board::HistoryEntry;
 use crate::calls::{CallRecord, Calls, NewCall, Place};
@@ -99,7 +99,7 @@ pub(crate) enum Begun {
 /// Segments to be freed without the lock; they hold no reference.
 pub(crate) struct ColumnGarbage {
     _cells: Vec<Vec<Cell>>,
-    _calls: Vec<Vec<Place>>,
+    _calls: Released<Place>,
 }
 
 impl Columns {

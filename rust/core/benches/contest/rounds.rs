@@ -93,6 +93,8 @@ pub fn filled<T: Timers>(load: &Load) -> (T, Vec<T::Key>) {
 fn fill<T: Timers>(timers: &mut T, keys: &mut Vec<T::Key>, load: &Load) {
     for (value, deadline) in load.0.iter().enumerate() {
         keys.push(timers.insert(*deadline, value as u32));
+        // As the gate does after each call, when it has released the lock.
+        timers.free_unused();
     }
 }
 
@@ -132,6 +134,7 @@ pub fn insert_recurring<const HISTORY: u32>(load: &Load) -> Duration {
     for deadline in &load.0 {
         let slot = timers.0.reserve().unwrap();
         keys.push(timers.0.arm(slot, *deadline, 0, Some(&recurrence)).unwrap());
+        timers.free_unused();
     }
     let elapsed = start.elapsed();
     forget(&mut timers, keys);

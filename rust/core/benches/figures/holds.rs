@@ -102,6 +102,8 @@ pub fn hold<T: Timers>(load: &Load) -> Hold {
         watch.begin();
         for (value, deadline) in load.0.iter().enumerate() {
             keys.push(watch.call(|| timers.insert(*deadline, value as u32)));
+            // Without the lock, and so not part of a hold.
+            timers.free_unused();
         }
         Random::new().shuffle(&mut keys);
         watch.begin();
