@@ -10,8 +10,9 @@ import pytest
 
 from num_agents.scheduler import Scheduler
 from num_agents.scheduler.cli.bench.adapters import OURS
+from num_agents.scheduler.cli.bench.plan import Plan
 from num_agents.scheduler.cli.bench.report import Sample
-from num_agents.scheduler.cli.bench.runner import Plan, run_sample
+from num_agents.scheduler.cli.bench.runner import run_sample
 from num_agents.scheduler.cli.bench.workloads import pending_delays
 
 if TYPE_CHECKING:
