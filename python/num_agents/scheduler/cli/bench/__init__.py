@@ -131,13 +131,16 @@ def quick(plan: Plan) -> Plan:
     )
 
 
-def measure(plan: Plan, save_to: Path | None, *, quietly: bool = False) -> Report:
+def measure(
+    plan: Plan, save_to: Path | None, *, quietly: bool = False, earlier: Report | None = None
+) -> Report:
     """Measures, and saves after each sample.
 
     Args:
         plan: What to measure.
         save_to: The file to save to; None for none.
         quietly: Show no progress on standard error.
+        earlier: An interrupted run of the same plan, which is continued.
 
     Raises:
         CommandError: The file cannot be written.
@@ -158,6 +161,7 @@ def measure(plan: Plan, save_to: Path | None, *, quietly: bool = False) -> Repor
             plan,
             before_sample=None if progress is None else progress.update,
             after_sample=after_sample,
+            earlier=earlier,
         )
 
 

@@ -33,6 +33,11 @@ class Sample:
     timed_out: bool = False
     """Whether it was given up at the time limit."""
 
+    @property
+    def place(self) -> tuple[str, str, int, int]:
+        """Which measurement of a run it is."""
+        return self.workload, self.peer, self.size, self.round
+
 
 @dataclass(slots=True)
 class Peer:

@@ -129,6 +129,7 @@ def run_bench(
     *,
     before_sample: Callable[[Sample, int, int, float], None] | None = None,
     after_sample: Callable[[Report], None] | None = None,
+    earlier: Report | None = None,
 ) -> Report:
     """Measures as planned.
 
@@ -140,6 +141,7 @@ def run_bench(
         before_sample: Called with each sample to come, how many are done, how many there are, and
             roughly how many seconds those to come will take.
         after_sample: Called with the report so far.
+        earlier: An interrupted run of the same plan, whose samples are kept.
 
     Returns:
         Every sample, the machine, and the peers that were found.
@@ -162,8 +164,15 @@ def run_bench(
         peers=peers,
     )
     samples = list(plan.samples(peers))
-    left_s = sum(map(plan.estimated_s, samples))
     given_up: dict[tuple[str, str], int] = {}
+    if earlier is not None:
+        report.samples.extend(earlier.samples)
+        measured = {sample.place for sample in earlier.samples}
+        samples = [sample for sample in samples if sample.place not in measured]
+        for sample in earlier.samples:
+            if sample.timed_out:
+                given_up[sample.workload, sample.peer] = sample.tasks
+    left_s = sum(map(plan.estimated_s, samples))
     for done, sample in enumerate(samples):
         if before_sample is not None:
             before_sample(sample, done, len(samples), left_s)
