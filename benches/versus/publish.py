@@ -6,6 +6,7 @@ What is between them is replaced, and nothing else.
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from num_agents.scheduler.cli.bench.report import Report
 
 ROOT = Path(__file__).parents[2]
+TEXT_WIDTH = 105
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,13 @@ def readme_lines(report: Report) -> Iterator[str]:
     facts = report.machine
     python = str(facts["python"]).rpartition(".")[0]
     rounds = report.settings["rounds"]
-    yield (
+    text = (
         f"{facts['processor']}, {facts['cores']} cores, {python}, {facts['system']}; a shared"
-        f" machine, so figures vary by a fifth."
+        f" machine, so figures vary by a fifth. Rounds: {rounds}, of which the median is shown;"
+        " each sample has a process of its own, and the peers take turns. Empty: there is no such"
+        " option."
     )
-    yield f"Median of {rounds} rounds; each sample has a process of its own, and the peers take"
-    yield "turns. Empty: there is no such option."
+    yield from textwrap.wrap(text, TEXT_WIDTH)
     yield ""
     peers = [name for name in COLUMNS if any(peer.name == name for peer in report.peers)]
     yield "| | " + " | ".join(COLUMNS[name] for name in peers) + " |"
@@ -120,8 +123,7 @@ def readme_lines(report: Report) -> Iterator[str]:
 
 def _summary_lines(report: Report) -> list[str]:
     table = summary(report)
-    # Markdown needs no name in front of a figure's further metrics to see what they belong to.
-    return [*(f"{line}  " for line in caption(report)), "", *markdown_rows(table)]
+    return [*(f"- {line}" for line in caption(report)), "", *markdown_rows(table)]
 
 
 def _growth_lines(report: Report) -> Iterator[str]:
