@@ -38,7 +38,21 @@ class ApschedulerBackground(Adapter):
         "apscheduler has no tags and no priorities: where a workload asks for all options, it is"
         " measured without these.",
     )
-    limits: ClassVar[Mapping[str, int]] = {"memory_cancelled": 20_000}
+    # Variants of what is measured with `task_limit`.
+    limits: ClassVar[Mapping[str, int]] = {
+        "schedule_named": 20_000,
+        "schedule_method": 20_000,
+        "schedule_kwargs": 20_000,
+        "schedule_moment": 20_000,
+        "schedule_interval": 20_000,
+        "schedule_cron": 20_000,
+        "schedule_all": 20_000,
+        "schedule_all_own": 20_000,
+        "fire_at_once": 20_000,
+        "recurring_minute": 20_000,
+        "memory_cancelled": 20_000,
+        "collection_recurring": 20_000,
+    }
     cost_us = 100.0
     lead_s = 4.0
 

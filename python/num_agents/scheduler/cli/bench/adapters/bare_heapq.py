@@ -39,6 +39,8 @@ class BareHeapq(Adapter):
         "fire_awaited": "no outcomes",
         "recurring_slack": "no slack",
     }
+    # What is cancelled stays: ten rounds of a million would take gigabytes.
+    limits: ClassVar[Mapping[str, int]] = {"memory_cancelled": 100_000}
     cost_us = 1.0
     remarks = ("heapq has no lock, no thread and no interface: a lower bound, not a scheduler.",)
 

@@ -28,6 +28,7 @@ class HeapThread(Adapter):
 
     name = "heapq-thread"
     unable: ClassVar[Mapping[str, str]] = BareHeapq.unable
+    limits: ClassVar[Mapping[str, int]] = BareHeapq.limits
     cost_us = 2.0
 
     def __init__(self) -> None:
