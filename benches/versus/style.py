@@ -30,6 +30,7 @@ LINE_COLOURS = {
     "uvloop": "#edae49",
     "heapq": "#8d99ae",
     "heapq-thread": "#4a5568",
+    "kombu": "#7cb342",
     "sched": "#9d6b53",
     "apscheduler": "#6f4e9c",
     "rust-py-scheduler": "#3d7ea6",

@@ -23,6 +23,7 @@ PEERS: Mapping[str, str] = {
     "uvloop": "uvloop_loop",
     "heapq": "bare_heapq",
     "heapq-thread": "heap_thread",
+    "kombu": "kombu_timer",
     "sched": "stdlib_sched",
     "apscheduler": "apscheduler_background",
     "rust-py-scheduler": "rust_py",
