@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 #: How a task is told when it runs first, besides the words that it shares: not at all, by `delay`,
 #: or by `run_at`, as a datetime without a zone or as anything else.
 NO_TIME, BY_DELAY, BY_MOMENT, BY_WALL_TIME, CONTRADICTING = range(5)
+_AT_MOMENTS = (BY_MOMENT, BY_WALL_TIME)
 
 _POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
 _IDENTICAL = SAME_IF_IDENTICAL | {CalendarInterval, Exclusions}
@@ -418,9 +419,9 @@ def _common_options(words: dict[str, Any], tags: tuple[str, ...], way: int) -> S
     if "catch_up_limit" in facts and misfire != "all":
         return None
     if facts:
-        options.recurrence = _native.Recurrence(
-            misfire, on_wall=way in (BY_MOMENT, BY_WALL_TIME), **facts
-        )
+        if way in _AT_MOMENTS:
+            facts["on_wall"] = True
+        options.recurrence = _native.Recurrence(misfire, **facts)
     options.is_common = True
     return options
 
