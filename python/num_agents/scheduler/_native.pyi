@@ -342,6 +342,7 @@ class Engine:
         history: int,
         instance: int,
         new_call: Callable[[str, Callable[..., Any]], Call],
+        slack_ns: int = 0,
     ) -> Engine: ...
     def schedule(
         self, name: object, callback: object, arguments: object, delay: object, priority: object

@@ -1,6 +1,6 @@
 //! What a task calls, and how its last run ended.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::PyTraverseError;
@@ -30,6 +30,8 @@ pub(crate) struct Call {
     alone: OnceLock<Py<PyTuple>>,
     /// How many tasks call it. Changed while the interpreter is held, so by one thread at a time.
     tasks: AtomicUsize,
+    /// Whether its last run took long.
+    is_long: AtomicBool,
     /// How the last run ended; kept for tasks with options only.
     last: Mutex<LastRun>,
 }
@@ -61,6 +63,7 @@ impl Call {
             is_special,
             alone: OnceLock::new(),
             tasks: AtomicUsize::new(0),
+            is_long: AtomicBool::new(false),
             last: Mutex::default(),
         }
     }
@@ -158,6 +161,17 @@ impl Call {
                 PyTuple::new(py, step)
             }
         }
+    }
+
+    /// Whether its last run took long.
+    #[inline]
+    pub(crate) fn is_long(&self) -> bool {
+        self.is_long.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether a run took long.
+    pub(crate) fn note_length(&self, is_long: bool) {
+        self.is_long.store(is_long, Ordering::Relaxed);
     }
 
     /// Notes that one more task calls it.

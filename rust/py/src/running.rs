@@ -31,9 +31,24 @@ use crate::steps;
 use crate::workers::WorkerGroup;
 
 thread_local! {
-    /// The engine and the slot whose run this thread has taken and not completed.
-    static OPEN_RUN: Cell<Option<(usize, u32)>> = const { Cell::new(None) };
+    /// The run that this thread has taken and not completed.
+    static OPEN_RUN: Cell<Option<OpenRun>> = const { Cell::new(None) };
 }
+
+/// A run under way.
+#[derive(Clone, Copy)]
+struct OpenRun {
+    /// The address of its engine.
+    engine: usize,
+    slot: u32,
+    taken_ns: Nanos,
+    /// Whether its call was known for long runs.
+    is_long: bool,
+}
+
+/// After a run that took longer, the watch over the next deadline is handed on before a run of the
+/// same call: another thread then watches from the start. Short runs are cheaper without.
+const KNOWN_LONG_NS: Nanos = 100_000;
 
 /// Occurrences that were missed: id, name, options, nominal time of the first, how many, whether
 /// the task ended with them.
@@ -48,8 +63,9 @@ struct Runs<'a, 'py> {
 
 /// What is to be done next.
 pub(crate) enum Next {
-    /// A slot, and how many overdue occurrences of its task are missed for this run.
-    Run(u32, u64),
+    /// A slot, how many overdue occurrences of its task are missed for this run, and the present
+    /// moment.
+    Run(u32, u64, Nanos),
     Missed(Missed),
     Nothing,
     /// More is to be moved or counted than one lock hold may: not known yet.
@@ -67,7 +83,7 @@ impl Next {
         }
         let missed = board.core.counters().missed;
         match board.core.take() {
-            Some(Taken::Run(slot)) => Self::Run(slot, board.core.counters().missed - missed),
+            Some(Taken::Run(slot)) => Self::Run(slot, board.core.counters().missed - missed, now),
             Some(Taken::Missed(missed)) => Self::Missed(missed),
             Some(Taken::Undecided) => Self::Undecided,
             None => Self::Nothing,
@@ -98,7 +114,9 @@ impl Engine {
         };
         let outer = (OPEN_RUN.take(), steps::set_worker(false));
         let done = match next {
-            Next::Run(slot, missed) => self.run_taken(py, &runs, slot, missed).map(|()| true),
+            Next::Run(slot, missed, now) => {
+                self.run_taken(py, &runs, slot, missed, now).map(|()| true)
+            }
             Next::Missed(missed) => {
                 self.report_missed(py, &runs, missed);
                 Ok(true)
@@ -202,8 +220,8 @@ impl Engine {
     /// The slot whose run the calling thread has taken from this engine and not completed.
     #[inline]
     pub(crate) fn open_slot(&self) -> Option<u32> {
-        let (engine, slot) = OPEN_RUN.get()?;
-        (engine == self.address()).then_some(slot)
+        let run = OPEN_RUN.get()?;
+        (run.engine == self.address()).then_some(run.slot)
     }
 
     /// The id of the task in a slot.
@@ -218,8 +236,8 @@ impl Engine {
 
     /// Notes that the calling thread has taken the run of a slot.
     #[inline]
-    pub(crate) fn open(&self, slot: u32) {
-        OPEN_RUN.set(Some((self.address(), slot)));
+    pub(crate) fn open(&self, slot: u32, taken_ns: Nanos, is_long: bool) {
+        OPEN_RUN.set(Some(OpenRun { engine: self.address(), slot, taken_ns, is_long }));
     }
 
     fn address(&self) -> usize {
@@ -231,7 +249,7 @@ impl Engine {
     #[inline]
     pub(crate) fn take_or_stop(&self, arriving: bool) -> Result<Next, Error> {
         let clock = self.clock.get();
-        Ok(self.gate()?.take(arriving, |board, open| Next::of(board, open, clock.now())))
+        Ok(self.gate()?.take(clock, arriving, Next::of))
     }
 
     /// Runs what was taken, to its end. An error is what must be raised after it.
@@ -242,8 +260,9 @@ impl Engine {
         runs: &Runs<'_, '_>,
         slot: u32,
         missed: u64,
+        taken_ns: Nanos,
     ) -> PyResult<()> {
-        self.open(slot);
+        self.open(slot, taken_ns, false);
         let late = if missed > 0 { self.current(py).unwrap_or(None) } else { None };
         let call = self.columns.call(py, slot);
         let arguments = self.columns.arguments(py, slot).into_bound(py);
@@ -311,6 +330,14 @@ impl Engine {
     ) -> PyResult<(&'static str, bool, u64)> {
         let gate = self.gate()?;
         let now = self.clock.get().now();
+        if let Some(run) = OPEN_RUN.get() {
+            let is_long = now.saturating_sub(run.taken_ns) > KNOWN_LONG_NS;
+            if is_long != run.is_long
+                && let Some(call) = self.columns.call(py, slot)
+            {
+                call.get().note_length(is_long);
+            }
+        }
         let mut kept = self.columns.kept(py, slot);
         if let Some(kept) = &mut kept {
             kept.value = Some(value.clone().unbind());

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use scheduler_core::Nanos;
 
 use crate::engine::Engine;
 use crate::errors::Error;
@@ -98,14 +99,13 @@ impl Steps {
             let must_leave = self.group.get().must_leave();
             if must_leave || self.context.bind(py).len()? > 0 {
                 if arriving {
-                    // Hands on the watch over the next deadline.
-                    gate.take(true, |_, _| ());
+                    gate.turn_back();
                 }
                 self.is_over.store(must_leave, Ordering::Relaxed);
                 return Ok(None);
             }
             match engine.take_or_stop(std::mem::take(&mut arriving))? {
-                Next::Run(slot, missed) => return self.begin(py, slot, missed).map(Some),
+                Next::Run(slot, missed, now) => return self.begin(py, slot, missed, now).map(Some),
                 Next::Missed(missed) => {
                     push(PyTuple::new(py, [self.runs.getattr(py, intern!(py, "missed"))?])?);
                     engine.note_missed(py, missed)?;
@@ -159,10 +159,20 @@ impl Steps {
 impl Steps {
     /// The call that runs the task that was taken.
     #[inline]
-    fn begin<'py>(&self, py: Python<'py>, slot: u32, missed: u64) -> PyResult<Bound<'py, PyTuple>> {
+    fn begin<'py>(
+        &self,
+        py: Python<'py>,
+        slot: u32,
+        missed: u64,
+        taken_ns: Nanos,
+    ) -> PyResult<Bound<'py, PyTuple>> {
         let engine = self.engine.get();
-        engine.open(slot);
         let call = engine.columns.call(py, slot).ok_or(Error::Absent)?;
+        let is_long = call.get().is_long();
+        engine.open(slot, taken_ns, is_long);
+        if is_long {
+            engine.gate()?.hand_on();
+        }
         if missed > 0
             && let Some(id) = engine.id_of(py, slot)?
         {
