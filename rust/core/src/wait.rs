@@ -35,8 +35,9 @@
 //!   one after another;
 //! - if the caller knows that a run will take long: see [`Gate::hand_on`].
 //!
-//! What the deputy was found to cover when work was taken is kept (`covered`), so that a thread that
-//! inserts need not ask for the time: an earlier deadline is covered only if the alarm comes first.
+//! What the deputy was found to cover when work was taken is kept as long as it sleeps (`covered`), so
+//! that a thread that inserts need not ask for the time: a later deadline is covered as well, and an
+//! earlier one only if the alarm comes first.
 //!
 //! A deputy is not necessary: threads come and go. If there is none, or if its alarm is too late,
 //! rule 2 has a thread called. At most one thread waits at the deputy's place: it is taken until the
@@ -108,8 +109,6 @@ struct Inner<Q> {
     /// What the leader is armed for.
     leader: Option<Nanos>,
     deputy: Deputy,
-    /// The next deadline when work was taken last, if it was left to the deputy; else [`NEVER`].
-    covered: Nanos,
     /// Threads that sleep without a deadline and have not been called.
     parked: u32,
     /// Calls that no parked thread has answered yet.
@@ -124,8 +123,12 @@ struct Inner<Q> {
 #[derive(Clone, Copy)]
 enum Deputy {
     Absent,
-    /// It sleeps until a moment.
-    Asleep(Nanos),
+    /// It sleeps until its alarm rings. `covered` is the next deadline when work was taken last, if
+    /// that was left to it; else [`NEVER`].
+    Asleep {
+        alarm: Nanos,
+        covered: Nanos,
+    },
     /// It was called and is not yet awake.
     Called,
 }
@@ -147,15 +150,14 @@ impl<Q: Deadlines> Inner<Q> {
     /// Whether the watch over the next deadline can be handed on, and nobody has it or will.
     #[inline]
     fn can_hand_on(&self) -> bool {
-        let has_sleeper = self.parked > 0 || matches!(self.deputy, Deputy::Asleep(_));
+        let has_sleeper = self.parked > 0 || matches!(self.deputy, Deputy::Asleep { .. });
         let is_called = self.permits > 0 || matches!(self.deputy, Deputy::Called);
         self.leader.is_none() && has_sleeper && !is_called && self.arriving == 0
     }
 
     /// Rule 4, when work has been taken.
     #[inline]
-    fn is_covered(&self, next: Nanos, now: Nanos) -> bool {
-        let Deputy::Asleep(alarm) = self.deputy else { return false };
+    fn is_covered(&self, next: Nanos, now: Nanos, alarm: Nanos) -> bool {
         let limit = if next > now {
             self.latest(next)
         } else if self.slack > 0 {
@@ -191,7 +193,6 @@ impl<Q: Deadlines> Gate<Q> {
             slack,
             leader: None,
             deputy: Deputy::Absent,
-            covered: NEVER,
             parked: 0,
             permits: 0,
             arriving: 0,
@@ -261,12 +262,15 @@ impl<Q: Deadlines> Gate<Q> {
     pub fn turn_back(&self) {
         let mut inner = lock(&self.inner);
         inner.arriving -= 1;
-        self.call_if_needed(inner);
+        self.hand_on_now(inner);
     }
 
     /// Hands on the watch over the next deadline, before a piece of work that will take long.
     pub fn hand_on(&self) {
-        let inner = lock(&self.inner);
+        self.hand_on_now(lock(&self.inner));
+    }
+
+    fn hand_on_now(&self, inner: MutexGuard<'_, Inner<Q>>) {
         if inner.can_hand_on() && inner.queue.next_deadline() != NEVER {
             self.call(inner, false);
         }
@@ -288,7 +292,7 @@ impl<Q: Deadlines> Gate<Q> {
             }
             if must_leave() {
                 // It may have been called for a deadline, which another thread has to watch then.
-                self.call_if_needed(inner);
+                self.hand_on_now(inner);
                 return false;
             }
             let (now, next) = (clock.now(), inner.queue.next_deadline());
@@ -317,7 +321,6 @@ impl<Q: Deadlines> Gate<Q> {
     ) -> MutexGuard<'a, Inner<Q>> {
         let until = inner.latest(next);
         inner.leader = Some(until);
-        inner.covered = NEVER;
         inner = sleep(&self.leader, inner, clock, now, until);
         inner.leader = None;
         inner
@@ -333,7 +336,7 @@ impl<Q: Deadlines> Gate<Q> {
         let (phase, rounds) = (inner.phase, inner.rounds);
         while let Some(armed) = inner.leader {
             let alarm = armed.max(now).saturating_add(inner.patience());
-            inner.deputy = Deputy::Asleep(alarm);
+            inner.deputy = Deputy::Asleep { alarm, covered: NEVER };
             inner = sleep(&self.deputy, inner, clock, now, alarm);
             let is_called = matches!(inner.deputy, Deputy::Called);
             inner.deputy = Deputy::Absent;
@@ -426,7 +429,7 @@ impl<Q: Deadlines> Gate<Q> {
         } else if inner.can_hand_on() {
             let next = inner.queue.next_deadline();
             let covered_from = match inner.deputy {
-                Deputy::Asleep(alarm) => alarm.min(inner.covered),
+                Deputy::Asleep { alarm, covered } => alarm.min(covered),
                 _ => NEVER,
             };
             if next < covered_from {
@@ -438,17 +441,15 @@ impl<Q: Deadlines> Gate<Q> {
     /// Rules 1, 2 and 4, where work has been taken.
     #[inline]
     fn leave_to_deputy(&self, mut inner: MutexGuard<'_, Inner<Q>>, now: Nanos) {
-        inner.covered = NEVER;
         if !inner.can_hand_on() {
             return self.call_if_needed(inner);
         }
         let next = inner.queue.next_deadline();
-        if next == NEVER {
-            return;
-        }
-        if inner.is_covered(next, now) {
-            inner.covered = next;
-        } else {
+        if let Deputy::Asleep { alarm, .. } = inner.deputy
+            && (next == NEVER || inner.is_covered(next, now, alarm))
+        {
+            inner.deputy = Deputy::Asleep { alarm, covered: next };
+        } else if next != NEVER {
             self.call(inner, next <= now);
         }
     }
@@ -458,7 +459,7 @@ impl<Q: Deadlines> Gate<Q> {
     /// stands by next will set a better one.
     #[inline]
     fn call(&self, mut inner: MutexGuard<'_, Inner<Q>>, is_more_due: bool) {
-        let is_deputy_asleep = matches!(inner.deputy, Deputy::Asleep(_));
+        let is_deputy_asleep = matches!(inner.deputy, Deputy::Asleep { .. });
         if is_deputy_asleep && !(is_more_due && inner.parked > 0) {
             inner.deputy = Deputy::Called;
             drop(inner);
