@@ -331,6 +331,7 @@ class Engine:
         history: int,
         instance: int,
         check_call: Callable[[object, object], None],
+        slack_ns: int = 0,
     ) -> Engine: ...
     def schedule(
         self, name: object, callback: object, arguments: object, delay: object, priority: object

@@ -85,4 +85,4 @@ pub use stats::{Counters, LatenessHistogram};
 pub use time::{
     END_OF_CALENDAR_S, FAR_FUTURE, InvalidSpan, NEVER, Nanos, SECOND_NS, after, after_seconds,
 };
-pub use wait::{Clock, Deadlines, Gate, Phase};
+pub use wait::{Clock, Deadlines, Gate, LONG_RUN_NS, Phase};

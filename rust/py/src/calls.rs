@@ -43,6 +43,8 @@ pub(crate) struct CallRecord {
     pub(crate) is_special: bool,
     /// The tuple of the callback alone, once it was needed.
     pub(crate) alone: Option<Py<PyTuple>>,
+    /// Whether the last run took long.
+    pub(crate) is_long: bool,
     identity: Identity,
     tasks: u32,
 }
@@ -82,6 +84,7 @@ impl CallRecord {
             options: new.options.map(|options| options.clone().unbind()),
             is_special: new.is_special,
             alone: None,
+            is_long: false,
             identity: new.identity,
             tasks: 0,
         }
@@ -171,6 +174,15 @@ impl Calls {
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&CallRecord> {
         self.places.get(number)?.record.as_ref()
+    }
+
+    /// Notes whether a run took long.
+    pub(crate) fn note_length(&mut self, number: u32, is_long: bool) {
+        if self.get(number).is_some()
+            && let Some(record) = &mut self.places[number].record
+        {
+            record.is_long = is_long;
+        }
     }
 
     /// Keeps the tuple of a callback alone. Answers it if there was no place for it.

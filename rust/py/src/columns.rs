@@ -214,6 +214,14 @@ impl Columns {
         Some(HistoryEntry { name: call.name.clone_ref(py), options, value })
     }
 
+    /// Notes whether a run of a task took long. O(1).
+    #[cold]
+    pub(crate) fn note_length(&mut self, slot: u32, is_long: bool) {
+        if let Some(cell) = self.cells.get(slot) {
+            self.calls.note_length(cell.call, is_long);
+        }
+    }
+
     // ---- the last run ------------------------------------------------------------------------
 
     /// How the last run of a task ended, if there is anything to say.

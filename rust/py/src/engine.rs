@@ -53,12 +53,14 @@ pub(crate) struct Engine {
 #[pymethods]
 impl Engine {
     #[new]
+    #[pyo3(signature = (clock, history, instance, check_call, slack_ns = 0))]
     fn new(
         py: Python<'_>,
         clock: Py<Clock>,
         history: u32,
         instance: u64,
         check_call: Py<PyAny>,
+        slack_ns: Nanos,
     ) -> PyResult<Self> {
         let mut core = Core::try_new(clock.get().now(), history).map_err(Error::from)?;
         core.set_seed(instance);
@@ -66,7 +68,7 @@ impl Engine {
             core.set_wall_offset(clock.get().offset());
         }
         Ok(Self {
-            gate: Gate::new(Board::new(core, history > 0)),
+            gate: Gate::with_slack(Board::new(core, history > 0), slack_ns),
             clock,
             codec: Arc::new(IdCodec::new(instance)),
             checks: Checks::new(py, check_call)?,

@@ -32,9 +32,24 @@ use crate::steps;
 use crate::workers::WorkerGroup;
 
 thread_local! {
-    /// The engine and the slot whose run this thread has taken and not completed.
-    static OPEN_RUN: Cell<Option<(usize, u32)>> = const { Cell::new(None) };
+    /// The run that this thread has taken and not completed.
+    static OPEN_RUN: Cell<Option<OpenRun>> = const { Cell::new(None) };
 }
+
+/// A run under way.
+#[derive(Clone, Copy)]
+struct OpenRun {
+    /// The address of its engine.
+    engine: usize,
+    slot: u32,
+    taken_ns: Nanos,
+    /// Whether what it calls was known for long runs.
+    is_long: bool,
+}
+
+/// After a run that took longer, the watch over the next deadline is handed on before a run of the
+/// same call: another thread then watches from the start. Short runs are cheaper without.
+const KNOWN_LONG_NS: Nanos = 100_000;
 
 /// Occurrences that were missed: id, name, options, nominal time of the first, how many, whether
 /// the task ended with them.
@@ -59,6 +74,10 @@ pub(crate) struct Taken {
     pub(crate) slot: u32,
     /// How many overdue occurrences of its task are missed for this run.
     pub(crate) missed: u64,
+    /// When it was taken.
+    pub(crate) now: Nanos,
+    /// Whether what it calls is known for long runs.
+    pub(crate) is_long: bool,
     /// What it calls; `None` is not reached: a slot is filled before its task can be taken.
     pub(crate) begun: Option<Begun>,
 }
@@ -75,8 +94,10 @@ impl Next {
         let missed = board.core.counters().missed;
         match board.core.take() {
             Some(CoreTaken::Run(slot)) => {
+                let missed = board.core.counters().missed - missed;
+                let is_long = board.columns.call(slot).is_some_and(|call| call.is_long);
                 let begun = board.columns.begin(py, slot, is_announced);
-                Self::Run(Taken { slot, missed: board.core.counters().missed - missed, begun })
+                Self::Run(Taken { slot, missed, now, is_long, begun })
             }
             Some(CoreTaken::Missed(missed)) => Self::Missed(missed),
             Some(CoreTaken::Undecided) => Self::Undecided,
@@ -224,8 +245,8 @@ impl Engine {
     /// The slot whose run the calling thread has taken from this engine and not completed.
     #[inline]
     pub(crate) fn open_slot(&self) -> Option<u32> {
-        let (engine, slot) = OPEN_RUN.get()?;
-        (engine == self.address()).then_some(slot)
+        let run = OPEN_RUN.get()?;
+        (run.engine == self.address()).then_some(run.slot)
     }
 
     /// The id of the task in a slot.
@@ -253,8 +274,9 @@ impl Engine {
 
     /// Notes that the calling thread has taken the run of a slot.
     #[inline]
-    pub(crate) fn open(&self, slot: u32) {
-        OPEN_RUN.set(Some((self.address(), slot)));
+    pub(crate) fn open(&self, taken: &Taken) {
+        let Taken { slot, now, is_long, .. } = *taken;
+        OPEN_RUN.set(Some(OpenRun { engine: self.address(), slot, taken_ns: now, is_long }));
     }
 
     fn address(&self) -> usize {
@@ -273,14 +295,14 @@ impl Engine {
         let clock = self.clock.get();
         Ok(self
             .gate()?
-            .take(arriving, |board, open| Next::of(py, board, open, clock.now(), is_announced)))
+            .take(clock, arriving, |board, open, now| Next::of(py, board, open, now, is_announced)))
     }
 
     /// Runs what was taken, to its end. An error is what must be raised after it.
     #[inline]
     fn run_taken(&self, py: Python<'_>, runs: &Runs<'_, '_>, taken: Taken) -> PyResult<()> {
-        let Taken { slot, missed, begun } = taken;
-        self.open(slot);
+        self.open(&taken);
+        let Taken { slot, missed, begun, .. } = taken;
         let late = if missed > 0 { self.name_of(py, slot)? } else { None };
         let done = match begun {
             Some(begun) => self.call(py, runs, slot, begun),
@@ -339,8 +361,16 @@ impl Engine {
     ) -> PyResult<(&'static str, bool, u64)> {
         let gate = self.gate()?;
         let now = self.clock.get().now();
+        let run = OPEN_RUN.get();
+        let took_long =
+            run.map(|run| (now.saturating_sub(run.taken_ns) > KNOWN_LONG_NS, run.is_long));
         let (mut value, mut left) = (Some(value.unbind()), AfterUnlock::default());
         let (done, status) = gate.with(|board| {
+            if let Some((is_long, was_long)) = took_long
+                && is_long != was_long
+            {
+                board.columns.note_length(slot, is_long);
+            }
             let done = board.complete(py, slot, now, failed, &mut value, &mut left);
             let ended = done.and_then(|done| board.core.ended_at(done.history_index?));
             board.fetch_upcoming();

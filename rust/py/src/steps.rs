@@ -100,8 +100,7 @@ impl Steps {
             let must_leave = self.group.get().must_leave();
             if must_leave || self.context.bind(py).len()? > 0 {
                 if arriving {
-                    // Hands on the watch over the next deadline.
-                    gate.take(true, |_, _| ());
+                    gate.turn_back();
                 }
                 self.is_over.store(must_leave, Ordering::Relaxed);
                 return Ok(None);
@@ -161,8 +160,11 @@ impl Steps {
     #[inline]
     fn begin<'py>(&self, py: Python<'py>, taken: Taken) -> PyResult<Bound<'py, PyTuple>> {
         let engine = self.engine.get();
-        let Taken { slot, missed, begun } = taken;
-        engine.open(slot);
+        engine.open(&taken);
+        let Taken { slot, missed, is_long, begun, .. } = taken;
+        if is_long {
+            engine.gate()?.hand_on();
+        }
         if missed > 0
             && let Some((id, name)) = engine.name_of(py, slot)?
         {

@@ -64,6 +64,7 @@ class Engine:
         announcer: Where runs are announced, if anywhere.
         instance: What ids and jitter are drawn from; random if None.
         catch_up_spread_ns: Over which span overdue work is spread; 0 for not at all.
+        slack_ns: How far beyond a deadline a sleeping worker may sleep.
         run_until: Moves the virtual clock, if it runs on one.
     """
 
@@ -76,6 +77,7 @@ class Engine:
         announcer: Announcer | None = None,
         instance: int | None = None,
         catch_up_spread_ns: int = 0,
+        slack_ns: int = 0,
         run_until: RunUntil | None = None,
     ) -> None:
         if instance is None:
@@ -83,7 +85,7 @@ class Engine:
         self.clock = clock
         self.zone = zone
         self.announcer = announcer
-        self.native = native = _native.Engine(clock, history, instance, check_call)
+        self.native = native = _native.Engine(clock, history, instance, check_call, slack_ns)
         self.view = View(native, zone)
         self.waiting = Waiting(native, self.view, run_until)
         self.pieces = Pieces(native, clock, zone, announcer)
