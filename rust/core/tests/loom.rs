@@ -506,7 +506,6 @@ fn a_thread_that_turns_back_leaves_the_work_to_another() {
         let second = thread::spawn(move || second.work(1, 0));
         bench.move_clock(10);
         bench.move_clock(20);
-        bench.move_clock(rung(20));
         bench.finish([first, second]);
     });
 }
