@@ -9,7 +9,9 @@
 //! Smaller blocks go to the system's allocator, and so do all blocks on systems other than Linux.
 //!
 //! A block of a whole number of huge pages (2 MiB) is aligned to them, and the system is asked to
-//! use them: segments of the core are such blocks. Where huge pages are off this changes nothing.
+//! use them. The core asks for such blocks for segments that it is about to fill; whoever asks for
+//! a block of that size and may use little of it should ask for one item more. Where huge pages are
+//! off this changes nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
