@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 use scheduler_core::{Column, NIL, Released, ScheduleError};
 
 use crate::board::HistoryEntry;
+use crate::call::is_atomic;
 use crate::calls::{CallRecord, Calls, NewCall, Place};
 
 /// Of each task, what it calls and with what.
@@ -284,17 +285,4 @@ impl Columns {
         let in_cycles = self.cells.values().filter(|cell| cell.is_in_cycles);
         in_cycles.map(|cell| &cell.arguments).try_for_each(|arguments| visit.call(arguments))
     }
-}
-
-/// Whether all items are of built-in types that refer to no other object.
-#[inline]
-fn is_atomic(items: &Bound<'_, PyTuple>) -> bool {
-    items.iter_borrowed().all(|item| {
-        item.is_none()
-            || item.is_exact_instance_of::<PyInt>()
-            || item.is_exact_instance_of::<PyString>()
-            || item.is_exact_instance_of::<PyFloat>()
-            || item.is_exact_instance_of::<PyBool>()
-            || item.is_exact_instance_of::<PyBytes>()
-    })
 }
