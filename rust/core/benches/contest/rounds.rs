@@ -81,6 +81,9 @@ impl Load {
     }
 }
 
+/// Timers that a bulk caller arms in one call.
+const CALL: usize = 256;
+
 /// A structure with the whole load in it, and the keys in order of arrival.
 pub fn filled<T: Timers>(load: &Load) -> (T, Vec<T::Key>) {
     let mut timers = T::new();
@@ -94,7 +97,9 @@ fn fill<T: Timers>(timers: &mut T, keys: &mut Vec<T::Key>, load: &Load) {
     for (value, deadline) in load.0.iter().enumerate() {
         keys.push(timers.insert(*deadline, value as u32));
         // As the gate does after each call, when it has released the lock.
-        timers.free_unused();
+        if value % CALL == 0 {
+            timers.free_unused();
+        }
     }
 }
 
