@@ -486,7 +486,6 @@ fn a_thread_that_leaves_leaves_the_watch_to_another() {
             bench.gate.look_again();
             bench.move_clock(10);
             bench.move_clock(20);
-            bench.move_clock(rung(20));
             bench.finish(threads);
         });
     }
