@@ -121,7 +121,7 @@ def test_a_batch_that_does_not_fit_leaves_nothing() -> None:
     assert printed == "1\n1\n1\n10000 10001 pending\n1000000\n"
 
 
-@pytest.mark.parametrize(("cancel", "most_bytes_a_task"), [("many", 32), ("single", 48)])
+@pytest.mark.parametrize(("cancel", "most_bytes_a_task"), [("many", 12), ("single", 12)])
 def test_cancelled_tasks_leave_the_memory_to_the_system(
     cancel: str, most_bytes_a_task: int
 ) -> None:
