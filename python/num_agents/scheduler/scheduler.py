@@ -349,7 +349,7 @@ class Scheduler:
         Raises:
             TypeError: The id is not a string.
         """
-        return self._engine.cancel(task_id)
+        return self._engine.cancel(task_id) != 0
 
     def cancel_many(self, task_ids: Iterable[str]) -> int:
         """Cancels many tasks at once. Returns how many of them it stopped.

@@ -76,7 +76,7 @@ pub(crate) struct Dropped {
     /// What a slot held.
     pub(crate) emptied: Option<Emptied>,
     history: Option<HistoryEntry>,
-    last_run: Option<LastRun>,
+    last_run: Option<Box<LastRun>>,
 }
 
 /// Memory to be freed without the lock.

@@ -158,7 +158,7 @@ impl Calls {
 
     /// Notes that one task fewer has this record. Answers the record if that was the last. O(1).
     #[inline]
-    pub(crate) fn remove_task(&mut self, number: u32) -> Option<CallRecord> {
+    pub(crate) fn remove_task(&mut self, number: u32) -> Option<Box<CallRecord>> {
         self.get(number)?;
         let place = &mut self.places[number];
         let record = place.record.as_mut()?;
@@ -166,7 +166,7 @@ impl Calls {
         if record.tasks > 0 {
             return None;
         }
-        let record = place.record.take();
+        let record = place.record.take().map(Box::new);
         self.places.free(number);
         record
     }

@@ -22,7 +22,7 @@ pub(crate) struct Columns {
     cells: Column<Cell>,
     pub(crate) calls: Calls,
     /// How the last run ended, where there is anything to say: for tasks with options only.
-    last_runs: BTreeMap<u32, LastRun>,
+    last_runs: BTreeMap<u32, Box<LastRun>>,
 }
 
 /// 16 bytes of each task.
@@ -64,12 +64,12 @@ impl LastRun {
     }
 }
 
-/// What a slot held, to be dropped without the lock.
+/// What a slot held, to be dropped without the lock. A bulk call keeps many of these: it is small.
 pub(crate) struct Emptied {
     _arguments: Option<Py<PyTuple>>,
     /// The call, if no task has it any more.
-    _call: Option<CallRecord>,
-    _last_run: Option<LastRun>,
+    _call: Option<Box<CallRecord>>,
+    _last_run: Option<Box<LastRun>>,
 }
 
 /// A reference to each thing that a task calls.
@@ -141,7 +141,7 @@ impl Columns {
     }
 
     #[inline]
-    fn emptied(&mut self, cell: Cell, last_run: Option<LastRun>) -> Emptied {
+    fn emptied(&mut self, cell: Cell, last_run: Option<Box<LastRun>>) -> Emptied {
         let call = self.calls.remove_task(cell.call);
         Emptied { _arguments: cell.arguments, _call: call, _last_run: last_run }
     }
@@ -227,18 +227,22 @@ impl Columns {
 
     /// How the last run of a task ended, if there is anything to say.
     pub(crate) fn last_run(&self, slot: u32) -> Option<&LastRun> {
-        self.last_runs.get(&slot)
+        self.last_runs.get(&slot).map(Box::as_ref)
     }
 
     /// Notes that a run completed, of a task that goes on; `None` is said by no entry. Answers what
     /// that replaces. O(log n).
     #[inline]
-    pub(crate) fn note_value(&mut self, slot: u32, value: Option<Py<PyAny>>) -> Option<LastRun> {
+    pub(crate) fn note_value(
+        &mut self,
+        slot: u32,
+        value: Option<Py<PyAny>>,
+    ) -> Option<Box<LastRun>> {
         let Some(value) = value else {
             return if self.last_runs.is_empty() { None } else { self.last_runs.remove(&slot) };
         };
         let last = LastRun { value: Some(value), error: None, failures_in_a_row: 0 };
-        self.last_runs.insert(slot, last)
+        self.last_runs.insert(slot, Box::new(last))
     }
 
     /// Notes that a run fails. Returns how many failed one after another, and what that replaces.

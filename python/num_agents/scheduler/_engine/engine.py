@@ -97,8 +97,8 @@ class Engine:
         #: Schedules a one-shot without options, `delay` seconds from now: name, callback, args,
         #: delay, priority.
         self.schedule_plain = native.schedule
-        #: Cancels a task by its id.
-        self.cancel = self.control.cancel
+        #: Cancels a task by its id; 0 if it was not known. Looked up once: it is a hot path.
+        self.cancel = native.cancel if announcer is None else self.control.cancel
         lifetime.watch_over(self)
 
     def schedule_after(
@@ -283,7 +283,7 @@ class Engine:
             follows_wall=schedule.run_at is not None,
         )
         if options.known is not None:
-            self.pieces.task_ids.add(task_id)
+            self.pieces.add(task_id)
         return task_id
 
     def _armed(  # noqa: PLR0917 - the arguments of the extension module

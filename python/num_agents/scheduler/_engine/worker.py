@@ -139,9 +139,7 @@ class Runs:
             )
             if self._announcer is not None:
                 self._announcer.missed(task_id, name, nominal_ns, missed)
-            if ended:
-                self._pieces.task_ids.discard(task_id)
-            elif options is not None and not self._pieces.extend_after_miss(task_id):
+            if not ended and options is not None and not self._pieces.extend_after_miss(task_id):
                 self._control.cancel(task_id)
 
     def given_up(self, task_id: str, name: str, missed: int, skipped: int) -> None:
@@ -173,9 +171,7 @@ class Runs:
         # Before the run is completed: a task that ends with it may be forgotten at once.
         task_id = native.current() or ""
         record = None if announcer is None else native.current_record()
-        status, ended, skipped = native.complete(value, failed)
-        if ended and self._pieces.task_ids:
-            self._pieces.task_ids.discard(task_id)
+        status, _, skipped = native.complete(value, failed)
         if skipped:
             self.given_up(task_id, call.name, 0, skipped)
         if announcer is not None and record is not None:
