@@ -50,6 +50,7 @@ ROWS = (
     Row("with all options (ns)", "schedule_all", "ns_per_task"),
     Row("with all options, memory (bytes)", "schedule_all", "bytes_per_task"),
     Row("schedule many, each (ns)", "schedule_many", "ns_per_task"),
+    Row("schedule many with all options, each (ns)", "schedule_many_all", "ns_per_task"),
     Row("cancel one, random order (ns)", "cancel", "ns_per_task"),
     Row("run what is due (tasks a second)", "fire", "tasks_per_s"),
     Row("the same, somebody waiting (tasks a second)", "fire_awaited", "tasks_per_s"),

@@ -26,6 +26,7 @@ class ApschedulerBackground(Adapter):
     task_limit = 100_000
     unable: ClassVar[Mapping[str, str]] = {
         "schedule_many": "no bulk call",
+        "schedule_many_all": "no bulk call",
         "cancel_many": "no bulk call",
         "cancel_native": "no bulk call",
         "memory_cancelled_many": "no bulk call",

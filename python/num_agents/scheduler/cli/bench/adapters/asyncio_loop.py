@@ -23,6 +23,7 @@ class AsyncioLoop(Adapter):
     name = "asyncio"
     unable: ClassVar[Mapping[str, str]] = {
         "schedule_many": "no bulk call",
+        "schedule_many_all": "no bulk call",
         "cancel_many": "no bulk call",
         "cancel_native": "no bulk call",
         "memory_cancelled_many": "no bulk call",

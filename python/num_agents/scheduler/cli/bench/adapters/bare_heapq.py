@@ -27,6 +27,7 @@ class BareHeapq(Adapter):
     name = "heapq"
     unable: ClassVar[Mapping[str, str]] = {
         "schedule_many": "no bulk call",
+        "schedule_many_all": "no bulk call",
         "cancel_many": "no bulk call",
         "cancel_native": "no bulk call",
         "memory_cancelled_many": "no bulk call",

@@ -117,6 +117,10 @@ class Adapter(ABC):
         """The same, each task with a name and options of its own."""
         raise NotImplementedError
 
+    def schedule_many_all(self, batch: Batch) -> Collection[Any]:
+        """The tasks of `schedule_all` in one call, each with a first time of its own."""
+        raise NotImplementedError
+
     def await_another(self) -> object:
         """Lets somebody wait for the outcome of a task that stays pending; keep the result."""
         raise NotImplementedError

@@ -9,7 +9,7 @@ from array import array
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from num_agents.scheduler import Scheduler
+from num_agents.scheduler import RunPolicy, Scheduler, TaskSchedule
 from num_agents.scheduler.cli.bench.adapters.base import Adapter
 
 if TYPE_CHECKING:
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from num_agents.scheduler.cli.bench.adapters.tasks import Batch
 
 FIRST_RUN: Literal["after_interval"] = "after_interval"
+HAS_BULK_OPTIONS = "schedule" in inspect.signature(Scheduler.schedule_many).parameters
 
 
 def _unable() -> dict[str, str]:
     """What the installed version has no means for: it may be an older one."""
+    unable = {}
     if "slack" not in inspect.signature(Scheduler).parameters:
-        return {"recurring_slack": "no option `slack`"}
-    return {}
+        unable["recurring_slack"] = "no option `slack`"
+    if not HAS_BULK_OPTIONS:
+        unable["schedule_many_all"] = "no options in the bulk call"
+    return unable
 
 
 class NumAgentsScheduler(Adapter):
@@ -65,6 +69,9 @@ class NumAgentsScheduler(Adapter):
         options: bool = False,
     ) -> None:
         schedule, now = self._scheduler.schedule, datetime.now(UTC)
+        if options and HAS_BULK_OPTIONS:
+            self._repeat_many(first_delays_s, interval_s, callback)
+            return
         if options:
             for number, delay_s in enumerate(first_delays_s):
                 schedule(
@@ -79,6 +86,18 @@ class NumAgentsScheduler(Adapter):
         for delay_s in first_delays_s:
             start_after = now + timedelta(seconds=delay_s)
             schedule("task", callback, interval=interval_s, start_after=start_after)
+
+    def _repeat_many(
+        self, first_delays_s: Sequence[float], interval_s: float, callback: Callable[..., object]
+    ) -> Collection[str]:
+        return self._scheduler.schedule_many(
+            "task",
+            callback,
+            delays=first_delays_s,
+            schedule=TaskSchedule(interval=interval_s),
+            kwargs=[{"number": number} for number in range(len(first_delays_s))],
+            tags=("agent", "mail"),
+        )
 
     def schedule_named(self, batch: Batch) -> list[Any]:
         schedule, callback = self._scheduler.schedule, batch.callback
@@ -155,6 +174,18 @@ class NumAgentsScheduler(Adapter):
             )
             for number, interval_s in enumerate(batch.intervals_s)
         ]
+
+    def schedule_many_all(self, batch: Batch) -> Collection[Any]:
+        count = len(batch.delays_s)
+        return self._scheduler.schedule_many(
+            "task",
+            batch.callback,
+            delays=batch.delays_s,
+            schedule=TaskSchedule(interval=batch.interval_s),
+            policy=RunPolicy(priority=batch.priority, grace=batch.grace_s),
+            kwargs=[{"number": number} for number in range(count)],
+            tags=batch.tags,
+        )
 
     def schedule_batch(
         self, delays_s: Sequence[float], callback: Callable[..., object], args: tuple[Any, ...]

@@ -29,6 +29,7 @@ class StandardSched(Adapter):
     cancel_limit = 100
     unable: ClassVar[Mapping[str, str]] = {
         "schedule_many": "no bulk call",
+        "schedule_many_all": "no bulk call",
         "cancel_many": "no bulk call",
         "cancel_native": "no bulk call",
         "memory_cancelled_many": "no bulk call",

@@ -34,6 +34,7 @@ TITLES = {
     "interval": "Schedule by interval",
     "cron": "Schedule by cron expression",
     "all": "Schedule by interval with kwargs, tags, grace time and priority, options shared",
+    "many_all": "Schedule the same in one call, the first times own",
     "all_own": "Schedule by interval with name, kwargs, tags and grace time, all own",
 }
 """What is scheduled, by kind: `Adapter` has a method `schedule_...` for each."""
