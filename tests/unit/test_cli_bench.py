@@ -146,6 +146,9 @@ def test_a_child_measures_the_package_of_its_interpreter_with_the_modules_beside
         "    def start(self): pass\n"
         "    def stop(self, mode): pass\n"
         "    def schedule(self, name, callback, **options): return 'x'\n"
+        "    def schedule_many(self, name, callback, *, delays): return ['x']\n"
+        "class RunPolicy: pass\n"
+        "class TaskSchedule: pass\n"
     )
     program = (
         f"import sys, runpy; sys.path.insert(0, {str(tmp_path)!r});"
