@@ -580,6 +580,8 @@ def test_an_interrupt_while_a_command_is_imported(
 def test_an_interrupt_before_anything_is_imported() -> None:
     code = (
         "import os, signal, sys\n"
+        # A background job of a shell ignores the signal.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Interrupt:\n"
         "    def find_spec(self, name, *_):\n"
         "        if name == 'num_agents.scheduler.cli':\n"

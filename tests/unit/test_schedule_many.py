@@ -430,3 +430,15 @@ class TestSchedule:
         assert [one.payload["nominal_time"] for one in heard] == [
             START + timedelta(seconds=seconds) for seconds in (60, 60, 35)
         ]
+
+
+@pytest.mark.parametrize("empty", ["args", "kwargs", "tags"])
+def test_an_empty_list_is_not_one_of_each(scheduler: Scheduler, empty: str) -> None:
+    lists: dict[str, Any] = {empty: []}
+    if empty == "tags":
+        # No tags for all.
+        assert len(scheduler.schedule_many("t", print, delays=[1, 2, 3], **lists)) == 3
+        return
+    with pytest.raises(ValueError, match=f"{empty} must have 3 items"):
+        scheduler.schedule_many("t", print, delays=[1, 2, 3], **lists)
+    assert scheduler.statistics().pending == 0

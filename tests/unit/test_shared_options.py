@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta, timezone
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -19,9 +21,12 @@ from num_agents.scheduler import (
 )
 from num_agents.scheduler._engine import options as options_module
 from num_agents.scheduler._engine.options import NO_TIME, SharedOptions, SharedWords
+from num_agents.scheduler._timing.common import wall_time
 from num_agents.scheduler.calendar import CalendarInterval, Exclusions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from num_agents.scheduler.testing import VirtualClock
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -34,6 +39,10 @@ def options_of(scheduler: Scheduler, **words: Any) -> Any:
     record = scheduler._engine.native.record(scheduler.schedule("t", print, **words))
     assert record is not None
     return record.options
+
+
+class Priority(IntEnum):
+    HIGH = 3
 
 
 class TestAreShared:
@@ -251,6 +260,9 @@ class TestEachTime:
             ({"interval": 3600, "first_run": "aligned"}, 1200),
             ({"interval": 3600, "start_after": "2025-01-01T00:10:00Z"}, 1800),
             ({"cron_expression": "@every 1h"}, 3600),
+            ({"cron_expression": "@EVERY 1h"}, 3600),
+            ({"cron_expression": "@Every 1h", "timezone": "UTC"}, 3600),
+            ({"cron_expression": "CRON_TZ=Asia/Tokyo @every 1h"}, 3600),
             ({"cron_expression": "0 * * * *"}, 1200),
         ],
     )
@@ -393,3 +405,156 @@ class TestTheMemo:
             for _ in range(2):
                 scheduler.schedule("t", print, interval=5, misfire="all", catch_up_limit=3)
                 scheduler.schedule("t", print, delay=5, max_runs=1, misfire="latest")
+
+
+class TestBesideThem:
+    """What tasks with shared options do not share, and what must not go wrong because of them."""
+
+    def test_a_priority_of_another_integer_type(self, scheduler: Scheduler) -> None:
+        plain = options_of(scheduler, interval=60)
+        assert options_of(scheduler, interval=60, priority=Priority.HIGH) is plain
+        assert options_of(scheduler, interval=60) is plain
+        task_id = scheduler.schedule("t", print, interval=60, priority=Priority.HIGH)
+        assert scheduler.tasks[task_id].policy.priority == 3
+
+    def test_a_moment_that_has_passed_is_warned_of_once(self, clock: VirtualClock) -> None:
+        scheduler = Scheduler(clock=clock, timezone="Asia/Tokyo")
+        local = START.astimezone().replace(tzinfo=None)
+        if START.astimezone().utcoffset() == timedelta(hours=9):
+            pytest.skip("the system is in that zone")
+        for priority in (3, Priority.HIGH):
+            with pytest.warns(ScheduleWarning, match="run_at has passed") as given:
+                scheduler.schedule("t", print, run_at=local, priority=priority)
+            assert len(given) == 1
+        wrong: dict[str, Any] = {"run_at": local, "metadata": 3}
+        with pytest.raises(TypeError, match="metadata"):
+            scheduler.schedule("t", print, **wrong)
+
+    @pytest.mark.parametrize("word", ["pause_after_failures", "catch_up_limit"])
+    def test_a_policy_that_was_spoilt_is_refused_at_the_call(
+        self, scheduler: Scheduler, word: str
+    ) -> None:
+        policy = RunPolicy()
+        setattr(policy, word, 0)
+        with pytest.raises(ValueError, match=word):
+            scheduler.schedule_many("t", print, delays=[1], policy=policy)
+        assert scheduler.statistics().pending == 0
+
+    def test_a_policy_that_is_spoilt_later_changes_no_task(
+        self, scheduler: Scheduler, clock: VirtualClock
+    ) -> None:
+        policy = RunPolicy(pause_after_failures=1)
+        (task_id,) = scheduler.schedule_many("t", fail, delays=[1], policy=policy)
+        policy.pause_after_failures = "many"  # type: ignore[assignment]
+        scheduler.start()
+        clock.advance(1)
+        assert scheduler.tasks[task_id].status == "failed"
+        assert scheduler.tasks[task_id].policy.pause_after_failures == 1
+
+    def test_views_of_a_policy_that_warned_do_not_warn_again(
+        self, scheduler: Scheduler, clock: VirtualClock
+    ) -> None:
+        with pytest.warns(ScheduleWarning):
+            policy = RunPolicy(catch_up_limit=3)
+        (task_id,) = scheduler.schedule_many("t", fail, delays=[1], policy=policy)
+        scheduler.start()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            clock.advance(1)
+            assert scheduler.tasks[task_id].policy.catch_up_limit == 3
+
+    def test_the_policy_of_a_view_is_a_copy(self, scheduler: Scheduler) -> None:
+        kinds: list[dict[str, Any]] = [
+            {"interval": 5},
+            {"delay": 5, "end_after": START + timedelta(days=1)},
+        ]
+        for words in kinds:
+            task_id = scheduler.schedule("t", print, **words)
+            scheduler.tasks[task_id].policy.pause_after_failures = 99
+            assert scheduler.tasks[task_id].policy.pause_after_failures is None
+
+    def test_equal_names_of_other_types_stay_what_they_are(self, scheduler: Scheduler) -> None:
+        class Name(str):
+            __slots__ = ()
+
+        names = ["a", Name("a"), "a", Name("a")]
+        ids = [scheduler.schedule(name, print, delay=5) for name in names]
+        assert [type(scheduler.tasks[task_id].name) for task_id in ids] == [str, Name, str, Name]
+
+    def test_a_coroutine_function_at_the_address_of_another_callback(
+        self, scheduler: Scheduler
+    ) -> None:
+        def plain() -> Any:
+            return lambda: None
+
+        def asynchronous() -> Any:
+            async def work() -> None: ...
+
+            return work
+
+        for _ in range(50):
+            callback = plain()
+            scheduler.cancel_task(scheduler.schedule("t", callback, delay=5))
+            del callback
+            with pytest.raises(TypeError, match="coroutine function"):
+                scheduler.schedule("t", asynchronous(), delay=5)
+
+    def test_the_second_pass_of_an_hour_is_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TZ", "Europe/Paris")
+        time.tzset()
+        try:
+            for fold in (0, 1):
+                moment = datetime(2030, 10, 27, 1 + fold - 1, 30, tzinfo=UTC)
+                shown = wall_time(int(moment.timestamp()) * 10**9, None)
+                assert (shown.hour, shown.minute, shown.fold) == (2, 30, fold)
+                assert shown.astimezone(UTC) == moment
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+
+
+def fail() -> None:
+    raise ValueError("mine")
+
+
+def test_a_policy_of_which_anything_became_stops_no_worker(
+    scheduler: Scheduler, clock: VirtualClock
+) -> None:
+    task = Task("t", fail, TaskSchedule(interval=1))
+    scheduler.schedule_task(task)
+    task.policy.pause_after_failures = "many"  # type: ignore[assignment]
+    ran: list[int] = []
+    scheduler.schedule("other", lambda: ran.append(1), interval=1)
+    scheduler.start()
+    clock.advance(3)
+    assert (task.run_count, task.status, len(ran)) == (4, "pending", 4)
+
+
+@pytest.mark.realtime
+def test_nor_does_it_stop_a_thread(threaded: Callable[..., Scheduler]) -> None:
+    scheduler = threaded(1)
+    task = Task("t", fail)
+    task.policy.pause_after_failures = "many"  # type: ignore[assignment]
+    scheduler.schedule_task(task)
+    assert scheduler.result(scheduler.schedule("other", lambda: 7), 10) == 7
+    assert task.status == "failed"
+
+
+def test_tasks_whose_times_come_in_pieces_may_be_added_during_a_sweep(
+    scheduler: Scheduler,
+) -> None:
+    pieces = scheduler._engine.pieces
+    record = pieces._record
+
+    def record_and_add(task_id: str) -> Any:
+        pieces._task_ids.add(f"of another thread, beside {task_id}")
+        return record(task_id)
+
+    ids = [scheduler.schedule("t", print, rrule="FREQ=DAILY") for _ in range(63)]
+    for task_id in ids[:40]:
+        scheduler.cancel_task(task_id)
+    pieces._record = record_and_add  # type: ignore[method-assign]
+    ids.append(scheduler.schedule("t", print, rrule="FREQ=DAILY"))
+    assert all(task_id in pieces for task_id in ids[40:])
+    assert not any(task_id in pieces for task_id in ids[:40])
+    assert f"of another thread, beside {ids[-1]}" in pieces

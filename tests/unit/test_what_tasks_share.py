@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
+from contextvars import copy_context
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -141,5 +145,114 @@ def test_a_cycle_through_a_task_is_collected(
         schedule(scheduler, agent)
     gone = weakref.ref(agent)
     del scheduler, agent
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("schedule_many", [False, True])
+def test_a_name_that_is_no_text_is_compared_without_making_an_error(*, schedule_many: bool) -> None:
+    # An error would be made under the core's lock, and could start a garbage collection, which asks
+    # for the lock.
+    program = f"""
+        import gc
+        from num_agents.scheduler import Scheduler
+
+        scheduler = Scheduler()
+
+        def schedule(name):
+            if {schedule_many}:
+                scheduler.schedule_many(name, print, delays=[100])
+            else:
+                scheduler.schedule(name, print, delay=100)
+
+        schedule("\\udce9.txt")
+        gc.set_threshold(1, 1, 1)
+        for _ in range(20):
+            schedule("other")
+            schedule("\\udce9.txt")
+            schedule("\\udce9"  + ".txt"[:])
+        print(scheduler.statistics().pending)
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert ended.stdout == "61\n"
+
+
+class Key(str):
+    """A string that can be used as a key only as long as that is allowed."""
+
+    __slots__ = ()
+    is_allowed = True
+
+    def __hash__(self) -> int:
+        assert self.is_allowed
+        return str.__hash__(self)
+
+
+def test_no_code_of_the_keys_of_kwargs_is_called_for_a_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, agent = VirtualClock(), Agent()
+    scheduler = Scheduler(clock=clock)
+    scheduler.start()
+    task_id = scheduler.schedule("t", agent.act, delay=1, kwargs={Key("user"): 7})
+    monkeypatch.setattr(Key, "is_allowed", False)
+    clock.advance(1)
+    assert agent.seen == [((), {"user": 7})]
+    assert scheduler.tasks[task_id].status == "completed"
+
+
+def test_a_recurring_run_ends_by_the_wall_clock() -> None:
+    clock = VirtualClock()
+    with Scheduler(clock=clock) as scheduler:
+        clock.shift_wall(7200)
+        task_id = scheduler.schedule("t", int, interval=10, first_run="after_interval")
+        outcome = scheduler.wait_for_task(task_id, 20)
+        assert outcome.ended_at == outcome.started_at == clock.now()
+        assert outcome.lateness == 0
+
+
+def test_what_a_one_shot_returned_is_shown_after_it_was_run_by_hand() -> None:
+    clock = VirtualClock()
+    scheduler = Scheduler(clock=clock)
+    scheduler.start()
+    task_id = scheduler.schedule("t", lambda: 7, delay=100)
+    failing = scheduler.schedule("t", lambda: 1 / 0, delay=100)
+    assert scheduler.run_now(task_id)
+    assert scheduler.run_now(failing)
+    clock.advance(0)
+    assert scheduler.tasks[task_id].result == 7
+    assert isinstance(scheduler.tasks[failing].error, ZeroDivisionError)
+    scheduler.stop()
+
+
+@pytest.mark.parametrize("kind", ["plain", "context", "name"])
+def test_a_cycle_through_the_frame_of_a_run_is_collected(kind: str) -> None:
+    class Name(str):
+        agent: Agent
+
+    clock, agent = VirtualClock(), Agent()
+    scheduler = Scheduler(clock=clock)
+    scheduler.start()
+    name = Name("t")
+    if kind == "name":
+        name.agent = agent
+    scheduler.schedule(
+        name,
+        lambda one: one.seen.append(sys._getframe()),
+        delay=1,
+        args=(agent,),
+        context=copy_context() if kind == "context" else None,
+    )
+    agent.seen.append(scheduler)
+    clock.advance(2)
+    scheduler.stop()
+    gone = weakref.ref(agent)
+    del scheduler, agent, name, clock
     gc.collect()
     assert gone() is None

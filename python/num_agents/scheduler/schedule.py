@@ -299,7 +299,9 @@ class TaskSchedule:
             return self.calendar_interval.anchor is not None
         if self.cron_expression is not None:
             # `@every` begins when it is scheduled.
-            return not self.cron_expression.lstrip().startswith("@every")
+            from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
+
+            return calendars.every_ns(self.cron_expression, self.dialect) is None
         return self.first_run == "aligned"
 
     def end_ns(self, zone: tzinfo | None) -> int | None:

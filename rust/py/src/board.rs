@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeInclusive};
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
@@ -16,6 +17,7 @@ use scheduler_core::{
 };
 
 use crate::calls::NewCall;
+use crate::checks::Known;
 use crate::columns::{ColumnGarbage, Columns, Emptied, LastRun};
 use crate::record::Outcome;
 
@@ -105,10 +107,10 @@ impl Deadlines for Board {
 }
 
 impl Board {
-    pub(crate) fn new(core: Core, remembers: bool) -> Self {
+    pub(crate) fn new(core: Core, remembers: bool, known: Arc<Known>) -> Self {
         Self {
             core,
-            columns: Columns::new(),
+            columns: Columns::new(known),
             results: Vec::new(),
             remembers,
             waiters: BTreeMap::new(),
@@ -172,12 +174,15 @@ impl Board {
         if let (Some(id), Some(view)) = (run, view) {
             let value = value.as_ref().map(|value| value.clone_ref(py));
             let waiters = self.leave(slot, false);
-            if let Some(kept) = self.columns.kept(py, slot, value) {
-                let outcome = Outcome::of_run(id, &view, now, failed, kept);
+            if !waiters.is_empty()
+                && let Some(kept) = self.columns.kept(py, slot, value)
+            {
+                let ended = now.saturating_add_signed(self.core.wall_offset());
+                let outcome = Outcome::of_run(id, &view, ended, failed, kept);
                 left.delivery = Some(Box::new(Delivery { outcome, waiters }));
             }
         }
-        if !failed && self.columns.call(slot).is_some_and(|call| call.options.is_some()) {
+        if !failed {
             let value = value.take_if(|value| !value.is_none(py));
             left.dropped.last_run = self.columns.note_value(slot, value);
         }

@@ -1,6 +1,8 @@
 //! What a task calls, for Python.
 
+use pyo3::PyTraverseError;
 use pyo3::exceptions::PyTypeError;
+use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -22,6 +24,17 @@ pub(crate) struct Call {
     pub(crate) kwargs: Option<Py<PyDict>>,
     /// The options of the task, if it has any: the Python layer's.
     pub(crate) options: Option<Py<PyAny>>,
+}
+
+#[pymethods]
+impl Call {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.name)?;
+        visit.call(&self.callback)?;
+        visit.call(&self.arguments)?;
+        visit.call(&self.kwargs)?;
+        visit.call(&self.options)
+    }
 }
 
 impl Call {
@@ -84,12 +97,28 @@ pub(crate) fn join<'py>(
         names.push(name);
         all.push(value);
     }
+    // The dict of each run is made without Python code, which a subclass of str may have.
+    for name in names.iter_mut().filter(|name| !name.is_exact_instance_of::<PyString>()) {
+        if name.is_instance_of::<PyString>() {
+            *name = exact(name)?;
+        }
+    }
     if let Some(other) = names.iter().find(|name| !name.is_instance_of::<PyString>()) {
         let message = format!("kwargs must have strings as keys, got {}", show(other));
         return Err(PyTypeError::new_err(message));
     }
     let (all, names) = (PyTuple::new(py, all)?, PyTuple::new(py, names)?);
     Ok(Joined { arguments: Some(kept(all)), names: Some(names) })
+}
+
+/// A string of Python's own type with the same text.
+#[cold]
+fn exact<'py>(text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: the argument is an object; what is answered is a new reference, or null with an error.
+    unsafe {
+        let found = pyo3::ffi::PyUnicode_FromObject(text.as_ptr());
+        Bound::from_owned_ptr_or_err(text.py(), found)
+    }
 }
 
 /// A tuple that is kept as long as its task. One that refers to nothing a reference cycle may lead

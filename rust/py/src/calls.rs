@@ -8,11 +8,15 @@
 //! All of this lies behind the core's lock. Nothing here makes, drops or compares an object of
 //! Python's in a way that could run Python code.
 
+use std::sync::Arc;
+
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use scheduler_core::{Item, NIL, Released, ScheduleError, Segments};
+
+use crate::checks::Known;
 
 /// How many records are found again.
 const RECENT: usize = 64;
@@ -45,6 +49,8 @@ pub(crate) struct CallRecord {
     pub(crate) alone: Option<Py<PyTuple>>,
     /// Whether the last run took long.
     pub(crate) is_long: bool,
+    /// Whether the name is known by its text: not if its type is a subclass of str.
+    has_text: bool,
     identity: Identity,
     tasks: u32,
 }
@@ -54,6 +60,8 @@ pub(crate) struct Calls {
     places: Segments<Place, 10>,
     /// Those used last, by what they call.
     recent: [u32; RECENT],
+    /// Callbacks that need not be checked again.
+    known: Arc<Known>,
 }
 
 pub(crate) struct Place {
@@ -85,6 +93,7 @@ impl CallRecord {
             is_special: new.is_special,
             alone: None,
             is_long: false,
+            has_text: new.text.is_some(),
             identity: new.identity,
             tasks: 0,
         }
@@ -99,9 +108,10 @@ impl CallRecord {
             && are_same(py, self.names.as_ref(), new.names)
     }
 
-    /// Whether this is the text of the name. It has been asked for before: Python keeps the answer.
+    /// Whether this is the text of the name, which Python keeps since it was asked for.
     fn has_text(&self, py: Python<'_>, text: Option<&str>) -> bool {
-        text.is_some_and(|text| self.name.bind(py).to_str().is_ok_and(|own| own == text))
+        self.has_text
+            && text.is_some_and(|text| self.name.bind(py).to_str().is_ok_and(|own| own == text))
     }
 }
 
@@ -123,8 +133,8 @@ fn are_same(py: Python<'_>, one: Option<&Py<PyTuple>>, other: Option<&Bound<'_, 
 }
 
 impl Calls {
-    pub(crate) const fn new() -> Self {
-        Self { places: Segments::new(), recent: [NIL; RECENT] }
+    pub(crate) const fn new(known: Arc<Known>) -> Self {
+        Self { places: Segments::new(), recent: [NIL; RECENT], known }
     }
 
     /// The number of the record for one more task. O(1).
@@ -138,7 +148,10 @@ impl Calls {
         new: &NewCall<'_, '_>,
     ) -> Result<u32, ScheduleError> {
         let options = new.options.map_or(0, |options| options.as_ptr().addr());
-        let hash = (new.identity.0 ^ new.identity.1.rotate_left(7) ^ options.rotate_left(13)) >> 4;
+        let text = new.text.unwrap_or_default().as_bytes();
+        let name = text.len() << 4 ^ usize::from(text.last().copied().unwrap_or_default()) << 5;
+        let hash =
+            name ^ (new.identity.0 ^ new.identity.1.rotate_left(7) ^ options.rotate_left(13)) >> 4;
         let recent = (hash ^ hash >> 8) % RECENT;
         let found = self.recent[recent];
         let number = match self.get(found) {
@@ -153,6 +166,7 @@ impl Calls {
         if let Some(record) = &mut self.places[number].record {
             record.tasks += 1;
         }
+        self.known.note(new.identity.0);
         Ok(number)
     }
 
@@ -166,6 +180,7 @@ impl Calls {
         if record.tasks > 0 {
             return None;
         }
+        self.known.forget(record.identity.0);
         let record = place.record.take().map(Box::new);
         self.places.free(number);
         record
@@ -208,6 +223,10 @@ impl Calls {
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         for number in 0..self.places.limit() as u32 {
             if let Some(record) = self.get(number) {
+                if !record.has_text {
+                    // Its type may have attributes. A plain string refers to nothing.
+                    visit.call(&record.name)?;
+                }
                 visit.call(&record.callback)?;
                 visit.call(&record.names)?;
                 visit.call(&record.options)?;

@@ -2,6 +2,7 @@
 //!
 //! The Python layer checks them, and has the messages. What was checked is not checked again.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::PyTraverseError;
@@ -16,6 +17,10 @@ use crate::calls::Identity;
 /// How many callbacks are known to be good.
 const KNOWN: usize = 64;
 
+/// The addresses of callbacks that were checked, and that a task keeps: so no other object can have
+/// come there since.
+pub(crate) struct Known([AtomicUsize; KNOWN]);
+
 /// `inspect.CO_COROUTINE` and `CO_ASYNC_GENERATOR`.
 const ASYNCHRONOUS: u32 = 0x80 | 0x200;
 
@@ -25,9 +30,33 @@ pub(crate) struct Checks {
     check_call: Py<PyAny>,
     function: Py<PyType>,
     method: Py<PyType>,
-    /// The addresses of callbacks that were checked. Another object may have come there since: it is
-    /// checked again that it can be called, and whatever a run returns is checked as well.
-    known: [AtomicUsize; KNOWN],
+    known: Arc<Known>,
+}
+
+impl Known {
+    #[inline]
+    fn place(&self, address: usize) -> &AtomicUsize {
+        &self.0[(address >> 4) % KNOWN]
+    }
+
+    #[inline]
+    fn has(&self, address: usize) -> bool {
+        self.place(address).load(Ordering::Relaxed) == address
+    }
+
+    /// Notes that a task with this callback, which was checked, has been scheduled.
+    #[inline]
+    pub(crate) fn note(&self, address: usize) {
+        self.place(address).store(address, Ordering::Relaxed);
+    }
+
+    /// Notes that a callback may go.
+    #[inline]
+    pub(crate) fn forget(&self, address: usize) {
+        if self.has(address) {
+            self.place(address).store(0, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Checks {
@@ -40,7 +69,7 @@ impl Checks {
             check_call,
             function: kind("FunctionType")?,
             method: kind("MethodType")?,
-            known: std::array::from_fn(|_| AtomicUsize::new(0)),
+            known: Arc::new(Known(std::array::from_fn(|_| AtomicUsize::new(0)))),
         })
     }
 
@@ -52,21 +81,19 @@ impl Checks {
         callback: &Bound<'py, PyAny>,
     ) -> PyResult<(&'a Bound<'py, PyString>, Identity)> {
         let identity = self.identity(callback)?;
-        let known = &self.known[(identity.0 >> 4) % KNOWN];
-        let is_known = known.load(Ordering::Relaxed) == identity.0 && callback.is_callable();
-        if let Ok(name) = name.cast_exact::<PyString>() {
-            if is_known {
-                return Ok((name, identity));
-            }
-            if self.is_plain_function(callback) {
-                known.store(identity.0, Ordering::Relaxed);
-                return Ok((name, identity));
-            }
+        if let Ok(name) = name.cast_exact::<PyString>()
+            && (self.known.has(identity.0) || self.is_plain_function(callback))
+        {
+            return Ok((name, identity));
         }
         self.check_call.bind(name.py()).call1((name, callback))?;
-        known.store(identity.0, Ordering::Relaxed);
         let name = name.cast::<PyString>();
         Ok((name.map_err(|_| PyTypeError::new_err("name must be a string"))?, identity))
+    }
+
+    /// The callbacks that need not be checked again.
+    pub(crate) fn known(&self) -> Arc<Known> {
+        self.known.clone()
     }
 
     /// Its address. Of a bound method, which is another object each time that it is asked for, those

@@ -6,6 +6,7 @@
 //! Nothing is dropped here: what a slot held is handed out, to be dropped without the lock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -16,12 +17,13 @@ use scheduler_core::{Column, NIL, Released, ScheduleError};
 use crate::board::HistoryEntry;
 use crate::call::is_atomic;
 use crate::calls::{CallRecord, Calls, NewCall, Place};
+use crate::checks::Known;
 
 /// Of each task, what it calls and with what.
 pub(crate) struct Columns {
     cells: Column<Cell>,
     pub(crate) calls: Calls,
-    /// How the last run ended, where there is anything to say: for tasks with options only.
+    /// How the last run of a task that goes on ended, where there is anything to say.
     last_runs: BTreeMap<u32, Box<LastRun>>,
 }
 
@@ -65,6 +67,7 @@ impl LastRun {
 }
 
 /// What a slot held, to be dropped without the lock. A bulk call keeps many of these: it is small.
+#[derive(Default)]
 pub(crate) struct Emptied {
     _arguments: Option<Py<PyTuple>>,
     /// The call, if no task has it any more.
@@ -104,8 +107,8 @@ pub(crate) struct ColumnGarbage {
 }
 
 impl Columns {
-    pub(crate) fn new() -> Self {
-        Self { cells: Column::new(), calls: Calls::new(), last_runs: BTreeMap::new() }
+    pub(crate) fn new(known: Arc<Known>) -> Self {
+        Self { cells: Column::new(), calls: Calls::new(known), last_runs: BTreeMap::new() }
     }
 
     /// Puts a task into its slot, and takes its arguments over. O(1).
@@ -135,6 +138,9 @@ impl Columns {
     /// Empties a slot, and hands out what it held. O(1).
     #[inline]
     pub(crate) fn empty(&mut self, slot: u32) -> Emptied {
+        if self.cells.get(slot).is_none_or(|cell| cell.call == NIL) {
+            return Emptied::default();
+        }
         let cell = self.cells.take(slot);
         let last_run = if self.last_runs.is_empty() { None } else { self.last_runs.remove(&slot) };
         self.emptied(cell, last_run)

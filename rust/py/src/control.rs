@@ -166,6 +166,7 @@ impl Engine {
             if group.is_empty() {
                 return Ok(ids);
             }
+            ids.try_reserve(group.len()).map_err(Error::from)?;
             for task_id in group.drain(..) {
                 ids.extend(self.codec.parse(id_text(&task_id)?));
             }

@@ -67,11 +67,13 @@ impl Engine {
         if clock.get().offset() != 0 {
             core.set_wall_offset(clock.get().offset());
         }
+        let checks = Checks::new(py, check_call)?;
+        let known = checks.known();
         Ok(Self {
-            gate: Gate::with_slack(Board::new(core, history > 0), slack_ns),
+            gate: Gate::with_slack(Board::new(core, history > 0, known), slack_ns),
             clock,
             codec: Arc::new(IdCodec::new(instance)),
-            checks: Checks::new(py, check_call)?,
+            checks,
             misses: Mutex::default(),
             forks: fork::count(),
         })
@@ -97,7 +99,7 @@ impl Engine {
         let Joined { arguments, .. } = join(arguments, None)?;
         let call = NewCall {
             name,
-            text: name.to_str().ok(),
+            text: text_of(name),
             callback,
             identity,
             names: None,
@@ -140,7 +142,7 @@ impl Engine {
         let Joined { arguments, names } = join(arguments, kwargs)?;
         let call = NewCall {
             name,
-            text: name.to_str().ok(),
+            text: text_of(name),
             callback,
             identity,
             names: names.as_ref(),
@@ -272,6 +274,7 @@ impl Engine {
         self.gate.look(|board| {
             board.columns.traverse(&visit)?;
             for kept in board.results() {
+                visit.call(&kept.name)?;
                 visit.call(&kept.options)?;
                 visit.call(&kept.value)?;
             }
@@ -284,7 +287,7 @@ impl Engine {
             return;
         }
         let left = self.gate.edit(|board| {
-            let columns = std::mem::replace(&mut board.columns, Columns::new());
+            let columns = std::mem::replace(&mut board.columns, Columns::new(self.checks.known()));
             (columns, board.take_results(), board.take_waiters())
         });
         drop(left);
@@ -330,6 +333,7 @@ impl Engine {
         let gate = self.gate()?;
         let count = nominals.len();
         let (name, identity) = self.checks.check(many.name, many.callback)?;
+        let text = text_of(name);
         let listed = many.check_lengths(count)?;
         let shared = if listed.is_none() { priority(many.priorities)? } else { 0 };
 
@@ -348,7 +352,7 @@ impl Engine {
                         let One { joined: Joined { arguments, names }, options } = one;
                         let call = NewCall {
                             name,
-                            text: None,
+                            text,
                             callback: many.callback,
                             identity,
                             names: names.as_ref(),
@@ -390,6 +394,12 @@ impl Engine {
     pub(crate) fn let_others_run(py: Python<'_>) {
         py.detach(|| ());
     }
+}
+
+/// The text of a name. An object of a subclass of str may show another one: it has none.
+#[inline]
+fn text_of<'a>(name: &'a Bound<'_, PyString>) -> Option<&'a str> {
+    if name.is_exact_instance_of::<PyString>() { name.to_str().ok() } else { None }
 }
 
 /// When a task is due first.

@@ -76,7 +76,7 @@ impl Outcome {
     pub(crate) fn of_run(
         id: TaskId,
         view: &TaskView,
-        now: Nanos,
+        ended: Nanos,
         failed: bool,
         kept: HistoryEntry,
     ) -> Self {
@@ -88,7 +88,7 @@ impl Outcome {
             nominal: view.nominal,
             due: view.due,
             started: view.started,
-            ended: Some(now),
+            ended: Some(ended),
             runs: view.runs,
             missed: view.missed_by_run,
             kept,

@@ -391,6 +391,7 @@ impl Engine {
         // Without the frames, which would live as long as the history.
         let _ = value.call_method1("with_traceback", (py.None(),));
         if self.open_slot() == Some(slot) {
+            self.note_error(value.clone().unbind())?;
             self.complete_slot(py, slot, value, true)?;
         }
         Err(error)

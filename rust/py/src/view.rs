@@ -98,9 +98,11 @@ impl Engine {
     pub(crate) fn record_of(&self, py: Python<'_>, id: TaskId) -> PyResult<Option<TaskRecord>> {
         let gate = self.gate()?;
         let live = gate.look(|board| {
+            // First: no reference is taken that would have to be dropped here.
+            let view = board.core.view(id)?;
             let called = board.columns.called(py, id.slot())?;
             let last = board.columns.last_run(id.slot()).map(|last| last.clone_ref(py));
-            Some((board.core.view(id)?, called, last.unwrap_or_default()))
+            Some((view, called, last.unwrap_or_default()))
         });
         if let Some((view, called, last)) = live {
             return TaskRecord::live(py, &self.codec, id, &view, called, last).map(Some);

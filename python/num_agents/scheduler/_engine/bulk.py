@@ -178,7 +178,7 @@ class Many:
 
         def arm() -> _native.TaskIds:
             return self._engine.native.schedule_many(
-                *(name, callback, self._args, self._kwargs or None, options, False),
+                *(name, callback, self._args, self._kwargs, options, False),
                 *(self._lanes, recurrence, now_ns, seconds),
             )
 
@@ -198,7 +198,7 @@ class Many:
 
         def arm() -> _native.TaskIds:
             return self._engine.native.schedule_many_at(
-                *(name, callback, self._args, self._kwargs or None, options, False),
+                *(name, callback, self._args, self._kwargs, options, False),
                 *(self._lanes, recurrence, moments, on_grid),
             )
 

@@ -28,6 +28,7 @@ from num_agents.scheduler._messages import warnings_given
 from num_agents.scheduler._timing.common import common_moment_ns, common_span_ns
 from num_agents.scheduler._timing.first_due import first_due, warn_of_other_zone
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, SECOND_NS
+from num_agents.scheduler.policy import checked_priority
 from num_agents.scheduler.task import (
     checked_kwargs,
     checked_mapping,
@@ -123,7 +124,7 @@ class Engine:
             TaskOptions(task),
         )
 
-    def schedule_with_options(  # noqa: PLR0917 - called in one place
+    def schedule_with_options(  # noqa: PLR0912, PLR0917 - a hot path, called in one place
         self,
         name: str,
         callback: Callable[..., Any],
@@ -145,6 +146,8 @@ class Engine:
         Returns:
             Its id.
         """
+        if type(priority) is not int:
+            priority = checked_priority(priority)
         pop = options.pop
         run_at, kwargs, tags = pop("run_at", None), pop("kwargs", None), pop("tags", ())
         metadata, context = pop("metadata", None), pop("context", None)
@@ -153,7 +156,7 @@ class Engine:
         if run_at is not None:
             shared = self._shared.find(options, tags, way_of(delay, run_at))
             if shared is not None:
-                wall_ns = self._moment_ns(shared, run_at)
+                wall_ns = common_moment_ns(run_at, shared.zone if shared.has_zone else self.zone)
                 is_known = wall_ns is not None
         elif delay is not None:
             shared = self._shared.find(options, tags, BY_DELAY)
@@ -168,7 +171,6 @@ class Engine:
         if (
             shared is None
             or not is_known
-            or type(priority) is not int
             or not 0 <= priority <= LAST_PRIORITY
             or (context is not None and type(context) is not Context)
         ):
@@ -184,6 +186,8 @@ class Engine:
         if after_ns is None and wall_ns is None:
             return self._schedule_checked(name, callback, args, kwargs, priority, kept)
         follows_wall = run_at is not None
+        if follows_wall and wall_ns is not None:
+            self._warn_if_passed(shared, run_at, wall_ns)
         if self.announcer is None:
             return self._schedule_at(
                 name,
@@ -204,15 +208,13 @@ class Engine:
             follows_wall=follows_wall,
         )
 
-    def _moment_ns(self, shared: SharedOptions, run_at: object) -> int | None:
-        """A common `run_at` in nanoseconds; None if it is not easily said, or to be refused."""
+    def _warn_if_passed(self, shared: SharedOptions, run_at: object, wall_ns: int) -> None:
+        """Warns of a moment that has passed in its zone, and not on the system's clock."""
         zone = shared.zone if shared.has_zone else self.zone
-        moment = common_moment_ns(run_at, zone)
-        if moment is not None and zone is not None:
+        if zone is not None:
             now = self.clock.now_ns()
-            if moment < now:
+            if wall_ns < now:
                 warn_of_other_zone(run_at, now, zone)
-        return moment
 
     def _next_ns(self, shared: SharedOptions) -> int | None:
         """The next time of a shared calendar; None if it has none, or there is no such calendar."""

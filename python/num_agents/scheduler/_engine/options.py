@@ -22,7 +22,7 @@ from num_agents.scheduler._timing.moments import moment_ns, to_datetime
 from num_agents.scheduler._timing.spans import bounded_span_ns
 from num_agents.scheduler._timing.zones import zone_of
 from num_agents.scheduler.calendar import CalendarInterval, Exclusions
-from num_agents.scheduler.policy import MISFIRE_WORDS, RunPolicy
+from num_agents.scheduler.policy import MISFIRE_WORDS, RunPolicy, copied, count
 from num_agents.scheduler.schedule import TaskSchedule
 
 TYPE_CHECKING = False
@@ -41,6 +41,8 @@ NO_TIME, BY_DELAY, BY_MOMENT, BY_WALL_TIME, CONTRADICTING = range(5)
 _AT_MOMENTS = (BY_MOMENT, BY_WALL_TIME)
 
 _POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
+#: Not given out, and so never changed.
+_DEFAULT_POLICY = RunPolicy()
 _IDENTICAL = SAME_IF_IDENTICAL | {CalendarInterval, Exclusions}
 _ONLY_STRINGS = frozenset((str,))
 #: The empty tuple, of which there is one.
@@ -84,9 +86,14 @@ class TaskOptions:
         """The schedule that a view shows: without a delay, since it is past."""
         return self.schedule if self.schedule.delay is None else self.schedule.with_time(None)
 
+    @property
+    def pause_after_failures(self) -> int | None:
+        """After how many failed runs in a row the task is paused; None for never."""
+        return self.policy.pause_after_failures
+
     def policy_of(self, _priority: int) -> RunPolicy:
-        """The policy that a view shows."""
-        return self.policy
+        """The policy that a view shows: a copy."""
+        return copied(self.policy)
 
 
 class SharedOptions:
@@ -101,6 +108,8 @@ class SharedOptions:
             `time.tzname`, or if that is None.
         zone: The zone of a naive `run_at`, if `has_zone`; otherwise it is the scheduler's.
         has_zone: Whether a zone was named.
+        policy: How they run; with the default priority, whatever that of a task is.
+        pause_after_failures: After how many failed runs in a row a task is paused; None for never.
         is_common: Whether all this is known. If not, it is computed from the schedule each time.
     """
 
@@ -112,6 +121,8 @@ class SharedOptions:
         "has_zone",
         "is_common",
         "local_time",
+        "pause_after_failures",
+        "policy",
         "recurrence",
         "span_ns",
         "tags",
@@ -123,12 +134,16 @@ class SharedOptions:
     context = None
     known = None
 
-    def __init__(self, words: dict[str, Any], tags: frozenset[str], way: int) -> None:
+    def __init__(
+        self, words: dict[str, Any], tags: frozenset[str], way: int, policy: RunPolicy
+    ) -> None:
         #: What was said. It also keeps alive what is compared by its identity.
         self._words = words
         self._way = way
         self._schedule: TaskSchedule | None = None
         self.tags = tags
+        self.policy = policy
+        self.pause_after_failures = policy.pause_after_failures
         self.recurrence: _native.Recurrence | None = None
         self.span_ns: int | None = None
         self.calendar: _native.Calendar | None = None
@@ -146,11 +161,6 @@ class SharedOptions:
             found = self._schedule = TaskSchedule(**words)
         return found
 
-    @property
-    def policy(self) -> RunPolicy:
-        """How they run. A new object each time, because it can be changed."""
-        return self.policy_of(RunPolicy().priority)
-
     def schedule_of(self, nominal_ns: int, zone: tzinfo | None) -> TaskSchedule:
         """The schedule that the view of a task shows: with its nominal time, if that was given."""
         if self._way == BY_WALL_TIME:
@@ -161,9 +171,10 @@ class SharedOptions:
         return self.schedule
 
     def policy_of(self, priority: int) -> RunPolicy:
-        """The policy that the view of a task shows."""
-        words = {word: one for word, one in self._words.items() if word in _POLICY_WORDS}
-        return RunPolicy(priority=priority, **words)
+        """The policy that the view of a task shows: a copy."""
+        found = copied(self.policy)
+        found.priority = priority
+        return found
 
 
 class OwnOptions:
@@ -206,6 +217,11 @@ class OwnOptions:
     def tags(self) -> frozenset[str]:
         """As of `SharedOptions`."""
         return self._shared.tags
+
+    @property
+    def pause_after_failures(self) -> int | None:
+        """As of `SharedOptions`."""
+        return self._shared.pause_after_failures
 
     def schedule_of(self, nominal_ns: int, zone: tzinfo | None) -> TaskSchedule:
         """As of `SharedOptions`, but with the text that was given."""
@@ -271,10 +287,13 @@ class SharedWords:
             The options; None if tasks cannot share them.
         """
         key = _key_of(words, tags, NO_TIME)
+        known = None if key is None else self._young.get(key)
+        if known is not None:
+            return known
         # The negative zero equals the other one and is shown differently.
         if key is None or schedule.has_rrule or any(_is_zero_float(one) for one in words.values()):
             return None
-        options = SharedOptions(words, frozenset(key[0]), NO_TIME)
+        options = SharedOptions(words, frozenset(key[0]), NO_TIME, _policy_of(words))
         options._schedule = schedule  # noqa: SLF001 - a part of making it
         if (
             schedule.by_calendar
@@ -301,11 +320,29 @@ class SharedWords:
 
 
 def options_of(schedule: TaskSchedule, policy: RunPolicy, tags: frozenset[str]) -> SharedOptions:
-    """The options of the tasks of one bulk call, which were checked before."""
-    words = {word: getattr(policy, word) for word in _POLICY_WORDS}
-    options = SharedOptions(words, tags, NO_TIME)
+    """The options of the tasks of one bulk call.
+
+    Raises:
+        TypeError: Somebody has put a value of the wrong type into the policy.
+        ValueError: Or one out of its range.
+    """
+    count(policy.catch_up_limit, "catch_up_limit")
+    count(policy.pause_after_failures, "pause_after_failures")
+    # A copy: the user may change it afterwards.
+    options = SharedOptions({}, tags, NO_TIME, copied(policy))
     options._schedule = schedule  # noqa: SLF001 - a part of making it
     return options
+
+
+def _policy_of(words: dict[str, Any]) -> RunPolicy:
+    """The policy of words that were checked."""
+    said = words.keys() & _POLICY_WORDS
+    if not said:
+        return _DEFAULT_POLICY
+    policy = copied(_DEFAULT_POLICY)
+    for word in said:
+        setattr(policy, word, words[word])
+    return policy
 
 
 def _key_of(words: dict[str, Any], tags: Any, way: int) -> tuple[Any, ...] | None:
@@ -400,7 +437,7 @@ def _common_options(words: dict[str, Any], tags: tuple[str, ...], way: int) -> S
         if known is None or fact is None:
             return None
         facts[known[0]] = fact
-    options = SharedOptions(words, frozenset(tags), way)
+    options = SharedOptions(words, frozenset(tags), way, _policy_of(words))
     if "zone" in facts:
         (options.zone,) = facts.pop("zone")
         options.has_zone = True

@@ -85,7 +85,10 @@ class Pieces:
         """Adds a task that was just scheduled. Amortised O(1)."""
         self._task_ids.add(task_id)
         if len(self._task_ids) >= self._limit:
-            self._task_ids = {known for known in self._task_ids if self._record(known) is not None}
+            # Of a copy, and in place: other threads add to it meanwhile.
+            for known in list(self._task_ids):
+                if self._record(known) is None:
+                    self._task_ids.discard(known)
             self._limit = max(2 * len(self._task_ids), _LEAST_LIMIT)
 
     def __contains__(self, task_id: object) -> bool:

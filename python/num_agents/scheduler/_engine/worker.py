@@ -115,15 +115,24 @@ class Runs:
         )
         without_frames(error)
         options: AnyOptions | None = call.options
-        if options is not None:
-            failures = self._native.note_error(error)
-            limit = options.policy.pause_after_failures
-            if limit is not None and failures >= limit and task_id is not None:
-                self._control.pause(task_id, reason=f"{failures} failed runs in a row")
+        self._count_failure(options, task_id, error)
         self._complete(call, error, failed=True)
         # Not `isinstance`: that asks the exception, which may raise.
         if issubclass(type(error), KeyboardInterrupt) and _in_main_thread():
             raise error
+
+    def _count_failure(
+        self, options: AnyOptions | None, task_id: str | None, error: BaseException
+    ) -> None:
+        """Notes a failed run, and pauses the task if its policy says so."""
+        failures = self._native.note_error(error)
+        try:
+            limit = None if options is None else options.pause_after_failures
+            if limit is not None and failures >= limit and task_id is not None:
+                self._control.pause(task_id, reason=f"{failures} failed runs in a row")
+        except BaseException:
+            # The policy is the user's, who may have put anything into it since.
+            contain("Task %s could not be paused after a failed run", task_id)
 
     def missed(self) -> None:
         """Reports occurrences that were missed without a run."""
@@ -190,8 +199,8 @@ def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None
     is_over = False
     while not is_over:
         try:
-            if errors:
-                runs.end(errors.pop())
+            while errors:
+                _end_run(runs, errors.pop())
             context = Context()
             steps = _native.Steps(native, runs, is_announced, group, context)
             # `finish` returns None, which `filter` drops, so `next` goes on to the end.
@@ -207,6 +216,14 @@ def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None
     if not engine.waiting.is_running:
         # A run that outlasted the stop may have left a waiter for the next one.
         engine.waiting.tell_stopped()
+
+
+def _end_run(runs: Runs, error: BaseException) -> None:
+    """Ends the open run with what was raised. If that raises too, the next step completes it."""
+    try:
+        runs.end(error)
+    except BaseException as raised:
+        runs.contain(raised)
 
 
 def run_due(engine: Engine, group: _native.WorkerGroup) -> None:

@@ -111,7 +111,11 @@ def is_wall_time(value: object) -> bool:
 
 def wall_time(moment_ns: int, zone: tzinfo | None) -> datetime:
     """A moment as a datetime without a zone: what clocks show in a zone, or on the system."""
-    return to_datetime(moment_ns, zone).replace(tzinfo=None)
+    found = to_datetime(moment_ns, zone)
+    first = found.replace(tzinfo=None)
+    # Of the system's zone, `to_datetime` gives an offset only, and no fold.
+    is_second = zone is None and first.astimezone().utcoffset() != found.utcoffset()
+    return first.replace(fold=1) if is_second else first
 
 
 def _begin_of_hour_ns(moment: datetime, zone: tzinfo | None) -> int | None:
