@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from benches.rounds import delays, no_operation, sample_apart
 from num_agents.scheduler import Scheduler
 
@@ -27,6 +29,12 @@ def test_memory(benchmark: Benchmark, size: int) -> None:
 def test_memory_unheld(benchmark: Benchmark, size: int) -> None:
     """Resident bytes a pending task, the ids forgotten."""
     sample_apart(benchmark, "memory_unheld", size)
+
+
+@pytest.mark.parametrize("workload", ["memory_cancelled", "memory_cancelled_many"])
+def test_memory_cancelled(benchmark: Benchmark, size: int, workload: str) -> None:
+    """Resident bytes a task that stay after all were cancelled, once and over ten rounds."""
+    sample_apart(benchmark, workload, size)
 
 
 def test_memory_given_back(benchmark: Benchmark, size: int) -> None:
@@ -50,6 +58,11 @@ def test_memory_given_back(benchmark: Benchmark, size: int) -> None:
 def test_collection(benchmark: Benchmark, size: int) -> None:
     """The pause of a full garbage collection with tasks pending: `pause_ms`."""
     sample_apart(benchmark, "collection", size)
+
+
+def test_collection_recurring(benchmark: Benchmark, size: int) -> None:
+    """The same with recurring tasks that have tags and keyword arguments."""
+    sample_apart(benchmark, "collection_recurring", size)
 
 
 def _switches() -> int | None:

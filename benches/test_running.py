@@ -45,6 +45,16 @@ def test_fire(benchmark: Benchmark, size: int) -> None:
         benchmark.extra_info["tasks_per_s"] = size / benchmark.stats.stats.median
 
 
+def test_fire_at_once(benchmark: Benchmark, size: int) -> None:
+    """As `test_fire`, all due at one moment."""
+    sample_apart(benchmark, "fire_at_once", size)
+
+
+def test_fire_awaited(benchmark: Benchmark, size: int) -> None:
+    """As `test_fire`, while somebody waits for the outcome of another task."""
+    sample_apart(benchmark, "fire_awaited", size)
+
+
 def test_recurring(benchmark: Benchmark, size: int, duration_s: float) -> None:
     """CPU time a run, all tasks due at the same moment of each second."""
     seconds = min(5.0, duration_s)
@@ -56,6 +66,19 @@ def test_recurring_spread(benchmark: Benchmark, size: int, duration_s: float) ->
     """CPU time a run, the tasks spread evenly over each second."""
     seconds = min(5.0, duration_s)
     values = sample_apart(benchmark, "recurring_spread", min(size, RECURRING_TASKS), seconds)
+    assert values["runs_percent"] > 0
+
+
+def test_recurring_slack(benchmark: Benchmark, size: int, duration_s: float) -> None:
+    """The same, each run up to a millisecond late."""
+    seconds = min(5.0, duration_s)
+    values = sample_apart(benchmark, "recurring_slack", min(size, RECURRING_TASKS), seconds)
+    assert values["runs_percent"] > 0
+
+
+def test_recurring_minute(benchmark: Benchmark, size: int, duration_s: float) -> None:
+    """With tags and keyword arguments, a run a minute each: what scheduling and running cost."""
+    values = sample_apart(benchmark, "recurring_minute", size, min(5.0, duration_s))
     assert values["runs_percent"] > 0
 
 

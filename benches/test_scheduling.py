@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from benches.rounds import delays, no_operation, sample_apart, shuffled, time_rounds
+from num_agents.scheduler.cli.bench.workloads.options import TITLES
 
 if TYPE_CHECKING:
     from array import array
@@ -63,6 +66,12 @@ def test_schedule_with_arguments(benchmark: Benchmark, size: int) -> None:
         action=schedule_each_with_arguments,
         check=check,
     )
+
+
+@pytest.mark.parametrize("kind", TITLES)
+def test_schedule_as(benchmark: Benchmark, size: int, kind: str) -> None:
+    """With a name, an option or a schedule: `ns_per_task`, `bytes_per_task`."""
+    sample_apart(benchmark, f"schedule_{kind}", size)
 
 
 def test_schedule_many(benchmark: Benchmark, size: int) -> None:

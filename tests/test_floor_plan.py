@@ -42,7 +42,12 @@ FLOORS = [
     {"scheduler._timing.native_zones"},
     {"scheduler._timing.zones"},
     {"scheduler._timing.moments"},
-    {"scheduler._timing.bounds", "scheduler._timing.bulk", "scheduler._timing.rrule"},
+    {
+        "scheduler._timing.bounds",
+        "scheduler._timing.bulk",
+        "scheduler._timing.common",
+        "scheduler._timing.rrule",
+    },
     {"scheduler._timing.calendars", "scheduler._timing.first_due"},
     {"scheduler._timing.english", "scheduler._timing.preview"},
     # What users hold: plain data.
@@ -59,7 +64,12 @@ FLOORS = [
     {"scheduler.files.crontab", "scheduler.files.toml"},
     {"scheduler.files"},
     # The other side of the extension module.
-    {"scheduler._engine.announce", "scheduler._engine.clock", "scheduler._engine.current"},
+    {
+        "scheduler._engine.announce",
+        "scheduler._engine.clock",
+        "scheduler._engine.current",
+        "scheduler._engine.options",
+    },
     {
         "scheduler._engine.call",
         "scheduler._engine.clock_watch",
@@ -70,7 +80,7 @@ FLOORS = [
         "scheduler.run",
     },
     {"scheduler._engine.lifetime", "scheduler._engine.pieces", "scheduler._engine.waiting"},
-    {"scheduler._engine.engine"},
+    {"scheduler._engine.bulk", "scheduler._engine.engine"},
     # Where runs happen.
     {"scheduler.executors.inline", "scheduler.executors.threads", "scheduler.testing.clock"},
     {"scheduler.scheduler", "scheduler.testing"},

@@ -4,7 +4,9 @@
 and uv, and in the tool cache of a hosted CI machine. For each minor version it makes a new virtual
 environment, installs the wheel and the `dev` group of pyproject.toml, and runs pytest. It ends with
 one line for each version: the number of tests, or why the version was not run. With `--others` it
-leaves out the version that it is itself run by, for a caller that has tested that one already.
+leaves out the version that it is itself run by, for a caller that has tested that one already, and
+on the others the tests that take the longest: the randomized ones, and those that wait for the
+machine's clock (`realtime`).
 
 The environment variable PYTHONS names the interpreters to use instead, separated by spaces.
 
@@ -199,7 +201,7 @@ def named(words: list[str]) -> list[Interpreter]:
     return interpreters
 
 
-def suite(interpreter: Interpreter, wheel: Path) -> Result:
+def suite(interpreter: Interpreter, wheel: Path, *, is_short: bool = False) -> Result:
     """Run the tests on one interpreter, in a new virtual environment."""
     began = monotonic()
     folder = FOLDER / interpreter.version
@@ -228,6 +230,8 @@ def suite(interpreter: Interpreter, wheel: Path) -> Result:
         return Result(0, 0, 0, monotonic() - began, f"cannot be set up: {error}")
     # The cache is left to who runs pytest by hand.
     options = ["--quiet", "-p", "no:cacheprovider", f"--junit-xml={report}"]
+    if is_short:
+        options += ["-m", "not realtime and not long", "--ignore", "tests/property"]
     status = subprocess.run([python, "-m", "pytest", *options], cwd=ROOT, check=False).returncode
     return counted(report, status, monotonic() - began)
 
@@ -272,7 +276,7 @@ def main() -> int:
             lines.append(f"{one.name}: run before this")
             continue
         say(f"{one.name}: {one.path}")
-        result = suite(one, options.wheel.resolve())
+        result = suite(one, options.wheel.resolve(), is_short=options.others)
         good = good and result.is_good
         lines.append(f"{one.name}: {'' if result.is_good else 'FAILED: '}{result}")
     lines += [f"{name}: not run: {why}" for name, why in left_out.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import linecache
 import logging
 import random
@@ -43,6 +44,13 @@ def unlogged(caplog: pytest.LogCaptureFixture) -> None:
     for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         # Remembered from now on, and looked up without a lock.
         assert not logging.getLogger("num_agents.scheduler").isEnabledFor(level)
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Collects what an exception left, such as a coroutine that was not closed, within its test."""
+    yield
+    gc.collect()
 
 
 class InjectedError(BaseException):

@@ -1,5 +1,7 @@
-"""What happens when there is no memory: a MemoryError where a task is scheduled, and the scheduler
-goes on."""
+"""Memory: what happens when there is none, and that what is not needed goes back to the system.
+
+Without memory there is a MemoryError where a task is scheduled, and the scheduler goes on.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,16 @@ pytestmark = [
 ]
 
 PRELUDE = """
-import array, resource, time
+import array, random, resource, time
 from num_agents.scheduler import *
 
 def used():
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[0]) * resource.getpagesize()
+
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()
 
 def limit(more):
     _, most = resource.getrlimit(resource.RLIMIT_AS)
@@ -113,3 +119,54 @@ def test_a_batch_that_does_not_fit_leaves_nothing() -> None:
         """
     )
     assert printed == "1\n1\n1\n10000 10001 pending\n1000000\n"
+
+
+@pytest.mark.parametrize(("cancel", "most_bytes_a_task"), [("many", 12), ("single", 12)])
+def test_cancelled_tasks_leave_the_memory_to_the_system(
+    cancel: str, most_bytes_a_task: int
+) -> None:
+    printed = run(
+        f"""
+        scheduler = Scheduler(history=1000)
+        dice = random.Random(1)
+        count = 500_000
+        delays = array.array("d", (dice.random() * 86_400 for _ in range(count)))
+        order = array.array("I", range(count))
+        dice.shuffle(order)
+        scheduler.cancel_task(scheduler.schedule("first", nothing, delay=10))
+        start = resident()
+        left = []
+        for _ in range(3):
+            ids = scheduler.schedule_many("t", nothing, delays=delays)
+            assert resident() > start + 60 * count
+            if {cancel == "many"}:
+                assert scheduler.cancel_many(ids) == count
+            else:
+                assert all(scheduler.cancel_task(ids[index]) for index in order)
+            del ids
+            left.append((resident() - start) / count)
+        if max(left) > {most_bytes_a_task} or left[-1] > left[1] + 2:
+            print(left)
+        """
+    )
+    assert printed == ""
+
+
+def test_many_small_schedulers_leave_little_memory() -> None:
+    printed = run(
+        """
+        def once():
+            with Scheduler(max_workers=2) as scheduler:
+                for delay in range(20):
+                    scheduler.schedule("t", nothing, delay=100 + delay)
+
+        once()
+        start = resident()
+        for _ in range(600):
+            once()
+        left = (resident() - start) / MIB
+        if left > 14:
+            print(left)
+        """
+    )
+    assert printed == ""

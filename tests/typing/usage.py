@@ -88,6 +88,11 @@ def scheduling(
     scheduler.cancel_many(ids[1:])
     scheduler.cancel_many(every)
     scheduler.schedule_many("t", add, run_ats=["2030-01-01", datetime.now(UTC), 1.5])
+    scheduler.schedule_many("t", add, delays=[1], kwargs={"a": 1}, tags=["x"])
+    scheduler.schedule_many("t", add, delays=[1], kwargs=[{"a": 1}], tags=[("x",), ["y"]])
+    every_minute = TaskSchedule(interval=60)
+    scheduler.schedule_many("t", add, args=[(1,)], schedule=every_minute, policy=RunPolicy(grace=5))
+    scheduler.schedule_many("t", add, delays=[1], policy=5)  # type: ignore[arg-type]
 
 
 def waiting(scheduler: Scheduler, task_id: str) -> None:

@@ -357,6 +357,7 @@ CALLS: list[Call] = [
     ),
     # The scheduler and its clock.
     ("catch_up_spread", made("catch_up_spread", Scheduler), BAD_SPANS),
+    ("slack", made("slack", Scheduler), [*BAD_SPANS, *ENDLESS_SPANS, None, 1.5]),
     ("timezone", made("timezone", VirtualClock), BAD_ZONES),
     (
         "limit",

@@ -364,12 +364,47 @@ def test_a_small_replay(options: str, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.realtime
+@pytest.mark.parametrize("options", ["", "--max-workers 1", "--work sleep"])
+def test_a_small_replay_with_options(
+    options: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given: list[dict[str, Any]] = []
+
+    class Noting(Scheduler):
+        def schedule(self, *words: Any, **words_by_name: Any) -> Any:
+            given.append(words_by_name)
+            return super().schedule(*words, **words_by_name)
+
+    monkeypatch.setattr("num_agents.scheduler.cli.replay.Scheduler", Noting)
+    path = write(tmp_path, "\n".join(f"{task % 7 / 7},{task}" for task in range(200)))
+    words = ["replay", str(path), "--speed", "5", "--json", "--options", *options.split()]
+    assert main(words) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["held"] is True
+    assert printed["figures"]["ran_tasks"] == 200
+    assert printed["figures"]["engine_memory_bytes_per_task"] > 0
+    assert "out_of_order" not in printed["promises"]
+    assert [one["kwargs"]["row"] for one in given] == list(range(200))
+    assert all(one["tags"] for one in given)
+
+
+@pytest.mark.realtime
 def test_a_small_replay_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     path = write(tmp_path, "0\n0.1\n0.2\n")
     plot = tmp_path / "x.svg"
     assert main(["replay", str(path), "--speed", "10", "--json", "--plot", str(plot)]) == 0
     assert "arrivals per second" in plot.read_text(encoding="utf-8")
+
+
+class LosesOneOfMany(Scheduler):
+    def schedule(self, *words: Any, **options: Any) -> Any:
+        if options["kwargs"]["row"] == 1:
+            return ""
+        return super().schedule(*words, **options)
 
 
 class RunsTwice(Scheduler):
@@ -449,6 +484,17 @@ def test_a_replay_finds_a_broken_scheduler_out(
     assert main(["replay", str(path), "--speed", "1", "--json"]) == 1
     printed = json.loads(capsys.readouterr().out)
     assert {name for name, promise in printed["promises"].items() if promise["broken"]} == broken
+
+
+@pytest.mark.realtime
+def test_a_replay_with_options_finds_a_lost_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("num_agents.scheduler.cli.replay.Scheduler", LosesOneOfMany)
+    path = write(tmp_path, "0\n0.01\n0.02\n")
+    assert main(["replay", str(path), "--speed", "1", "--json", "--options"]) == 1
+    promises = json.loads(capsys.readouterr().out)["promises"]
+    assert {name for name, promise in promises.items() if promise["broken"]} == {"lost"}
 
 
 @pytest.mark.realtime
@@ -534,6 +580,8 @@ def test_an_interrupt_while_a_command_is_imported(
 def test_an_interrupt_before_anything_is_imported() -> None:
     code = (
         "import os, signal, sys\n"
+        # A background job of a shell ignores the signal.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Interrupt:\n"
         "    def find_spec(self, name, *_):\n"
         "        if name == 'num_agents.scheduler.cli':\n"

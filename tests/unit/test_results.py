@@ -433,7 +433,7 @@ class TestRaces:
         class Late:
             """The native engine, with somebody who cancels just before a wait is entered."""
 
-            def watch(self, *args: Any) -> int | None:
+            def watch(self, *args: Any) -> Any:
                 native.cancel(task_id)
                 return native.watch(*args)
 
@@ -463,11 +463,11 @@ class TestRaces:
         future = waiting.future(task_id)
         # Cancelled, but still entered: the run has been completed at this very moment.
         waiting.future(task_id).add_done_callback(lambda _: future.cancel())
-        future.number, number = None, future.number
+        future.watch, watch = None, future.watch
         assert future.cancel()
         clock.advance(1)
         assert future.cancelled()
-        assert number is not None
+        assert watch is not None
 
 
 class TestAsyncio:

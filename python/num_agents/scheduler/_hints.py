@@ -14,7 +14,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: Which class takes which arguments.
 ARGUMENTS = {
-    "Scheduler": ("catch_up_spread", "clock", "event_bus", "history", "max_workers"),
+    "Scheduler": ("catch_up_spread", "clock", "event_bus", "history", "max_workers", "slack"),
     "Task": ("args", "callback", "context", "kwargs", "metadata", "name", "tags"),
     "RunPolicy": ("catch_up_limit", "grace", "misfire", "pause_after_failures", "priority"),
     "TaskSchedule": (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import local
+
 from num_agents.scheduler.errors import ScheduleWarning
 
 TYPE_CHECKING = False
@@ -31,10 +33,26 @@ def each(values: Iterable[T], argument: str) -> Iterable[T]:
     return values
 
 
+class _Warnings(local):
+    """What the calling thread was warned of."""
+
+    count = 0
+
+
+_warnings = _Warnings()
+
+
+def warnings_given() -> int:
+    """How many warnings the calling thread has given so far."""
+    return _warnings.count
+
+
 def warn(message: str) -> None:
     """Warns of a schedule, at the line outside of this library that made it."""
     import sys  # noqa: PLC0415 - rare
     import warnings  # noqa: PLC0415 - rare
+
+    _warnings.count += 1
 
     depth = 1
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to walk up the callers

@@ -20,6 +20,7 @@ __all__ = [
     "Steps",
     "TaskIds",
     "TaskRecord",
+    "Watch",
     "WorkerGroup",
     "Zone",
     "note_fork",
@@ -192,42 +193,22 @@ class Recurrence:
 
 @final
 class Call:
-    """What a task calls, and how its last run ended. Plain one-shots can share one.
+    """What a task calls, at the moment of asking."""
 
-    `is_special`: whether the Python layer runs it; so it is with keyword arguments.
-    """
-
-    def __new__(
-        cls,
-        name: str,
-        callback: Callable[..., Any],
-        kwargs: dict[str, Any] | None = None,
-        options: Any = None,
-        *,
-        is_special: bool = False,
-    ) -> Call: ...
     @property
     def name(self) -> str: ...
     @property
     def callback(self) -> Callable[..., Any]: ...
     @property
+    def arguments(self) -> tuple[Any, ...]: ...
+    @property
     def kwargs(self) -> dict[str, Any] | None: ...
     @property
     def options(self) -> Any: ...
-    @property
-    def is_special(self) -> bool: ...
-    @property
-    def last_value(self) -> Any:
-        """What the last run returned; None before the first, and if it failed."""
-    @property
-    def last_error(self) -> BaseException | None:
-        """What the last run raised; None before the first, and if it completed."""
-    def note_value(self, value: object) -> None:
-        """Notes that a run completed."""
-    def note_error(self, error: BaseException) -> int:
-        """Notes that a run failed. Returns how many failed one after another."""
-    def forget_failures(self) -> None:
-        """Begins to count failed runs again."""
+
+@final
+class Watch:
+    """A waiter that is entered; it is taken out when nothing refers to this any more."""
 
 @final
 class WorkerGroup:
@@ -300,10 +281,18 @@ class TaskRecord:
     @property
     def skipped(self) -> int: ...
     @property
-    def call(self) -> Call | None:
+    def callback(self) -> Callable[..., Any] | None:
         """What a live task calls; None of an ended one."""
     @property
     def arguments(self) -> tuple[Any, ...] | None: ...
+    @property
+    def kwargs(self) -> dict[str, Any] | None: ...
+    @property
+    def last_value(self) -> Any:
+        """What the last run of a live task returned; None before the first, and if it failed."""
+    @property
+    def last_error(self) -> BaseException | None:
+        """What the last run of a live task raised; None before the first, and if it completed."""
     @property
     def options(self) -> Any: ...
     @property
@@ -341,7 +330,8 @@ class Engine:
         clock: Clock,
         history: int,
         instance: int,
-        new_call: Callable[[str, Callable[..., Any]], Call],
+        check_call: Callable[[object, object], None],
+        slack_ns: int = 0,
     ) -> Engine: ...
     def schedule(
         self, name: object, callback: object, arguments: object, delay: object, priority: object
@@ -355,19 +345,24 @@ class Engine:
         """
     def schedule_at(
         self,
-        call: Call,
+        name: object,
+        callback: object,
         arguments: object,
+        kwargs: dict[str, Any] | None,
+        options: object,
+        is_special: bool,
         priority: object,
         recurrence: Recurrence | None,
-        *,
         after_ns: int | None,
         wall_ns: int | None,
         on_grid: bool,
         follows_wall: bool,
+        /,
     ) -> tuple[str, int]:
         """Schedules a task first due after a span, or at a moment of the wall clock. O(1).
 
-        With both, the later of the two. `on_grid`: the moment is the anchor of the interval's grid,
+        `is_special`: whether the Python layer runs it. With both a span and a moment, the later of
+        the two. `on_grid`: the moment is the anchor of the interval's grid,
         and the task is first due at the first point of the grid that is not before now.
         `follows_wall` is whether a task without recurrence follows when the wall clock is set.
 
@@ -375,28 +370,55 @@ class Engine:
             Its id, and the nominal time of the first run as the wall clock shows it.
         """
     def schedule_many(
-        self, call: Call, arguments: object, now_ns: int, delays: object, priorities: object
+        self,
+        name: object,
+        callback: object,
+        arguments: object,
+        kwargs: object,
+        options: object,
+        is_special: bool,
+        priorities: object,
+        recurrence: Recurrence | None,
+        now_ns: int,
+        delays: object,
+        /,
     ) -> TaskIds:
-        """Schedules one-shots from a buffer of float64 seconds after `now_ns`.
+        """Schedules tasks first due so many seconds after `now_ns`: a buffer of float64.
 
         All are checked before any is scheduled.
 
-        `arguments` is a tuple for all, or a list of one for each; `priorities` an int for all, or
-        bytes.
+        Each of `arguments`, `kwargs` and `options` is one for all, or a list of one for each;
+        `priorities` is an int for all, or bytes.
         """
     @staticmethod
     def nominals(now_ns: int, delays: object) -> list[int]:
         """The moments of the axis that `schedule_many` computes."""
     def schedule_many_at(
-        self, call: Call, arguments: object, nominals_ns: object, priorities: object
+        self,
+        name: object,
+        callback: object,
+        arguments: object,
+        kwargs: object,
+        options: object,
+        is_special: bool,
+        priorities: object,
+        recurrence: Recurrence | None,
+        nominals_ns: object,
+        on_grid: bool,
+        /,
     ) -> TaskIds:
-        """Schedules one-shots from a buffer of uint64 moments."""
+        """Schedules tasks first due at moments of the wall clock: a buffer of uint64.
+
+        `on_grid` as for `schedule_at`.
+        """
     def cancel(self, task_id: object) -> int:
         """0: unknown or ended; 1: it will not run; 2: it runs, and will not run again. O(1)."""
     def cancel_many(self, task_ids: Iterable[object]) -> int:
         """How many of them it stopped."""
     def pause(self, task_id: object) -> bool: ...
     def resume(self, task_id: object) -> bool: ...
+    def forget_failures(self, task_id: object) -> None:
+        """Begins to count the failed runs of a task again."""
     def reschedule(
         self, task_id: object, *, after_ns: int | None = None, wall_ns: int | None = None
     ) -> bool:
@@ -442,6 +464,8 @@ class Engine:
         Returns:
             Its status, whether the task ended with it, and how many occurrences are skipped.
         """
+    def note_error(self, error: BaseException) -> int:
+        """Notes what the open run of this thread raises. How many failed one after another."""
     def open_call(self) -> Call | None:
         """What the task calls whose run the calling thread has taken; None if it is in no run."""
     def abandon_open(self) -> None:
@@ -463,14 +487,11 @@ class Engine:
         """Lets no worker of a group start another run."""
     def remove_worker(self, group: WorkerGroup) -> None:
         """Lets one worker of a group go: the first to end its run, or one that sleeps."""
-    def watch(self, task_id: object, until_end: bool, waiter: object) -> int | None:
+    def watch(self, task_id: object, until_end: bool, waiter: object) -> Watch | None:
         """Enters a waiter for the next outcome of a live task, or for its last.
 
-        Returns:
-            Under which number; None if there is no such task.
+        Its `settle(record)` is called when that is there. None if there is no such task.
         """
-    def unwatch(self, task_id: object, number: int) -> None:
-        """Takes out a waiter."""
     def unwatch_idle(self) -> list[tuple[str, Any]]:
         """Takes out the waiters for tasks that no worker runs: id and waiter."""
     @property

@@ -55,7 +55,7 @@ class RunPolicy:
         catch_up_limit: int | None = None,
         pause_after_failures: int | None = None,
     ) -> None:
-        priority = integer(priority, "priority", 0, 255, expected=_PRIORITY)
+        priority = checked_priority(priority)
         if misfire not in MISFIRE_WORDS:
             words = ", ".join(map(repr, MISFIRE_WORDS))
             raise ValueError(f"misfire must be one of {words}, got {show(misfire)}")
@@ -83,6 +83,24 @@ class RunPolicy:
             if (value := getattr(self, name)) is not None and value != default
         }
         return f"RunPolicy({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+
+def checked_priority(value: object) -> int:
+    """A priority.
+
+    Raises:
+        TypeError: It is not an integer, or it is a bool.
+        ValueError: It is not in 0 to 255.
+    """
+    return integer(value, "priority", 0, 255, expected=_PRIORITY)
+
+
+def copied(policy: RunPolicy) -> RunPolicy:
+    """A copy, which is not checked again and gives no warning."""
+    found = object.__new__(RunPolicy)
+    for name in RunPolicy.__slots__:
+        setattr(found, name, getattr(policy, name))
+    return found
 
 
 #: The options that a representation leaves out.

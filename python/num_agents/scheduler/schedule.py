@@ -36,6 +36,8 @@ FIRST_RUN_VALUES = ("now", "after_interval", "aligned")
 
 #: The ways to say when, of which a schedule has one.
 _WAYS = ("run_at", "delay", "interval", "cron_expression", "calendar_interval", "rrule", "any_of")
+#: The empty tuple, of which there is one.
+_NO_SCHEDULES: tuple[TaskSchedule, ...] = ()
 #: Stands for a zone that was not given: None is the system's.
 _UNSAID_ZONE = object()
 #: Those that go by a calendar.
@@ -176,30 +178,28 @@ class TaskSchedule:
         any_of: Iterable[TaskSchedule] = (),
         exclude: Exclusions | None = None,
     ) -> None:
-        for word, value in (
-            ("interval", interval),
-            ("max_runs", count(max_runs, "max_runs")),
-            ("start_after", start_after),
-            ("end_after", end_after),
-            ("run_at", run_at),
-            ("delay", delay),
-            ("cron_expression", cron_expression),
-            ("timezone", timezone),
-            ("fixed_delay", fixed_delay),
-            ("first_run", first_run),
-            ("dialect", dialect),
-            ("dst", dst),
-            ("jitter", jitter),
-            ("window", window),
-            ("calendar_interval", calendar_interval),
-            ("rrule", rrule),
-            ("any_of", _schedules(any_of)),
-            ("exclude", exclude),
-        ):
-            object.__setattr__(self, word, value)
-        object.__setattr__(self, "calendar_cache", {})
-        object.__setattr__(self, "due_ns", None)
-        object.__setattr__(self, "_zone", self._zone_said())
+        put = object.__setattr__
+        put(self, "interval", interval)
+        put(self, "max_runs", max_runs if max_runs is None else count(max_runs, "max_runs"))
+        put(self, "start_after", start_after)
+        put(self, "end_after", end_after)
+        put(self, "run_at", run_at)
+        put(self, "delay", delay)
+        put(self, "cron_expression", cron_expression)
+        put(self, "timezone", timezone)
+        put(self, "fixed_delay", fixed_delay)
+        put(self, "first_run", first_run)
+        put(self, "dialect", dialect)
+        put(self, "dst", dst)
+        put(self, "jitter", jitter)
+        put(self, "window", window)
+        put(self, "calendar_interval", calendar_interval)
+        put(self, "rrule", rrule)
+        put(self, "any_of", any_of if any_of is _NO_SCHEDULES else _schedules(any_of))
+        put(self, "exclude", exclude)
+        put(self, "calendar_cache", {})
+        put(self, "due_ns", None)
+        put(self, "_zone", self._zone_said())
         self._check()
 
     # ---- looking ahead -----------------------------------------------------------------------
@@ -249,13 +249,18 @@ class TaskSchedule:
             due_ns: The nominal time of its next run, if that is known. A one-shot is due then,
                 whatever was said when it was scheduled, and an interval counts from there.
         """
-        found = object.__new__(type(self))
-        for word in self.__slots__:
-            object.__setattr__(found, word, getattr(self, word))
+        found = self._copy()
         if self._zone is _UNSAID_ZONE:
             object.__setattr__(found, "_zone", zone)
         if due_ns is not None:
             object.__setattr__(found, "due_ns", due_ns)
+        return found
+
+    def with_time(self, run_at: Moment | None) -> TaskSchedule:
+        """A copy with another `run_at`, and without a delay: as the view of a task shows it."""
+        found = self._copy()
+        object.__setattr__(found, "delay", None)
+        object.__setattr__(found, "run_at", run_at)
         return found
 
     # ---- for the engine ----------------------------------------------------------------------
@@ -294,7 +299,9 @@ class TaskSchedule:
             return self.calendar_interval.anchor is not None
         if self.cron_expression is not None:
             # `@every` begins when it is scheduled.
-            return not self.cron_expression.lstrip().startswith("@every")
+            from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
+
+            return calendars.every_ns(self.cron_expression, self.dialect) is None
         return self.first_run == "aligned"
 
     def end_ns(self, zone: tzinfo | None) -> int | None:
@@ -320,6 +327,12 @@ class TaskSchedule:
 
     # ---- inside ------------------------------------------------------------------------------
 
+    def _copy(self) -> TaskSchedule:
+        found = object.__new__(type(self))
+        for word in self.__slots__:
+            object.__setattr__(found, word, getattr(self, word))
+        return found
+
     def _zone_said(self) -> Any:
         """The zone that was said; one in the expression wins."""
         if isinstance(self.cron_expression, str):
@@ -335,39 +348,48 @@ class TaskSchedule:
 
     def _check(self) -> None:
         """Whether everything said makes sense, alone and together."""
-        self._check_ways()
+        by_calendar = self.by_calendar
+        if by_calendar or _are_several(self.run_at, self.delay, self.interval):
+            self._check_ways()
         self._check_values()
-        zone = zone_of(self.timezone)
-        for argument in ("run_at", "start_after", "end_after"):
-            moment = getattr(self, argument)
-            if moment is not None:
-                aware(moment, argument, zone)
+        zone = None if self.timezone is None else zone_of(self.timezone)
+        if self.run_at is not None:
+            aware(self.run_at, "run_at", zone)
+        if self.start_after is not None:
+            aware(self.start_after, "start_after", zone)
+        if self.end_after is not None:
+            aware(self.end_after, "end_after", zone)
         if self.run_at is not None and self._zone is not _UNSAID_ZONE:
             check_exists(self.run_at, "run_at", self.zone_or(None), self.dst)
         if self.delay is not None:
             after_ns(0, self.delay, "delay")
-        for argument in ("interval", "jitter", "window"):
-            span = getattr(self, argument)
-            if span is not None:
-                span_ns(span, argument, positive=argument == "interval")
+        self._check_spans()
         if self.exclude is not None:
             self._check_exclusions()
+        if by_calendar:
+            self._check_calendar()
+        if self.max_runs is not None or self.first_run != "now" or by_calendar:
+            self._warn()
+
+    def _check_spans(self) -> None:
+        if self.interval is not None:
+            span_ns(self.interval, "interval", positive=True)
+        if self.jitter is not None:
+            span_ns(self.jitter, "jitter")
+        if self.window is not None:
+            span_ns(self.window, "window")
+
+    def _check_calendar(self) -> None:
         for place, one in enumerate(self.any_of):
             one.check_as_part(f"any_of[{place}]")
-        if self.by_calendar:
-            # Computed once for its errors; what is shared is found again when it is scheduled.
-            if self.cron_expression is not None and "=" in self.cron_expression:
-                # A zone is looked up, even if `@every` has no use for it.
-                from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
-                from num_agents.scheduler._timing.native_zones import (  # noqa: PLC0415 - rare
-                    native_zone,
-                )
+        # Computed once for its errors; what is shared is found again when it is scheduled.
+        if self.cron_expression is not None and "=" in self.cron_expression:
+            # A zone is looked up, even if `@every` has no use for it.
+            from num_agents.scheduler._timing import calendars  # noqa: PLC0415 - see `calendar`
+            from num_agents.scheduler._timing.native_zones import native_zone  # noqa: PLC0415 - rare
 
-                calendars.cron_part(
-                    self.cron_expression, self.dialect, native_zone(UTC_ZONE), self.dst
-                )
-            self.calendar(UTC_ZONE, 0)
-        self._warn()
+            calendars.cron_part(self.cron_expression, self.dialect, native_zone(UTC_ZONE), self.dst)
+        self.calendar(UTC_ZONE, 0)
 
     def _warn(self) -> None:
         """Warns of what was said and has no effect."""
@@ -382,28 +404,19 @@ class TaskSchedule:
                 warn(message)
 
     def _check_values(self) -> None:
-        for argument, words in (
-            ("first_run", FIRST_RUN_VALUES),
-            ("dialect", DIALECTS),
-            ("dst", DST_VALUES),
-        ):
-            value = getattr(self, argument)
-            if value not in words:
-                listed = ", ".join(map(repr, words))
-                raise ValueError(f"{argument} must be one of {listed}, got {show(value)}")
+        _check_word(self.first_run, "first_run", FIRST_RUN_VALUES)
+        _check_word(self.dialect, "dialect", DIALECTS)
+        _check_word(self.dst, "dst", DST_VALUES)
         if not isinstance(self.fixed_delay, bool):
             raise TypeError(f"fixed_delay must be a bool, got {show(self.fixed_delay)}")
         if self.fixed_delay and self.interval is None:
             raise ValueError("fixed_delay counts an interval from completion: give an interval")
-        for argument, kind in (
-            ("cron_expression", str),
-            ("calendar_interval", CalendarInterval),
-            ("exclude", Exclusions),
-        ):
-            value = getattr(self, argument)
-            if value is not None and not isinstance(value, kind):
-                word = "string" if kind is str else kind.__name__
-                raise TypeError(f"{argument} must be a {word}, got {show(value)}")
+        if self.cron_expression is not None:
+            _check_kind(self.cron_expression, "cron_expression", str)
+        if self.calendar_interval is not None:
+            _check_kind(self.calendar_interval, "calendar_interval", CalendarInterval)
+        if self.exclude is not None:
+            _check_kind(self.exclude, "exclude", Exclusions)
 
     def _ways(self) -> list[str]:
         """The ways to say when that were given."""
@@ -474,6 +487,23 @@ class TaskSchedule:
 
 
 _DEFAULTS = {"first_run": "now", "dialect": "vixie", "dst": "debian"}
+
+
+def _are_several(first: object, second: object, third: object) -> bool:
+    """Whether more than one of them was given."""
+    return (first is not None) + (second is not None) + (third is not None) > 1
+
+
+def _check_word(value: object, argument: str, words: tuple[str, ...]) -> None:
+    if value not in words:
+        listed = ", ".join(map(repr, words))
+        raise ValueError(f"{argument} must be one of {listed}, got {show(value)}")
+
+
+def _check_kind(value: object, argument: str, kind: type) -> None:
+    if not isinstance(value, kind):
+        word = "string" if kind is str else kind.__name__
+        raise TypeError(f"{argument} must be a {word}, got {show(value)}")
 
 
 def _is_given(value: object) -> bool:

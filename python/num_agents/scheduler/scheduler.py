@@ -11,29 +11,35 @@ from typing import Any, Literal, Self, TypeVarTuple, Unpack, overload
 
 from num_agents._lazy import LazyModule
 from num_agents.scheduler._engine import clock_watch, lifetime
+from num_agents.scheduler._engine.bulk import Many
 from num_agents.scheduler._engine.clock import Clock, default_clocks
 from num_agents.scheduler._engine.engine import Engine
 from num_agents.scheduler._engine.view import TaskIds, TasksMapping
 from num_agents.scheduler._hints import hinted
 from num_agents.scheduler._log import log
-from num_agents.scheduler._messages import each, show
-from num_agents.scheduler._numbers import integer
+from num_agents.scheduler._messages import show
 from num_agents.scheduler._options import (
     OptionsWithoutKwargs,
     ScheduleOptions,
     schedule_signature,
 )
-from num_agents.scheduler._timing.bulk import many_moments, many_seconds
 from num_agents.scheduler._timing.moments import Moment, moment_ns, to_datetime
-from num_agents.scheduler._timing.spans import Seconds, after_ns, bounded_span_ns, span_ns, wait_s
+from num_agents.scheduler._timing.spans import (
+    SECOND_NS,
+    Seconds,
+    after_ns,
+    bounded_span_ns,
+    span_ns,
+    wait_s,
+)
 from num_agents.scheduler._timing.zones import zone_of
 from num_agents.scheduler.events import SupportsPublish
 from num_agents.scheduler.executors.base import Executor
 from num_agents.scheduler.forecast import Forecast
 from num_agents.scheduler.outcomes import Outcome
-from num_agents.scheduler.policy import DEFAULT_PRIORITY
+from num_agents.scheduler.policy import DEFAULT_PRIORITY, RunPolicy
 from num_agents.scheduler.statistics import Statistics, StopReport
-from num_agents.scheduler.task import Task, checked_args, task_of
+from num_agents.scheduler.task import Task, TaskSchedule, checked_args
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +54,9 @@ else:
 StopMode = Literal["wait", "drain", "now", "cancel"]
 Until = Literal["run", "end"]
 Args = TypeVarTuple("Args")
+
+#: More would delay even tasks that are due once a second by whole runs.
+MAX_SLACK_S = 1
 
 STOP_MODES = ("wait", "drain", "now", "cancel")
 
@@ -72,6 +81,11 @@ class Scheduler:
         catch_up_spread: Seconds or a timedelta. When the scheduler starts, the machine wakes up or
             the wall clock is set, overdue tasks are spread over this span, in order. None: they
             all run at once.
+        slack: Seconds or a timedelta, from 0 (default) to 1. A worker that sleeps may sleep this
+            much past a due time, and then runs all that fell due meanwhile. So a task starts up to
+            `slack` later, never earlier, and tasks that are spread over time need fewer wake-ups:
+            with 0.001 and 10,000 runs a second, a fifth of the CPU time. Workers that are awake
+            ignore it. It has no effect on a virtual clock.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -88,6 +102,7 @@ class Scheduler:
         timezone: tzinfo | str | None = None,
         clock: testing.VirtualClock | None = None,
         catch_up_spread: Seconds | None = None,
+        slack: Seconds = 0,
     ) -> None:
         if isinstance(history, bool) or not isinstance(history, int):
             raise TypeError(f"history must be an integer, got {show(history)}")
@@ -104,6 +119,9 @@ class Scheduler:
         spread_ns = (
             0 if catch_up_spread is None else bounded_span_ns(catch_up_spread, "catch_up_spread")
         )
+        slack_ns = bounded_span_ns(slack, "slack")
+        if slack_ns > MAX_SLACK_S * SECOND_NS:
+            raise ValueError(f"slack must be at most {MAX_SLACK_S} second, got {show(slack)}")
         self._virtual_clock = virtual
         self._announcer = _announcer_of(event_bus, zone, virtual)
         self._engine = Engine(
@@ -113,6 +131,7 @@ class Scheduler:
             announcer=self._announcer,
             instance=None if virtual is None else virtual.new_instance(),
             catch_up_spread_ns=spread_ns,
+            slack_ns=slack_ns,
             run_until=None if virtual is None else virtual.run_until,
         )
         self._executor = self._make_executor(max_workers)
@@ -210,10 +229,17 @@ class Scheduler:
             OverflowError: A time lies beyond the year 9999.
         """
         engine = self._engine
-        if options:
-            return engine.schedule(task_of(name, callback, delay, args, priority, options))
         if type(args) is not tuple:
             args = checked_args(args)
+        if options:
+            return engine.schedule_with_options(
+                name,
+                callback,
+                delay,
+                args,
+                priority,
+                options,  # type: ignore[arg-type]
+            )
         if delay is None:
             delay = 0
         if (type(delay) is float or type(delay) is int) and (
@@ -250,8 +276,16 @@ class Scheduler:
         run_ats: Iterable[Moment | float] | None = None,
         args: Iterable[Iterable[Any]] | None = None,
         priorities: Iterable[int] | None = None,
+        kwargs: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
+        tags: Iterable[str | Iterable[str]] = (),
+        schedule: TaskSchedule | None = None,
+        policy: RunPolicy | None = None,
     ) -> TaskIds:
-        """Schedules many one-shot tasks with one callback. All arguments are checked first.
+        """Schedules many tasks with one callback. All arguments are checked first.
+
+        With `delays` or `run_ats` they are one-shots; with an interval as well, these are the first
+        times, from which each repeats. A `schedule` alone says when all of them run, and the
+        arguments that are given for each task say how many there are.
 
         Args:
             name: The name of each task.
@@ -259,28 +293,46 @@ class Scheduler:
             delays: Seconds or timedeltas from the call, or a buffer of float64 seconds.
             run_ats: Instead of delays: datetimes, ISO-8601 strings, or POSIX seconds.
             args: The positional arguments of each task; none by default.
-            priorities: The priority of each task, 0 (first) to 255 (last); 128 by default.
+            priorities: The priority of each task, 0 (first) to 255 (last); that of the policy by
+                default.
+            kwargs: The keyword arguments: one mapping for all tasks, or an iterable of mappings,
+                one for each.
+            tags: Strings, for all tasks; or an iterable of iterables of strings, one for each.
+            schedule: How all of them repeat: by an interval, or by a calendar without an rrule.
+                With `delays` or `run_ats` it is an interval without `start_after` or `first_run`.
+            policy: How all of them run.
 
         Returns:
             The ids: a sequence that makes each string when it is read.
 
+        Warns:
+            ScheduleWarning: An option has no effect.
+
         Raises:
             TypeError: An argument has the wrong type; the message names the index.
-            ValueError: An argument is out of its range, or the numbers of items differ.
+            ValueError: An argument is out of its range, the numbers of items differ, or the
+                schedule contradicts the times.
             OverflowError: A time lies beyond the year 9999.
         """
-        if (delays is None) == (run_ats is None):
-            raise ValueError("give either delays or run_ats")
         engine = self._engine
         now_ns = engine.clock.axis_ns()
-        arguments = () if args is None else [checked_args(one) for one in each(args, "args")]
-        lanes = DEFAULT_PRIORITY if priorities is None else _lanes(priorities)
+        has_times = delays is not None or run_ats is not None
+        if (delays is not None and run_ats is not None) or not (has_times or schedule is not None):
+            raise ValueError("give either delays or run_ats")
+        many = Many(
+            engine,
+            args=args,
+            priorities=priorities,
+            kwargs=kwargs,
+            tags=tags,
+            schedule=schedule,
+            policy=policy,
+        )
         if delays is not None:
-            spans = many_seconds(delays, "delays")
-            return engine.schedule_many_after(name, callback, arguments, now_ns, spans, lanes)
-        assert run_ats is not None  # one of the two was given
-        moments = many_moments(run_ats, "run_ats", engine.zone)
-        return engine.schedule_many_at(name, callback, arguments, moments, lanes)
+            return many.after(name, callback, now_ns, delays)
+        if run_ats is not None:
+            return many.at(name, callback, run_ats)
+        return many.as_scheduled(name, callback, now_ns)
 
     # ---- changing ----------------------------------------------------------------------------
 
@@ -297,7 +349,7 @@ class Scheduler:
         Raises:
             TypeError: The id is not a string.
         """
-        return self._engine.cancel(task_id)
+        return self._engine.cancel(task_id) != 0
 
     def cancel_many(self, task_ids: Iterable[str]) -> int:
         """Cancels many tasks at once. Returns how many of them it stopped.
@@ -512,7 +564,7 @@ class Scheduler:
         except TimeoutError:
             raise _timed_out(task_id, limit_ns) from None
         finally:
-            waiting.withdraw(future)
+            future.watch = None
         return outcome
 
     def result(self, task_id: str, timeout: Seconds | None = None, *, until: Until = "run") -> Any:
@@ -569,7 +621,7 @@ class Scheduler:
             raise _timed_out(task_id, limit_ns) from None
         finally:
             future.give_back_room()
-            waiting.withdraw(future)
+            future.watch = None
         return outcome
 
     async def result_async(
@@ -671,18 +723,3 @@ def _until_end(until: object) -> bool:
 
 def _timed_out(task_id: str, limit_ns: int | None) -> TimeoutError:
     return TimeoutError(f"task {task_id} did not end within {wait_s(limit_ns or 0):g} s")
-
-
-def _lanes(priorities: Iterable[int]) -> bytes:
-    """Priorities as the engine takes them.
-
-    Raises:
-        TypeError: One is no int.
-        ValueError: One is not in 0 to 255.
-    """
-    if isinstance(priorities, bytes):
-        return priorities
-    listed = list(each(priorities, "priorities"))
-    return bytes(
-        integer(priority, f"priorities[{place}]", 0, 255) for place, priority in enumerate(listed)
-    )

@@ -12,6 +12,7 @@ from datetime import datetime, tzinfo
 from enum import StrEnum
 from functools import partial
 from threading import RLock
+from types import FunctionType
 from typing import Any, Protocol
 
 from num_agents.scheduler._hints import hinted, unknown_keyword
@@ -114,7 +115,7 @@ class Task:
         context: Context | None = None,
     ) -> None:
         self._describe(name, callback, schedule, args, kwargs, policy, tags, metadata, context)
-        _warn(self._schedule, self.policy)
+        warn_without_effect(self._schedule, self.policy)
 
     def _describe(  # noqa: PLR0917 - the arguments of the constructor
         self,
@@ -291,7 +292,7 @@ def view_of(*description: Any) -> Task:
     return task
 
 
-def _warn(schedule: TaskSchedule, policy: RunPolicy) -> None:
+def warn_without_effect(schedule: TaskSchedule, policy: RunPolicy) -> None:
     """Warns of what a policy says that has no effect on such a schedule."""
     if policy.misfire != "latest" and schedule.is_one_shot:
         warn(
@@ -351,6 +352,8 @@ def checked_callback(callback: object) -> Callable[..., Any]:
     Raises:
         TypeError: It cannot be called, or it is a coroutine function.
     """
+    if type(callback) is FunctionType and not callback.__code__.co_flags & _ASYNCHRONOUS:
+        return callback
     if not callable(callback):
         slip = "its name" if isinstance(callback, str) else "what it returns"
         raise TypeError(
@@ -394,16 +397,16 @@ def checked_args(args: object) -> tuple[Any, ...]:
     raise TypeError(f"args must be a tuple or a list, got {show(args)}{hint}")
 
 
-def checked_kwargs(kwargs: object) -> dict[str, Any]:
+def checked_kwargs(kwargs: object, argument: str = "kwargs") -> dict[str, Any]:
     """Keyword arguments as a new dict.
 
     Raises:
         TypeError: They are not a mapping, or a key is not a string.
     """
-    mapping = checked_mapping(kwargs, "kwargs")
+    mapping = kwargs.copy() if type(kwargs) is dict else checked_mapping(kwargs, argument)
     for key in mapping:
         if not isinstance(key, str):
-            raise TypeError(f"kwargs must have strings as keys, got {show(key)}")
+            raise TypeError(f"{argument} must have strings as keys, got {show(key)}")
     return mapping
 
 
@@ -421,16 +424,16 @@ def checked_mapping(value: object, argument: str) -> dict[Any, Any]:
         raise TypeError(f"{argument} must be a mapping, got {show(value)}") from None
 
 
-def checked_tags(tags: object) -> frozenset[str]:
+def checked_tags(tags: object, argument: str = "tags") -> frozenset[str]:
     """Tags as a set.
 
     Raises:
         TypeError: They are not an iterable of strings, or they are a single string.
     """
     if isinstance(tags, str) or not hasattr(tags, "__iter__"):
-        raise TypeError(f"tags must be an iterable of strings, got {show(tags)}")
+        raise TypeError(f"{argument} must be an iterable of strings, got {show(tags)}")
     listed = list(tags)
     for tag in listed:
         if not isinstance(tag, str):
-            raise TypeError(f"tags must be strings, got {show(tag)}")
+            raise TypeError(f"{argument} must be strings, got {show(tag)}")
     return frozenset(listed)

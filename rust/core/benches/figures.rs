@@ -11,6 +11,9 @@
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on should stop")]
 #![allow(clippy::print_stdout, reason = "to print is what it is for")]
 
+#[cfg(target_os = "linux")]
+#[path = "../../py/src/allocator.rs"]
+mod allocator;
 #[allow(dead_code, reason = "each bench uses its part")]
 mod contest;
 #[path = "figures/holds.rs"]

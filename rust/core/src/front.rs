@@ -67,6 +67,7 @@ pub(crate) struct Front {
 pub(crate) struct Retired {
     head_buffers: Vec<BinaryHeap<Reverse<Head>>>,
     run_buffers: Vec<Vec<Vec<Due>>>,
+    buffers: Vec<Vec<Due>>,
 }
 
 /// A buffer up to this long is kept for the next run.
@@ -127,9 +128,9 @@ impl Front {
         if let Some(&Due { deadline, sequence, .. }) = entries.last() {
             *head = Reverse(Head { deadline, sequence, run });
         } else {
-            // The buffers of a storm go one by one: all at once would be a long lock hold.
+            // Not freed here: with the last buffers of a storm the C library gives back megabytes.
             if entries.capacity() > KEPT_CAPACITY || many {
-                *entries = Vec::new();
+                drop_later(&mut self.retired.buffers, std::mem::take(entries));
             }
             PeekMut::pop(head);
             self.unused_runs.push(run);
@@ -213,7 +214,7 @@ impl Front {
     /// Whether [`Front::take_retired`] has any. O(1).
     #[inline]
     pub(crate) const fn has_retired(&self) -> bool {
-        !self.retired.run_buffers.is_empty()
+        !self.retired.run_buffers.is_empty() || !self.retired.buffers.is_empty()
     }
 
     pub(crate) fn bytes(&self) -> u64 {

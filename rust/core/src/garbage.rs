@@ -1,4 +1,5 @@
-//! What the engine no longer needs and does not free itself.
+//! What the engine leaves to be done after the lock is released: memory that it no longer needs and
+//! does not free itself, and memory that it will need soon and does not get itself.
 //!
 //! To give a segment of two megabytes back to the system takes a tenth of a millisecond, and to drop
 //! the last reference to a calendar as long as the calendar is large. The engine is used under a
@@ -11,14 +12,15 @@ use crate::chunks::Chunk;
 use crate::front::Retired;
 use crate::plan::Plan;
 use crate::recurrence::Repeat;
+use crate::segments::Released;
 use crate::slab::Record;
 
 /// Memory and calendars to be freed, by being dropped, while no lock is held.
 pub struct Garbage {
-    pub(crate) _records: Vec<Vec<Record>>,
+    pub(crate) _records: Released<Record>,
     pub(crate) _stamps: Vec<Vec<u32>>,
-    pub(crate) _chunks: Vec<Vec<Chunk>>,
-    pub(crate) _plans: Vec<Vec<Plan>>,
+    pub(crate) _chunks: Released<Chunk>,
+    pub(crate) _plans: Released<Plan>,
     pub(crate) _front: Retired,
     pub(crate) _calendars: Vec<Repeat>,
 }

@@ -32,8 +32,8 @@
 //!
 //! No call walks a whole structure. A bucket of ten million is cascaded, sorted
 //! and compacted by a budget of entries a call; segments never move, so nothing is ever copied in
-//! bulk. What cannot be interrupted is O(1). Memory is not freed either: it is handed out as
-//! [`Garbage`], to be freed when the lock is released.
+//! bulk. What cannot be interrupted is O(1). Memory is not freed either, nor is the next segment got:
+//! both are handed out as [`Garbage`], to be done when that is dropped after the lock is released.
 //!
 //! # What it does not do
 //!
@@ -45,6 +45,7 @@
 
 pub mod calendar;
 mod chunks;
+mod column;
 mod engine;
 mod forecast;
 mod front;
@@ -66,6 +67,7 @@ mod time;
 mod wait;
 mod wheel;
 
+pub use column::Column;
 pub use engine::{
     ADVANCE_BUDGET, Cancelled, Completion, Engine, Gauges, Missed, Pace, Taken, TaskView,
 };
@@ -77,9 +79,10 @@ pub use memory::{OutOfMemory, ScheduleError};
 pub use recurrence::{
     Misfire, Occurrences, Recurrence, Repeat, SKIP_GRACE_NS, SKIPPED_LOOKS, Verdict, WallStep,
 };
+pub use segments::{Item, NIL, Released, Segments};
 pub use state::{Event, State, TRANSITIONS};
 pub use stats::{Counters, LatenessHistogram};
 pub use time::{
     END_OF_CALENDAR_S, FAR_FUTURE, InvalidSpan, NEVER, Nanos, SECOND_NS, after, after_seconds,
 };
-pub use wait::{Clock, Deadlines, Gate, Phase};
+pub use wait::{Clock, Deadlines, Gate, LONG_RUN_NS, Phase};

@@ -9,8 +9,8 @@
 //!   no memory for large ones, and waits if there is none at all.
 //! - **Ending**: the history stops growing, and forgets its oldest end for the new one.
 //!
-//! What still ends the process: allocations of less than a page (a judgement in pieces, a box for
-//! garbage); the plan that a one-shot needs if it is overdue when the clock is set or a storm is
+//! What still ends the process: allocations of less than a page (a judgement in pieces, what is noted
+//! of a task that is late, run by hand or given another time, a box for garbage); the plan that a one-shot needs if it is overdue when the clock is set or a storm is
 //! spread; and the lists, if more than half of their entries are dead and spread so that none can be
 //! merged.
 
@@ -77,6 +77,14 @@ pub(crate) fn filled<T: Clone>(item: T, length: usize) -> Result<Box<[T]>, OutOf
     items.try_reserve_exact(length)?;
     items.resize(length, item);
     Ok(items.into_boxed_slice())
+}
+
+/// A box. It is one of a single item, because that can be made of a list.
+pub(crate) fn boxed<T>(item: T) -> Result<Box<[T; 1]>, OutOfMemory> {
+    let mut items = Vec::new();
+    items.try_reserve_exact(1)?;
+    items.push(item);
+    items.try_into().map_err(|_| OutOfMemory)
 }
 
 /// A vector of so many zeros, which the system provides as they are written. The memory for it is

@@ -46,11 +46,11 @@ impl ReadyQueue {
         self.live += 1;
     }
 
-    /// The first entry, which may be a dead one. O(1).
+    /// The entry that comes after so many others in the first lane, dead ones included. O(1).
     #[inline]
-    pub(crate) fn first(&self, pool: &ChunkPool) -> Option<Entry> {
+    pub(crate) fn ahead(&self, after: u32, pool: &ChunkPool) -> Option<Entry> {
         let word = self.occupied.iter().position(|word| *word != 0)?;
-        self.lanes[word * 64 + self.occupied[word].trailing_zeros() as usize].first(pool)
+        self.lanes[word * 64 + self.occupied[word].trailing_zeros() as usize].ahead(after, pool)
     }
 
     /// Drops the dead before the first living task, as far as the budget goes, so that taking it

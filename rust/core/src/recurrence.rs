@@ -103,18 +103,7 @@ pub struct Recurrence {
 
 impl Default for Recurrence {
     fn default() -> Self {
-        Self {
-            repeat: Repeat::Once,
-            start: 0,
-            end: FAR_FUTURE,
-            max_runs: u64::MAX,
-            misfire: Misfire::Latest,
-            grace: FAR_FUTURE,
-            catch_up_limit: u64::MAX,
-            jitter: 0,
-            window: 0,
-            on_wall: false,
-        }
+        Self::ONCE
     }
 }
 
@@ -149,6 +138,20 @@ pub struct Occurrences<'a> {
 }
 
 impl Recurrence {
+    /// One occurrence, however late, on the clock that never steps.
+    pub(crate) const ONCE: Self = Self {
+        repeat: Repeat::Once,
+        start: 0,
+        end: FAR_FUTURE,
+        max_runs: u64::MAX,
+        misfire: Misfire::Latest,
+        grace: FAR_FUTURE,
+        catch_up_limit: u64::MAX,
+        jitter: 0,
+        window: 0,
+        on_wall: false,
+    };
+
     /// How late an occurrence may start.
     pub(crate) const fn effective_grace(&self) -> Nanos {
         match (self.misfire, self.grace, &self.repeat) {

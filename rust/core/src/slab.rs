@@ -5,7 +5,7 @@
 
 use crate::id::{LAST_GENERATION, TaskId};
 use crate::memory::{OutOfMemory, ScheduleError, drop_later};
-use crate::segments::{Item, NIL, Segments};
+use crate::segments::{Item, NIL, Released, Segments};
 use crate::stamps::{NO_STAMP, Stamps};
 use crate::state::{Event, State};
 use crate::time::Nanos;
@@ -194,8 +194,8 @@ impl Slab {
         self.records[slot].stamp = stamp;
     }
 
-    /// Hands out segments that were emptied, of records and of stamps. O(1).
-    pub(crate) fn take_retired(&mut self) -> (Vec<Vec<Record>>, Vec<Vec<u32>>) {
+    /// Hands out segments that were emptied, of records and of stamps, and one to be prepared. O(1).
+    pub(crate) fn take_retired(&mut self) -> (Released<Record>, Vec<Vec<u32>>) {
         (self.records.take_retired(), std::mem::take(&mut self.retired_stamps))
     }
 

@@ -212,9 +212,10 @@ impl Wheel {
     ) -> Option<Entry> {
         let list = &mut self.buckets[index].list;
         while !budget.is_spent() {
+            list.warm(pool, slab);
             let entry = list.pop(pool)?;
             budget.0 -= 1;
-            if entry.has_current_stamp(slab) {
+            if entry.is_live(slab) {
                 budget.0 = budget.0.saturating_sub(list.compact_if_needed(pool, slab));
                 return Some(entry);
             }

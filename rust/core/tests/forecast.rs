@@ -1,5 +1,7 @@
 //! What is foretold of tasks that are overdue, under way, asked for by hand or given another time.
 
+use std::sync::Arc;
+
 use scheduler_core::{
     Engine, Forecast, Misfire, Nanos, Recurrence, Repeat, SECOND_NS, Taken, TaskId,
 };
@@ -97,7 +99,7 @@ fn what_is_overdue_is_judged_as_it_will_be() {
         for rule in &rules {
             for late in [0, S / 20, 10 * S + S / 20, 12 * S] {
                 let mut engine = engine(seed);
-                assert!(engine.schedule(START, 128, Some(rule)).is_ok());
+                assert!(engine.schedule(START, 128, Some(&Arc::new(rule.clone()))).is_ok());
                 engine.tell(START + late);
                 let foretold = foretold(&engine);
                 assert_eq!(foretold, seen(&mut engine), "{rule:?}, {late} late, seed {seed}");
@@ -116,7 +118,7 @@ fn a_run_under_way_is_taken_to_end_now() {
         for rule in [every(7 * S), every(S / 10), after_each(7 * S), Recurrence::default()] {
             for lasts in [0, 3 * S, 10 * S + 1] {
                 let mut engine = engine(0);
-                let id = engine.schedule(START, 128, Some(&rule)).expect("an id");
+                let id = engine.schedule(START, 128, Some(&Arc::new(rule.clone()))).expect("an id");
                 let slot = take(&mut engine);
                 change(&mut engine, id);
                 engine.tell(START + lasts);
@@ -138,7 +140,7 @@ fn a_run_under_way_is_taken_to_end_now() {
 fn a_run_by_hand_comes_once_more_and_moves_nothing() {
     for rule in [every(7 * S), every(S / 10), Recurrence { max_runs: 2, ..every(7 * S) }] {
         let mut engine = engine(0);
-        let id = engine.schedule(START + 5 * S, 128, Some(&rule)).expect("an id");
+        let id = engine.schedule(START + 5 * S, 128, Some(&Arc::new(rule.clone()))).expect("an id");
         engine.tell(START + 2 * S);
         assert!(engine.run_now(id));
         let pending = foretold(&engine);
@@ -159,7 +161,7 @@ fn tasks_that_are_counted_together_are_counted_right() {
         for k in 0..count {
             // At the edges of seconds and in between, some of them overdue.
             let first = START + k * S / 8 - k % 3;
-            assert!(engine.schedule(first, 128, Some(&every(interval * S))).is_ok());
+            assert!(engine.schedule(first, 128, Some(&Arc::new(every(interval * S)))).is_ok());
         }
     }
     for late in [0, 1, S / 8 - 1, S / 8, 2 * S] {

@@ -232,13 +232,13 @@ fn late_work_on_unions_and_exclusions_is_judged_in_short_holds() {
     ] {
         let calendar = Arc::new(Calendar::new(parts, exclusions).unwrap());
         for (misfire, limit) in [(Misfire::Latest, 1), (Misfire::All, 3_000), (Misfire::Skip, 1)] {
-            let rule = Recurrence {
+            let rule = Arc::new(Recurrence {
                 repeat: Repeat::Calendar(calendar.clone()),
                 misfire,
                 catch_up_limit: limit,
                 on_wall: true,
                 ..Recurrence::default()
-            };
+            });
             let mut engine = Engine::new(0, 0);
             let first = calendar.next_after(30 * 86_400 * SECOND_NS).unwrap();
             let id = engine.schedule(first, 0, Some(&rule)).unwrap();
@@ -286,8 +286,11 @@ fn a_judgement_is_dropped_when_the_task_changes() {
     let minute = 60 * SECOND_NS;
     let parts = vec![grid(0, minute), grid(1, minute)];
     let calendar = Arc::new(Calendar::new(parts, None).unwrap());
-    let rule =
-        Recurrence { repeat: Repeat::Calendar(calendar), on_wall: true, ..Recurrence::default() };
+    let rule = Arc::new(Recurrence {
+        repeat: Repeat::Calendar(calendar),
+        on_wall: true,
+        ..Recurrence::default()
+    });
     for change in 0..4 {
         let mut engine = Engine::new(0, 0);
         let id = engine.schedule(minute, 0, Some(&rule)).unwrap();
@@ -331,8 +334,11 @@ fn a_long_history_is_filled_in_short_holds() {
 fn a_calendar_is_dropped_after_the_call() {
     let calendar = Arc::new(Calendar::new(vec![grid(5, 10)], None).unwrap());
     let last = Arc::downgrade(&calendar);
-    let rule =
-        Recurrence { repeat: Repeat::Calendar(calendar), on_wall: true, ..Recurrence::default() };
+    let rule = Arc::new(Recurrence {
+        repeat: Repeat::Calendar(calendar),
+        on_wall: true,
+        ..Recurrence::default()
+    });
     let mut engine = Engine::new(0, 0);
     let id = engine.schedule(5, 0, Some(&rule)).unwrap();
     drop(rule);

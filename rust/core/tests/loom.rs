@@ -9,10 +9,11 @@
 //! and if none is called for it, none does. The checker then aborts the process, after it has
 //! named the test.
 //!
-//! The test plays the clock, and must not play it too kindly: a leader that is called for no reason
-//! would find by luck what the protocol has lost. So a timer rings only for a leader whose own
-//! deadline has passed. What the leader is armed for is seen from outside: by the questions that
-//! the gate asks, under its lock, of the clock and of the queue before a thread goes to sleep.
+//! The test plays the clock, and must not play it too kindly: a thread that is woken for no reason
+//! would find by luck what the protocol has lost. So a timer rings only for a thread that sleeps
+//! until a moment which has passed. Until when it sleeps is what the gate asks its clock, under the
+//! lock, before the thread goes to sleep. Deadlines are below [`LONG_RUN_NS`], so that the alarms of
+//! deputies, which are beyond, are told from those of leaders.
 //!
 //! `LOOM_MAX_PREEMPTIONS` overrides the bound of three, which catches every rule of the protocol
 //! when it is broken, in seconds.
@@ -21,20 +22,27 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Mutex as Cell;
+use std::time::Duration;
 
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use scheduler_core::calendar::{Calendar, Dst, Part, Rule, Zone};
-use scheduler_core::{Clock, Deadlines, Gate, NEVER, Nanos, Phase};
+use scheduler_core::{Clock, Deadlines, Gate, LONG_RUN_NS, NEVER, Nanos, Phase};
 
-/// Which thread sleeps until when. Only used under the lock of the gate.
+/// The threads that sleep until a moment, and that moment. Only used under the lock of the gate.
 #[derive(Default)]
-struct Watch {
-    /// The thread that asks for the time before it sleeps, and what the answer was.
-    asker: Option<(usize, Nanos)>,
-    /// The thread that sleeps until a deadline, the first to go to sleep, and that deadline.
-    leader: Option<(usize, Nanos)>,
+struct Watch(Vec<(usize, Nanos)>);
+
+impl Watch {
+    /// Whether the timer of the leader rings, and that of the deputy.
+    fn rings(&self, now: Nanos) -> (bool, bool) {
+        let over = |is_deputy: bool| {
+            let is_over = |until: Nanos| (until >= LONG_RUN_NS) == is_deputy && until <= now;
+            self.0.iter().any(|(_, until)| is_over(*until))
+        };
+        (over(false), over(true))
+    }
 }
 
 /// A queue of deadlines.
@@ -62,20 +70,12 @@ impl Deadlines for Queue {
     }
 
     fn next_deadline(&self) -> Nanos {
-        let next = self.deadlines.iter().min().copied().unwrap_or(NEVER);
-        let mut watch = self.watch.lock().unwrap();
-        if let Some((thread, now)) = watch.asker.take() {
-            // It is awake, so it leads no longer; about to sleep, it leads if nobody else does.
-            if watch.leader.is_some_and(|(leader, _)| leader == thread) {
-                watch.leader = None;
-            }
-            if next > now && watch.leader.is_none() {
-                watch.leader = Some((thread, next));
-            }
-        }
-        next
+        self.deadlines.iter().min().copied().unwrap_or(NEVER)
     }
 }
+
+/// The thread of the test, which is no worker.
+const MAIN: usize = usize::MAX;
 
 /// The clock as one thread sees it.
 struct ThreadClock<'a> {
@@ -86,9 +86,15 @@ struct ThreadClock<'a> {
 
 impl Clock for ThreadClock<'_> {
     fn now(&self) -> Nanos {
-        let now = self.time.load(Ordering::SeqCst);
-        self.watch.lock().unwrap().asker = Some((self.thread, now));
-        now
+        // The thread is awake.
+        self.watch.lock().unwrap().0.retain(|(sleeper, _)| *sleeper != self.thread);
+        self.time.load(Ordering::SeqCst)
+    }
+
+    fn span(&self, _: Nanos, until: Nanos) -> Duration {
+        self.watch.lock().unwrap().0.push((self.thread, until));
+        // The time under the model checker is that of the test.
+        Duration::ZERO
     }
 }
 
@@ -107,9 +113,13 @@ struct Bench {
 impl Bench {
     /// An open gate at time zero.
     fn new(deadlines: &[Nanos], expected: usize) -> Arc<Self> {
+        Self::with_slack(deadlines, expected, 0)
+    }
+
+    fn with_slack(deadlines: &[Nanos], expected: usize, slack: Nanos) -> Arc<Self> {
         let watch = std::sync::Arc::<Cell<Watch>>::default();
         let queue = Queue { deadlines: deadlines.to_vec(), watch: watch.clone() };
-        let gate = Gate::new(queue);
+        let gate = Gate::with_slack(queue, slack);
         gate.set_phase(Phase::Open);
         let (taken, progress) = (Mutex::new(0), Condvar::new());
         Arc::new(Self { gate, time: AtomicU64::new(0), watch, taken, progress, expected })
@@ -124,27 +134,25 @@ impl Bench {
         self.gate.with(|queue| queue.deadlines.push(deadline));
     }
 
-    /// Moves the clock, and lets the leader's timer ring if its time has come.
+    /// Moves the clock, and lets the timers ring whose time has come.
     fn move_clock(&self, now: Nanos) {
         self.time.store(now, Ordering::SeqCst);
-        let rings = self.gate.look(|queue| {
-            let leader = queue.watch.lock().unwrap().leader;
-            leader.is_some_and(|(_, armed)| armed <= now)
-        });
-        if rings {
-            self.gate.clock_moved();
-        }
+        self.gate.ring(|queue| queue.watch.lock().unwrap().rings(now));
+    }
+
+    fn clock(&self, thread: usize) -> ThreadClock<'_> {
+        ThreadClock { thread, time: &self.time, watch: &self.watch }
     }
 
     /// Waits once. Returns whether something is due.
     fn wait(&self, thread: usize) -> bool {
-        self.gate.wait(&ThreadClock { thread, time: &self.time, watch: &self.watch })
+        self.gate.wait(&self.clock(thread))
     }
 
     /// Takes one piece of work.
-    fn take(&self, arriving: bool) -> Option<Nanos> {
-        let pop = |queue: &mut Queue| queue.pop_due(self.now());
-        let taken = self.gate.take(arriving, |queue, open| open.then(|| pop(queue)).flatten());
+    fn take(&self, thread: usize, arriving: bool) -> Option<Nanos> {
+        let pop = |queue: &mut Queue, open: bool, now| open.then(|| queue.pop_due(now)).flatten();
+        let taken = self.gate.take(&self.clock(thread), arriving, pop);
         if let Some(deadline) = taken {
             assert!(deadline <= self.now(), "taken early");
             let mut count = self.taken.lock().unwrap();
@@ -161,10 +169,10 @@ impl Bench {
     /// A worker's life: waits, takes, and does work that is over when so many pieces are taken.
     fn work(&self, thread: usize, until: usize) {
         while self.wait(thread) {
-            let mut taken = self.take(true);
+            let mut taken = self.take(thread, true);
             while taken.is_some() {
                 self.sleep_until_taken(until);
-                taken = self.take(false);
+                taken = self.take(thread, false);
             }
         }
     }
@@ -290,17 +298,6 @@ fn two_pieces_that_come_one_by_one_reach_two_threads() {
 }
 
 #[test]
-fn the_watch_is_handed_on_before_the_work_starts() {
-    check(|| {
-        let bench = Bench::new(&[10, 20], 2);
-        let threads = workers(&bench, 2, 2);
-        bench.move_clock(10);
-        bench.move_clock(20);
-        bench.finish(threads);
-    });
-}
-
-#[test]
 fn one_wave_after_another_finds_the_gate_as_it_was() {
     check(|| {
         let bench = Bench::new(&[0], 3);
@@ -321,7 +318,7 @@ fn a_busy_thread_that_takes_what_another_was_called_for_loses_nothing() {
         let threads = workers(&bench, 2, 0);
         bench.gate.with(|queue| queue.deadlines.extend([0, 0]));
         // A third thread, coming from its work, is faster than those that sleep, or is not.
-        bench.take(false);
+        bench.take(MAIN, false);
         bench.insert(10);
         bench.move_clock(10);
         bench.finish(threads);
@@ -335,7 +332,7 @@ fn work_from_within_work_is_not_lost() {
         let inserter = bench.clone();
         let first = thread::spawn(move || {
             while inserter.wait(0) {
-                if inserter.take(true) == Some(0) {
+                if inserter.take(0, true) == Some(0) {
                     // The callback schedules, and runs on until that is done by the other.
                     inserter.insert(1);
                     inserter.sleep_until_taken(2);
@@ -345,7 +342,7 @@ fn work_from_within_work_is_not_lost() {
         let second = bench.clone();
         let second = thread::spawn(move || {
             while second.wait(1) {
-                match second.take(true) {
+                match second.take(1, true) {
                     Some(0) => {
                         second.insert(1);
                         second.sleep_until_taken(2);
@@ -356,6 +353,219 @@ fn work_from_within_work_is_not_lost() {
         });
         bench.move_clock(1);
         bench.finish([first, second]);
+    });
+}
+
+// ---- rule 4: the deputy --------------------------------------------------------------------------
+
+/// When a deputy that went to sleep before a moment has rung.
+const fn rung(moment: Nanos) -> Nanos {
+    moment + LONG_RUN_NS
+}
+
+#[test]
+fn the_deputy_takes_what_falls_due_during_a_long_run() {
+    check(|| {
+        let bench = Bench::new(&[10, 20], 2);
+        let threads = workers(&bench, 2, 2);
+        bench.move_clock(10);
+        bench.move_clock(20);
+        bench.move_clock(rung(20));
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn the_watch_is_handed_on_before_a_run_that_will_be_long() {
+    check(|| {
+        let bench = Bench::new(&[10, 20], 2);
+        let threads = (0..2).map(|number| {
+            let bench = bench.clone();
+            thread::spawn(move || {
+                while bench.wait(number) {
+                    if bench.take(number, true).is_some() {
+                        bench.gate.hand_on();
+                        bench.sleep_until_taken(2);
+                    }
+                }
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        bench.move_clock(10);
+        bench.move_clock(20);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn a_leader_that_returns_from_a_short_run_leads_again() {
+    check(|| {
+        let bench = Bench::new(&[10, 20], 2);
+        let threads = workers(&bench, 2, 0);
+        bench.move_clock(10);
+        bench.move_clock(20);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn a_deputy_with_a_late_alarm_is_called() {
+    check(|| {
+        let bench = Bench::new(&[900], 3);
+        let threads = workers(&bench, 2, 2);
+        bench.gate.with(|queue| queue.deadlines.extend([10, 20]));
+        bench.move_clock(10);
+        bench.move_clock(20);
+        // Before an alarm that was set for 900 rings.
+        bench.move_clock(rung(20));
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn an_idle_deputy_is_called_for_what_comes_during_a_long_run() {
+    check(|| {
+        let bench = Bench::new(&[], 2);
+        let threads = workers(&bench, 2, 2);
+        bench.insert(0);
+        bench.sleep_until_taken(1);
+        bench.insert(10);
+        bench.move_clock(10);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn what_comes_during_a_long_run_is_covered_wherever_it_is_due() {
+    for inserted in [5, 15, 25] {
+        check(move || {
+            let bench = Bench::new(&[0, 20], 3);
+            let threads = workers(&bench, 2, 3);
+            bench.sleep_until_taken(1);
+            bench.insert(inserted);
+            bench.move_clock(25);
+            bench.move_clock(rung(25));
+            // The first two runs last until the third piece is taken.
+            bench.sleep_until_taken(2);
+            bench.take(MAIN, false);
+            bench.finish(threads);
+        });
+    }
+}
+
+#[test]
+fn what_is_covered_and_cancelled_leaves_the_rest_covered() {
+    check(|| {
+        let bench = Bench::new(&[0, 20, 30], 2);
+        let threads = workers(&bench, 2, 2);
+        bench.sleep_until_taken(1);
+        bench.gate.edit(|queue| queue.deadlines.retain(|deadline| *deadline != 20));
+        bench.move_clock(30);
+        bench.move_clock(rung(30));
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn a_thread_that_leaves_leaves_the_watch_to_another() {
+    for stays in 0..2 {
+        check(move || {
+            let bench = Bench::new(&[10, 20], 2);
+            let leaving = Arc::new(AtomicU64::new(0));
+            let thread = |number: usize| {
+                let (bench, leaving) = (bench.clone(), leaving.clone());
+                thread::spawn(move || {
+                    let must_leave = || number != stays && leaving.load(Ordering::SeqCst) == 1;
+                    while bench.gate.wait_unless(&bench.clock(number), must_leave) {
+                        bench.take(number, true);
+                    }
+                })
+            };
+            let threads = [thread(0), thread(1)];
+            leaving.store(1, Ordering::SeqCst);
+            bench.gate.look_again();
+            bench.move_clock(10);
+            bench.move_clock(20);
+            bench.finish(threads);
+        });
+    }
+}
+
+#[test]
+fn a_thread_that_turns_back_leaves_the_work_to_another() {
+    check(|| {
+        let bench = Bench::new(&[10, 20], 2);
+        let turned = bench.clone();
+        let first = thread::spawn(move || {
+            if turned.wait(0) {
+                turned.gate.turn_back();
+            }
+        });
+        let second = bench.clone();
+        let second = thread::spawn(move || second.work(1, 0));
+        bench.move_clock(10);
+        bench.move_clock(20);
+        bench.finish([first, second]);
+    });
+}
+
+#[test]
+fn a_clock_that_jumps_over_the_timers_wakes_those_that_it_is_told_to() {
+    for now in [10, 20] {
+        check(move || {
+            let bench = Bench::new(&[10, 20], 2);
+            let threads = workers(&bench, 2, 2);
+            // No timer rings.
+            bench.time.store(now, Ordering::SeqCst);
+            bench.gate.clock_moved();
+            bench.move_clock(20);
+            bench.move_clock(rung(20));
+            bench.finish(threads);
+        });
+    }
+}
+
+// ---- slack -------------------------------------------------------------------------------------
+
+#[test]
+fn with_slack_the_leader_sleeps_past_a_deadline_and_takes_what_fell_due_meanwhile() {
+    check(|| {
+        let bench = Bench::with_slack(&[10, 12], 2, 5);
+        let threads = workers(&bench, 2, 0);
+        bench.insert(14);
+        bench.insert(9);
+        bench.gate.edit(|queue| queue.deadlines.retain(|deadline| *deadline % 2 == 0));
+        bench.gate.edit(|queue| queue.deadlines.retain(|deadline| *deadline < 14));
+        bench.move_clock(14);
+        bench.move_clock(15);
+        bench.finish(threads);
+    });
+}
+
+#[test]
+fn with_slack_an_earlier_deadline_calls_the_leader_if_the_slack_does_not_cover_it() {
+    for inserted in [10, 13, 19] {
+        check(move || {
+            let bench = Bench::with_slack(&[20], 2, 5);
+            let threads = workers(&bench, 1, 0);
+            bench.insert(inserted);
+            // At most the slack late.
+            bench.move_clock(inserted + 5);
+            bench.sleep_until_taken(1);
+            bench.move_clock(25);
+            bench.finish(threads);
+        });
+    }
+}
+
+#[test]
+fn with_slack_the_deputy_takes_what_is_due_behind_a_long_run() {
+    check(|| {
+        let bench = Bench::with_slack(&[10, 12], 2, 5);
+        let threads = workers(&bench, 2, 2);
+        bench.move_clock(15);
+        bench.move_clock(rung(15) + 5);
+        bench.finish(threads);
     });
 }
 
@@ -378,7 +588,7 @@ fn a_closed_gate_hands_out_nothing_more() {
         let threads = workers(&bench, 1, 0);
         bench.gate.set_phase(Phase::Closed);
         let left = bench.gate.look(|queue| queue.deadlines.len());
-        assert_eq!(bench.take(false), None);
+        assert_eq!(bench.take(MAIN, false), None);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(bench.gate.look(|queue| queue.deadlines.len()), left);
     });

@@ -8,6 +8,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 
 use scheduler_core::{
     ADVANCE_BUDGET, Cancelled, Engine, OutOfMemory, Recurrence, Repeat, SECOND_NS, ScheduleError,
@@ -80,7 +81,7 @@ fn limited<R>(bytes: usize, left: u64, work: impl FnOnce() -> R) -> R {
 }
 
 /// Schedules until there is no memory, after so many large blocks; the ids.
-fn fill(engine: &mut Engine, from: u64, left: u64, rule: Option<&Recurrence>) -> Vec<TaskId> {
+fn fill(engine: &mut Engine, from: u64, left: u64, rule: Option<&Arc<Recurrence>>) -> Vec<TaskId> {
     let mut ids = Vec::with_capacity(1 << 20);
     let before = engine.gauges().pending;
     limited(1 << 16, left, || {
@@ -135,8 +136,10 @@ fn an_engine_without_memory_for_its_history_is_an_error() {
 /// is no large block to be had.
 #[test]
 fn scheduling_fails_and_all_that_was_scheduled_runs() {
-    let every =
-        Recurrence { repeat: Repeat::FixedRate(1_000_000 * SECOND_NS), ..Recurrence::default() };
+    let every = Arc::new(Recurrence {
+        repeat: Repeat::FixedRate(1_000_000 * SECOND_NS),
+        ..Recurrence::default()
+    });
     for rule in [None, Some(&every)] {
         for left in 0..8 {
             let mut engine = Engine::new(0, 1_000_000);

@@ -21,6 +21,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use proptest::collection::vec;
@@ -132,12 +133,12 @@ fn the_billionth_run_is_on_the_grid() {
     for interval in [1, 3, 333_333_333, (1 << 20) - 1, 1 << 20, 7 * SECOND_NS] {
         for misfire in [Misfire::Latest, Misfire::Earliest, Misfire::All, Misfire::Skip] {
             let anchor = 1_763_800_000_123_456_789;
-            let rule = Recurrence {
+            let rule = Arc::new(Recurrence {
                 repeat: Repeat::FixedRate(interval),
                 misfire,
                 catch_up_limit: 1,
                 ..Recurrence::default()
-            };
+            });
             let mut engine = Engine::new(anchor - 1, 0);
             let id = engine.schedule(anchor, 0, Some(&rule)).unwrap();
             let mut dice = Dice(interval);
@@ -210,7 +211,8 @@ fn a_century_of_deadlines_is_kept_to_the_nanosecond() {
 /// A load in the shape that a test can vary: many tasks, spread over so much time.
 fn load(engine: &mut Engine, tasks: u64, width: Nanos, dice: &mut Dice) -> Vec<TaskId> {
     let now = engine.now();
-    let rule = Recurrence { repeat: Repeat::FixedRate(SECOND_NS), ..Recurrence::default() };
+    let rule =
+        Arc::new(Recurrence { repeat: Repeat::FixedRate(SECOND_NS), ..Recurrence::default() });
     (0..tasks)
         .map(|_| {
             let rule = (dice.below(4) == 0).then_some(&rule);
@@ -363,7 +365,7 @@ fn slots_are_used_again_before_new_ones_are_made() {
 
 /// A task every ten nanoseconds from 100 on, at 95, with a run by hand under way.
 fn by_hand(end: Nanos, started: Nanos) -> (Engine, TaskId) {
-    let rule = Recurrence { repeat: Repeat::FixedRate(10), end, ..Recurrence::default() };
+    let rule = Arc::new(Recurrence { repeat: Repeat::FixedRate(10), end, ..Recurrence::default() });
     let mut engine = Engine::new(95, 0);
     let id = engine.schedule(100, 0, Some(&rule)).unwrap();
     assert!(engine.advance(started, u32::MAX));
@@ -418,7 +420,7 @@ fn a_time_beyond_the_end_that_was_asked_for_survives_a_run_by_hand() {
 
 /// Waits for a run by hand of a paused task.
 fn paused_and_asked_for() -> (Engine, TaskId) {
-    let rule = Recurrence { repeat: Repeat::FixedRate(10), ..Recurrence::default() };
+    let rule = Arc::new(Recurrence { repeat: Repeat::FixedRate(10), ..Recurrence::default() });
     let mut engine = Engine::new(95, 9);
     let id = engine.schedule(100, 0, Some(&rule)).unwrap();
     assert!(engine.pause(id) && engine.run_now(id));
@@ -477,12 +479,12 @@ fn what_else_is_asked_of_a_paused_task_before_its_run_by_hand_counts() {
 
 #[test]
 fn lateness_counts_from_when_a_run_was_due() {
-    let rule = Recurrence {
+    let rule = Arc::new(Recurrence {
         repeat: Repeat::FixedRate(1_000),
         jitter: 900,
         max_runs: 2,
         ..Recurrence::default()
-    };
+    });
     let mut engine = Engine::new(0, 9);
     engine.set_wall_offset(1_000_000);
     while !engine.rekey(64) {}

@@ -87,7 +87,11 @@ fn what_a_jump_makes_due_keeps_its_order() {
 #[test]
 fn what_a_jump_passes_during_a_run_has_overlapped_it() {
     let mut engine = Engine::new(100 * S, 99);
-    let every = Recurrence { repeat: Repeat::FixedRate(S), on_wall: true, ..Recurrence::default() };
+    let every = Arc::new(Recurrence {
+        repeat: Repeat::FixedRate(S),
+        on_wall: true,
+        ..Recurrence::default()
+    });
     let id = engine.schedule(100 * S, 128, Some(&every)).expect("an id");
     while !engine.advance(100 * S, 64) {}
     let Some(Taken::Run(slot)) = engine.take() else { panic!("it is due") };
@@ -172,8 +176,11 @@ fn a_sweep_may_be_interrupted_by_anything() {
 #[test]
 fn occurrences_inside_a_jump_are_late_work() {
     let mut engine = Engine::new(1_000 * S, 99);
-    let rule =
-        Recurrence { repeat: Repeat::FixedRate(10 * S), on_wall: true, ..Recurrence::default() };
+    let rule = Arc::new(Recurrence {
+        repeat: Repeat::FixedRate(10 * S),
+        on_wall: true,
+        ..Recurrence::default()
+    });
     let id = engine.schedule(1_010 * S, 128, Some(&rule)).expect("an id");
     assert_eq!(run(&mut engine, 1_010 * S), [id]);
     assert_eq!(engine.set_wall_offset(3_600 * S as i64), WallStep::Forward);
@@ -213,7 +220,7 @@ fn at(time: Nanos, rules: &[Recurrence]) -> (Engine, Vec<TaskId>) {
         .map(|rule| {
             let Repeat::Calendar(calendar) = &rule.repeat else { panic!("a calendar") };
             let first = calendar.next_after(MONDAY + time).expect("it fires");
-            engine.schedule(first, 128, Some(rule)).expect("an id")
+            engine.schedule(first, 128, Some(&Arc::new(rule.clone()))).expect("an id")
         })
         .collect();
     (engine, ids)
@@ -259,6 +266,28 @@ fn a_small_step_back_repeats_no_fixed_time_and_lets_the_others_go_on() {
 }
 
 #[test]
+fn tasks_that_share_a_grid_go_on_sharing_it_when_the_wall_is_set_back() {
+    let grid = Rule::Grid { anchor: MONDAY + 12 * HOUR, interval: HOUR };
+    let part = Part { rule: grid, zone: Zone::utc(), dst: Dst::Debian };
+    let rule = Arc::new(by_calendar(vec![part]));
+    let mut engine = Engine::new(MONDAY + 12 * HOUR, 99);
+    let mut schedule = |hour: Nanos| engine.schedule(MONDAY + hour * HOUR, 128, Some(&rule));
+    let ids = [13, 14, 15].map(|hour| schedule(hour).expect("an id"));
+    assert_eq!(Arc::strong_count(&rule), 4);
+    engine.set_wall_offset(-(5 * HOUR as i64));
+    while !engine.rekey(1) {}
+    // The grid begins before the new time, for all, and the recurrence before is not theirs.
+    assert_eq!(ids.map(|id| next(&engine, id)), [8 * HOUR; 3]);
+    assert_eq!(Arc::strong_count(&rule), 1);
+    // What belongs to one of them is its own.
+    let daily = by_calendar(vec![cron("0 0 * * *")]).repeat;
+    let shared = engine.replace_calendar(ids[0], &daily).expect("it has one");
+    assert_eq!(Arc::strong_count(&shared), 3);
+    assert_eq!(run(&mut engine, MONDAY + 15 * HOUR).len(), 3);
+    assert_eq!(ids.map(|id| next(&engine, id)), [DAY, 11 * HOUR, 11 * HOUR]);
+}
+
+#[test]
 fn a_large_step_back_arms_all_from_the_new_time() {
     let rules = [
         by_calendar(vec![cron("30 10 * * *")]),
@@ -285,8 +314,9 @@ fn a_large_step_back_arms_all_from_the_new_time() {
 
 #[test]
 fn no_step_back_brings_a_task_before_its_start_nor_moves_a_time_that_was_asked_for() {
-    let late = Recurrence { start: MONDAY + 14 * HOUR, ..by_calendar(vec![cron("0 * * * *")]) };
-    let (mut engine, ids) = at(12 * HOUR, &[late.clone(), late.clone()]);
+    let late =
+        Arc::new(Recurrence { start: MONDAY + 14 * HOUR, ..by_calendar(vec![cron("0 * * * *")]) });
+    let (mut engine, ids) = at(12 * HOUR, &[Recurrence::clone(&late), Recurrence::clone(&late)]);
     let id = engine.schedule(MONDAY + 14 * HOUR, 128, Some(&late)).expect("an id");
     let once = on_wall(&mut engine, MONDAY + 20 * HOUR);
     assert!(engine.reschedule(ids[1], MONDAY + 15 * HOUR + 1, true));
@@ -430,7 +460,7 @@ fn a_forecast_is_what_happens() {
     for (k, rule) in rules.iter().enumerate() {
         for copy in 0..3 {
             let first = 1_000 * S + (k + copy) as u64 * S / 4;
-            assert!(engine.schedule(first, 128, Some(rule)).is_ok());
+            assert!(engine.schedule(first, 128, Some(&Arc::new(rule.clone()))).is_ok());
         }
     }
     assert!(engine.schedule(1_003 * S + 1, 128, None).is_ok());

@@ -1,23 +1,34 @@
-//! What is behind the lock: the core, the results of ended tasks, and the waiters for outcomes.
+//! What is behind the lock: the core, what its tasks call, the results of ended tasks, and the
+//! waiters for outcomes.
 //!
 //! Nothing here is dropped under the lock, even if a step panics. What a step takes over comes in
 //! by a mutable reference, and what is to be dropped goes into [`AfterUnlock`]. Both belong to the
-//! caller and outlive the lock.
+//! caller and outlive the lock. Nothing of Python's is made here either: that can start a garbage
+//! collection, which asks for the lock.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeInclusive};
+use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyTuple};
 use scheduler_core::{
-    Cancelled, Completion, Deadlines, Ended, Engine as Core, Garbage, Nanos, TaskId,
+    Cancelled, Completion, Deadlines, Ended, Engine as Core, Garbage, Nanos, ScheduleError, TaskId,
 };
 
-use crate::call::Call;
+use crate::calls::NewCall;
+use crate::checks::Known;
+use crate::columns::{ColumnGarbage, Columns, Emptied, LastRun};
 use crate::record::Outcome;
+
+/// How many runs ahead a record and its cell are fetched, and then the arguments that the cell names.
+const FETCH_RECORD_AHEAD: u32 = 6;
+const FETCH_ARGUMENTS_AHEAD: u32 = 3;
 
 pub(crate) struct Board {
     pub(crate) core: Core,
+    /// What the tasks of the core call.
+    pub(crate) columns: Columns,
     /// The results of the tasks in the core's history, by their index there.
     results: Vec<HistoryEntry>,
     /// Whether any ended task is remembered.
@@ -56,17 +67,37 @@ pub(crate) struct Delivery {
 #[derive(Default)]
 pub(crate) struct AfterUnlock {
     /// To be dropped.
-    pub(crate) dropped: Option<HistoryEntry>,
+    pub(crate) dropped: Dropped,
     /// To be delivered.
-    pub(crate) delivery: Option<Delivery>,
+    pub(crate) delivery: Option<Box<Delivery>>,
+}
+
+/// What a step leaves to be dropped.
+#[derive(Default)]
+pub(crate) struct Dropped {
+    /// What a slot held.
+    pub(crate) emptied: Option<Emptied>,
+    history: Option<HistoryEntry>,
+    last_run: Option<Box<LastRun>>,
+}
+
+/// Memory to be freed without the lock.
+pub(crate) struct BoardGarbage {
+    _core: Option<Box<Garbage>>,
+    _columns: Option<ColumnGarbage>,
 }
 
 impl Deadlines for Board {
-    type Garbage = Box<Garbage>;
+    type Garbage = Box<BoardGarbage>;
 
     #[inline]
     fn take_garbage(&mut self) -> Option<Self::Garbage> {
-        self.core.take_garbage()
+        let core = self.core.take_garbage();
+        let columns = self.columns.has_retired().then(|| self.columns.take_retired());
+        if core.is_none() && columns.is_none() {
+            return None;
+        }
+        Some(Box::new(BoardGarbage { _core: core, _columns: columns }))
     }
 
     #[inline]
@@ -76,27 +107,53 @@ impl Deadlines for Board {
 }
 
 impl Board {
-    pub(crate) fn new(core: Core, remembers: bool) -> Self {
-        Self { core, results: Vec::new(), remembers, waiters: BTreeMap::new(), next_waiter: 0 }
+    pub(crate) fn new(core: Core, remembers: bool, known: Arc<Known>) -> Self {
+        Self {
+            core,
+            columns: Columns::new(known),
+            results: Vec::new(),
+            remembers,
+            waiters: BTreeMap::new(),
+            next_waiter: 0,
+        }
     }
 
-    /// Cancels a task, and takes over what is kept if the task ends with it.
+    /// Takes a slot, fills it and arms it. If that fails, the slot is given back.
+    #[inline]
+    pub(crate) fn schedule(
+        &mut self,
+        py: Python<'_>,
+        call: &NewCall<'_, '_>,
+        arguments: &mut Option<Py<PyTuple>>,
+        left: &mut Option<Emptied>,
+        arm: impl FnOnce(&mut Core, u32) -> Result<TaskId, ScheduleError>,
+    ) -> Result<TaskId, ScheduleError> {
+        let slot = self.core.reserve()?;
+        let armed = self.columns.fill(py, slot, call, arguments, left).and_then(|()| {
+            arm(&mut self.core, slot).inspect_err(|_| *left = Some(self.columns.empty(slot)))
+        });
+        if armed.is_err() {
+            self.core.release(slot);
+        }
+        armed
+    }
+
+    /// Cancels a task. O(1).
     #[inline]
     pub(crate) fn cancel(
         &mut self,
         py: Python<'_>,
         id: TaskId,
-        kept: &mut Option<HistoryEntry>,
         left: &mut AfterUnlock,
     ) -> Cancelled {
         let done = self.core.cancel(id);
         if let Cancelled::Removed { slot, history_index } = done {
-            self.end(py, slot, history_index, kept, left);
+            self.end(py, slot, history_index, &mut None, left);
         }
         done
     }
 
-    /// Ends the run of a slot, which takes over what is kept.
+    /// Ends the run of a slot, and takes over the value that it leaves.
     #[inline]
     pub(crate) fn complete(
         &mut self,
@@ -104,54 +161,76 @@ impl Board {
         slot: u32,
         now: Nanos,
         failed: bool,
-        kept: &mut Option<HistoryEntry>,
+        value: &mut Option<Py<PyAny>>,
         left: &mut AfterUnlock,
     ) -> Option<Completion> {
         let run = if self.is_awaited(slot) { self.core.id_of(slot) } else { None };
         let view = run.and_then(|id| self.core.view(id));
-        let done = self.core.complete(slot, now, failed);
-        if let Some(history_index) = done.and_then(|done| done.history_index) {
-            self.end(py, slot, history_index, kept, left);
-        } else if let (Some(id), Some(view), Some(kept)) = (run, view, &*kept) {
+        let done = self.core.complete(slot, now, failed)?;
+        if let Some(history_index) = done.history_index {
+            self.end(py, slot, history_index, value, left);
+            return Some(done);
+        }
+        if let (Some(id), Some(view)) = (run, view) {
+            let value = value.as_ref().map(|value| value.clone_ref(py));
             let waiters = self.leave(slot, false);
-            if !waiters.is_empty() {
-                let outcome = Outcome::of_run(id, &view, now, failed, kept.clone_ref(py));
-                left.delivery = Some(Delivery { outcome, waiters });
+            if !waiters.is_empty()
+                && let Some(kept) = self.columns.kept(py, slot, value)
+            {
+                let ended = now.saturating_add_signed(self.core.wall_offset());
+                let outcome = Outcome::of_run(id, &view, ended, failed, kept);
+                left.delivery = Some(Box::new(Delivery { outcome, waiters }));
             }
         }
-        done
+        if !failed {
+            let value = value.take_if(|value| !value.is_none(py));
+            left.dropped.last_run = self.columns.note_value(slot, value);
+        }
+        Some(done)
     }
 
-    /// Keeps what an ended task leaves, and gives its slot back.
+    /// Empties the slot of an ended task, keeps what it leaves, and gives the slot back.
     #[inline]
     pub(crate) fn end(
         &mut self,
         py: Python<'_>,
         slot: u32,
         history_index: u32,
-        kept: &mut Option<HistoryEntry>,
+        value: &mut Option<Py<PyAny>>,
         left: &mut AfterUnlock,
     ) {
-        self.core.release(slot);
+        let kept = if self.remembers || self.is_awaited(slot) {
+            self.columns.kept(py, slot, value.take())
+        } else {
+            None
+        };
+        left.dropped.emptied = Some(self.columns.empty(slot));
         if self.is_awaited(slot) {
             let waiters = self.leave(slot, true);
-            if let (Some(ended), Some(kept)) = (self.core.ended_at(history_index), &*kept) {
+            if let (Some(ended), Some(kept)) = (self.core.ended_at(history_index), &kept) {
                 let outcome = Outcome::of_task(*ended, kept.clone_ref(py));
-                left.delivery = Some(Delivery { outcome, waiters });
+                left.delivery = Some(Box::new(Delivery { outcome, waiters }));
             }
         }
-        if !self.remembers {
-            return;
+        self.core.release(slot);
+        left.dropped.history = kept;
+        if self.remembers {
+            self.remember(history_index, &mut left.dropped.history);
         }
+    }
+
+    /// Keeps what an ended task leaves, and hands out what that replaces.
+    #[inline]
+    fn remember(&mut self, history_index: u32, kept: &mut Option<HistoryEntry>) {
         match (self.results.get_mut(history_index as usize), kept.take()) {
-            (Some(former), Some(kept)) => left.dropped = Some(std::mem::replace(former, kept)),
-            (None, Some(kept)) => {
+            (Some(former), Some(entry)) => *kept = Some(std::mem::replace(former, entry)),
+            (None, Some(entry)) => {
                 // Without memory for it, or for one before it, the task is not remembered.
                 let is_next = self.results.len() == history_index as usize;
                 if is_next && self.results.try_reserve(1).is_ok() {
-                    self.results.push(kept);
+                    self.results.push(entry);
                 } else {
-                    left.dropped = Some(kept);
+                    *kept = Some(entry);
                 }
             }
             (_, None) => {}
@@ -172,6 +251,20 @@ impl Board {
     /// Hands out the results of ended tasks.
     pub(crate) fn take_results(&mut self) -> Vec<HistoryEntry> {
         std::mem::take(&mut self.results)
+    }
+
+    /// Has the processor fetch what the runs to come need. At a million tasks each of their records
+    /// is a cache miss, which a run can hide if it is asked for some runs ahead. O(1).
+    #[inline]
+    pub(crate) fn fetch_upcoming(&self) {
+        if let Some((slot, record)) = self.core.upcoming(FETCH_RECORD_AHEAD) {
+            fetch(record);
+            self.columns.place(slot).inspect(|cell| fetch(*cell));
+        }
+        let next = self.core.upcoming(FETCH_ARGUMENTS_AHEAD);
+        if let Some(arguments) = next.and_then(|(slot, _)| self.columns.place_of_arguments(slot)) {
+            fetch(arguments);
+        }
     }
 
     // ---- waiters -----------------------------------------------------------------------------
@@ -250,18 +343,24 @@ impl Board {
     }
 }
 
+/// Has the processor fetch a cache line, without waiting for it.
+#[inline]
+fn fetch(place: *const ()) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and never faults, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch(place.cast(), _MM_HINT_T0);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 fn of(slot: u32) -> RangeInclusive<Place> {
     (slot, 0)..=(slot, u64::MAX)
 }
 
 impl HistoryEntry {
-    /// What is to be kept of a task that calls this.
-    #[inline]
-    pub(crate) fn of(py: Python<'_>, call: &Call, value: Option<Py<PyAny>>) -> Self {
-        let options = call.options.as_ref().map(|options| options.clone_ref(py));
-        Self { name: call.name.clone_ref(py), options, value }
-    }
-
     /// A second reference to the same.
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         Self {

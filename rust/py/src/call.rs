@@ -1,180 +1,184 @@
-//! What a task calls, and how its last run ended.
-
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+//! What a task calls, for Python.
 
 use pyo3::PyTraverseError;
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString, PyTuple, PyType};
 
-/// What a task calls. Plain one-shots with the same name and the same callback share one.
-#[pyclass(frozen, module = "num_agents.scheduler._native")]
+use crate::columns::Called;
+use crate::errors::show;
+
+/// What a task calls, at the moment of asking.
+#[pyclass(frozen, get_all, module = "num_agents.scheduler._native")]
 pub(crate) struct Call {
     /// The name of the task.
-    #[pyo3(get)]
     pub(crate) name: Py<PyString>,
     /// What is called.
-    #[pyo3(get)]
     pub(crate) callback: Py<PyAny>,
-    /// The keyword arguments, if there are any.
-    #[pyo3(get)]
-    kwargs: Option<Py<PyDict>>,
+    /// The positional arguments.
+    pub(crate) arguments: Py<PyTuple>,
+    /// The keyword arguments; None if there are none.
+    pub(crate) kwargs: Option<Py<PyDict>>,
     /// The options of the task, if it has any: the Python layer's.
-    #[pyo3(get)]
     pub(crate) options: Option<Py<PyAny>>,
-    /// Whether the Python layer runs it: it needs more than a call with positional arguments.
-    #[pyo3(get)]
-    pub(crate) is_special: bool,
-    /// The tuple of the callback alone, once it was needed: see [`Call::step`].
-    alone: OnceLock<Py<PyTuple>>,
-    /// How many tasks call it. Changed while the interpreter is held, so by one thread at a time.
-    tasks: AtomicUsize,
-    /// How the last run ended; kept for tasks with options only.
-    last: Mutex<LastRun>,
-}
-
-#[derive(Default)]
-struct LastRun {
-    value: Option<Py<PyAny>>,
-    error: Option<Py<PyAny>>,
-    failures_in_a_row: u64,
 }
 
 #[pymethods]
 impl Call {
-    #[new]
-    #[pyo3(signature = (name, callback, kwargs = None, options = None, *, is_special = false))]
-    fn new(
-        name: Py<PyString>,
-        callback: Py<PyAny>,
-        kwargs: Option<Py<PyDict>>,
-        options: Option<Py<PyAny>>,
-        is_special: bool,
-    ) -> Self {
-        let is_special = is_special || kwargs.is_some();
-        Self {
-            name,
-            callback,
-            kwargs,
-            options,
-            is_special,
-            alone: OnceLock::new(),
-            tasks: AtomicUsize::new(0),
-            last: Mutex::default(),
-        }
-    }
-
-    /// What the last run returned; None before the first, and if it failed.
-    #[getter]
-    fn last_value(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.last_run().value.as_ref().map(|value| value.clone_ref(py))
-    }
-
-    /// What the last run raised; None before the first, and if it completed.
-    #[getter]
-    fn last_error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.last_run().error.as_ref().map(|error| error.clone_ref(py))
-    }
-
-    /// Notes that a run completed.
-    #[pyo3(name = "note_value")]
-    fn py_note_value(&self, value: &Bound<'_, PyAny>) {
-        drop(self.note_value(value));
-    }
-
-    /// Notes that a run failed. Returns how many failed one after another.
-    fn note_error(&self, error: Py<PyAny>) -> u64 {
-        let mut last = self.last_run();
-        let former = (last.value.take(), last.error.replace(error));
-        last.failures_in_a_row += 1;
-        let failures = last.failures_in_a_row;
-        drop(last);
-        // Dropping them can run anything: not under the lock.
-        drop(former);
-        failures
-    }
-
-    /// Begins to count failed runs again.
-    fn forget_failures(&self) {
-        self.last_run().failures_in_a_row = 0;
-    }
-
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.name)?;
         visit.call(&self.callback)?;
+        visit.call(&self.arguments)?;
         visit.call(&self.kwargs)?;
-        visit.call(&self.options)?;
-        if let Some(alone) = self.alone.get() {
-            visit.call(alone)?;
-        }
-        let last = self.last_run();
-        visit.call(&last.value)?;
-        visit.call(&last.error)
+        visit.call(&self.options)
     }
 }
 
 impl Call {
-    /// The call of a task without options, whose name and callback have been checked.
-    pub(crate) fn plain(name: Py<PyString>, callback: Py<PyAny>) -> Self {
-        Self::new(name, callback, None, None, false)
+    pub(crate) fn new(py: Python<'_>, called: Called) -> PyResult<Self> {
+        let Called { name, callback, names, options, arguments } = called;
+        let (arguments, kwargs) = split(py, arguments, names)?;
+        Ok(Self {
+            name,
+            callback,
+            arguments: arguments.unbind(),
+            kwargs: kwargs.map(Bound::unbind),
+            options,
+        })
     }
+}
 
-    /// Notes that a run completed with a value. Answers what that replaces.
-    #[inline]
-    #[must_use = "to be dropped when the run has been completed"]
-    pub(crate) fn note_value(&self, value: &Bound<'_, PyAny>) -> [Option<Py<PyAny>>; 2] {
-        if self.options.is_none() {
-            return [None, None];
+/// Positional arguments and keyword arguments. O(arguments).
+pub(crate) fn split(
+    py: Python<'_>,
+    arguments: Option<Py<PyTuple>>,
+    names: Option<Py<PyTuple>>,
+) -> PyResult<(Bound<'_, PyTuple>, Option<Bound<'_, PyDict>>)> {
+    let all = arguments.map_or_else(|| PyTuple::empty(py), |arguments| arguments.into_bound(py));
+    let Some(names) = names else { return Ok((all, None)) };
+    let kwargs = PyDict::new(py);
+    let positional = all.len() - names.bind(py).len();
+    for (name, value) in names.bind(py).iter().zip(all.iter().skip(positional)) {
+        kwargs.set_item(name, value)?;
+    }
+    Ok((all.get_slice(0, positional), Some(kwargs)))
+}
+
+/// The arguments of a task.
+pub(crate) struct Joined<'py> {
+    /// The positional ones, and after them the values of the keyword arguments.
+    pub(crate) arguments: Option<Py<PyTuple>>,
+    /// The names of the keyword arguments.
+    pub(crate) names: Option<Bound<'py, PyTuple>>,
+}
+
+/// Positional arguments and keyword arguments in one tuple. O(arguments).
+#[inline]
+pub(crate) fn join<'py>(
+    positional: &Bound<'py, PyAny>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Joined<'py>> {
+    let py = positional.py();
+    let positional = match positional.cast_exact::<PyTuple>() {
+        Ok(tuple) => tuple.clone(),
+        Err(_) => PyTuple::new(py, positional.try_iter()?.collect::<PyResult<Vec<_>>>()?)?,
+    };
+    let Some(kwargs) = kwargs.filter(|kwargs| !kwargs.is_empty()) else {
+        let arguments = (!positional.is_empty()).then(|| kept(positional));
+        return Ok(Joined { arguments, names: None });
+    };
+    let mut names = Vec::with_capacity(kwargs.len());
+    let mut all: Vec<_> = positional.iter().collect();
+    // Nothing of Python's is made meanwhile, so nothing can change the dict.
+    for (name, value) in kwargs.iter() {
+        names.push(name);
+        all.push(value);
+    }
+    // The dict of each run is made without Python code, which a subclass of str may have.
+    for name in names.iter_mut().filter(|name| !name.is_exact_instance_of::<PyString>()) {
+        if name.is_instance_of::<PyString>() {
+            *name = exact(name)?;
         }
-        let mut last = self.last_run();
-        last.failures_in_a_row = 0;
-        [last.value.replace(value.clone().unbind()), last.error.take()]
     }
+    if let Some(other) = names.iter().find(|name| !name.is_instance_of::<PyString>()) {
+        let message = format!("kwargs must have strings as keys, got {}", show(other));
+        return Err(PyTypeError::new_err(message));
+    }
+    let (all, names) = (PyTuple::new(py, all)?, PyTuple::new(py, names)?);
+    Ok(Joined { arguments: Some(kept(all)), names: Some(names) })
+}
 
-    /// The callback and its positional arguments, in one tuple. O(arguments).
-    #[inline]
-    pub(crate) fn step<'py>(
-        &self,
-        py: Python<'py>,
-        arguments: &Bound<'py, PyTuple>,
-    ) -> PyResult<Bound<'py, PyTuple>> {
-        let callback = self.callback.bind(py);
-        match arguments.len() {
-            0 => {
-                if let Some(alone) = self.alone.get() {
-                    return Ok(alone.bind(py).clone());
-                }
-                let alone = PyTuple::new(py, [callback])?;
-                // Another thread may have been first.
-                let _ = self.alone.set(alone.clone().unbind());
-                Ok(alone)
-            }
-            1 => PyTuple::new(py, [callback, &arguments.get_item(0)?]),
-            2 => PyTuple::new(py, [callback, &arguments.get_item(0)?, &arguments.get_item(1)?]),
-            many => {
-                let mut step = Vec::with_capacity(many + 1);
-                step.push(callback.clone());
-                step.extend(arguments.iter());
-                PyTuple::new(py, step)
-            }
+/// A string of Python's own type with the same text.
+#[cold]
+fn exact<'py>(text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: the argument is an object; what is answered is a new reference, or null with an error.
+    unsafe {
+        let found = pyo3::ffi::PyUnicode_FromObject(text.as_ptr());
+        Bound::from_owned_ptr_or_err(text.py(), found)
+    }
+}
+
+/// A tuple that is kept as long as its task. One that refers to nothing a reference cycle may lead
+/// through is no longer tracked by the garbage collector, which would do the same when it first
+/// comes to it: at a million tasks, that takes it 50 ms.
+#[inline]
+fn kept(items: Bound<'_, PyTuple>) -> Py<PyTuple> {
+    if is_atomic(&items) {
+        // SAFETY: it is a tuple, which cannot be changed. Untracking it a second time does nothing.
+        unsafe { pyo3::ffi::PyObject_GC_UnTrack(items.as_ptr().cast()) };
+    }
+    items.unbind()
+}
+
+/// A callback with its arguments, in one tuple to be called. O(arguments).
+#[inline]
+pub(crate) fn step<'py>(
+    py: Python<'py>,
+    callback: Py<PyAny>,
+    arguments: Option<Py<PyTuple>>,
+    names: Option<Py<PyTuple>>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let callback = callback.into_bound(py);
+    let Some(arguments) = arguments else { return PyTuple::new(py, [callback]) };
+    if names.is_some() {
+        let (positional, kwargs) = split(py, Some(arguments), names)?;
+        let call = PyTuple::new(
+            py,
+            std::iter::once(callback).chain(positional.iter()).collect::<Vec<_>>(),
+        )?;
+        return PyTuple::new(py, [partial(py)?.call(call, kwargs.as_ref())?]);
+    }
+    let arguments = arguments.into_bound(py);
+    match arguments.len() {
+        1 => PyTuple::new(py, [callback, arguments.get_item(0)?]),
+        2 => PyTuple::new(py, [callback, arguments.get_item(0)?, arguments.get_item(1)?]),
+        many => {
+            let mut step = Vec::with_capacity(many + 1);
+            step.push(callback);
+            step.extend(arguments.iter());
+            PyTuple::new(py, step)
         }
     }
+}
 
-    /// Notes that one more task calls it.
-    #[inline]
-    pub(crate) fn add_task(&self) {
-        self.tasks.store(self.tasks.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
+/// Whether all items are of built-in types that refer to no other object.
+#[inline]
+pub(crate) fn is_atomic(items: &Bound<'_, PyTuple>) -> bool {
+    items.iter_borrowed().all(|item| {
+        item.is_none()
+            || item.is_exact_instance_of::<PyInt>()
+            || item.is_exact_instance_of::<PyString>()
+            || item.is_exact_instance_of::<PyFloat>()
+            || item.is_exact_instance_of::<PyBool>()
+            || item.is_exact_instance_of::<PyBytes>()
+    })
+}
 
-    /// Notes that one task fewer calls it. Returns whether none does any more.
-    #[inline]
-    pub(crate) fn remove_task(&self) -> bool {
-        let tasks = self.tasks.load(Ordering::Relaxed).saturating_sub(1);
-        self.tasks.store(tasks, Ordering::Relaxed);
-        tasks == 0
-    }
-
-    fn last_run(&self) -> MutexGuard<'_, LastRun> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// `functools.partial`, which the interpreter calls without a frame of this crate.
+fn partial(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static PARTIAL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    PARTIAL.import(py, intern!(py, "functools").to_str()?, "partial")
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use scheduler_core::{Cancelled, Clock as _, Engine as Core, Nanos, OutOfMemory, TaskId};
 
-use crate::board::{AfterUnlock, HistoryEntry};
+use crate::board::AfterUnlock;
 use crate::convert::id_text;
 use crate::engine::{Engine, SLICE};
 use crate::errors::Error;
@@ -21,12 +21,13 @@ impl Engine {
     fn cancel(&self, py: Python<'_>, task_id: &Bound<'_, PyAny>) -> PyResult<u8> {
         let gate = self.gate()?;
         let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(0) };
-        let mut kept = self.columns.kept(py, id.slot());
         let mut left = AfterUnlock::default();
-        let done = gate.edit(|board| board.cancel(py, id, &mut kept, &mut left));
-        if let Cancelled::Removed { slot, .. } = done {
-            self.release(py, self.columns.empty(py, slot));
-        }
+        let done = gate.edit(|board| {
+            // Independent cache misses overlap.
+            board.core.warm(&[id]);
+            board.columns.warm(id.slot());
+            board.cancel(py, id, &mut left)
+        });
         self.after_unlock(py, left)?;
         Ok(match done {
             Cancelled::Unknown => 0,
@@ -53,34 +54,23 @@ impl Engine {
             }
         };
         let (mut stopped, mut interrupted) = (0, Ok(()));
-        let mut slice_of: Vec<(Option<HistoryEntry>, AfterUnlock)> = Vec::with_capacity(SLICE);
-        let mut done = Vec::with_capacity(SLICE);
-        let mut emptied = Vec::with_capacity(SLICE);
+        let mut left = Vec::with_capacity(SLICE);
         for slice in ids.chunks(SLICE) {
-            self.columns.warm(py, slice.iter().map(|id| id.slot()));
-            gate.look(|board| board.core.warm(slice));
-            let kept = |id: &TaskId| (self.columns.kept(py, id.slot()), AfterUnlock::default());
-            slice_of.extend(slice.iter().map(kept));
+            left.resize_with(slice.len(), AfterUnlock::default);
             gate.edit(|board| {
-                for (id, (kept, left)) in slice.iter().zip(&mut slice_of) {
-                    done.push(board.cancel(py, *id, kept, left));
+                board.core.warm(slice);
+                slice.iter().for_each(|id| board.columns.warm(id.slot()));
+                for (id, left) in slice.iter().zip(&mut left) {
+                    stopped += usize::from(board.cancel(py, *id, left) != Cancelled::Unknown);
                 }
             });
-            for done in done.drain(..) {
-                if let Cancelled::Removed { slot, .. } = done {
-                    emptied.push(self.columns.empty(py, slot));
-                }
-                stopped += usize::from(done != Cancelled::Unknown);
-            }
-            emptied.drain(..).for_each(|emptied| self.release(py, emptied));
-            for (_, left) in slice_of.drain(..) {
+            for left in left.drain(..) {
                 if let Err(error) = self.after_unlock(py, left) {
                     interrupted = Err(error);
                 }
             }
             Self::let_others_run(py);
         }
-        self.columns.shrink(py, gate.look(|board| board.core.slot_limit()))?;
         interrupted.map(|()| stopped)
     }
 
@@ -126,6 +116,17 @@ impl Engine {
         Ok(replaced.is_some())
     }
 
+    /// Begins to count the failed runs of a task again.
+    fn forget_failures(&self, task_id: &Bound<'_, PyAny>) -> PyResult<()> {
+        let id = self.codec.parse(id_text(task_id)?);
+        self.gate()?.edit(|board| {
+            if let Some(slot) = id.and_then(|id| board.core.slot_of(id)) {
+                board.columns.forget_failures(slot);
+            }
+        });
+        Ok(())
+    }
+
     /// Runs a task once more, now.
     fn run_now(&self, task_id: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.control(task_id, |core, id, now| {
@@ -165,6 +166,7 @@ impl Engine {
             if group.is_empty() {
                 return Ok(ids);
             }
+            ids.try_reserve(group.len()).map_err(Error::from)?;
             for task_id in group.drain(..) {
                 ids.extend(self.codec.parse(id_text(&task_id)?));
             }

@@ -1,4 +1,4 @@
-//! The engine as a Python class: the core behind a gate, and the columns that belong to its slots.
+//! The engine as a Python class: the board behind a gate.
 //!
 //! Here is scheduling. `control.rs` has what changes tasks, `running.rs` the life of a run,
 //! `watching.rs` who is told of outcomes, `wall.rs` the wall clock, `view.rs` what can be looked up.
@@ -7,26 +7,28 @@
 //! the interpreter is never asked for anything, and no reference to a Python object is dropped,
 //! while the lock is held; the interpreter is given up for waits and for long work only.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use scheduler_core::{
-    ADVANCE_BUDGET, Clock as _, Engine as Core, Gate, Missed, Nanos, Repeat, ScheduleError, TaskId,
-    after_seconds,
+    ADVANCE_BUDGET, Clock as _, Engine as Core, FAR_FUTURE, Gate, Missed, Nanos, Repeat,
+    ScheduleError, TaskId, after_seconds,
 };
 
 use crate::board::{Board, HistoryEntry};
-use crate::call::Call;
+use crate::call::{Joined, join};
+use crate::calls::NewCall;
+use crate::checks::Checks;
 use crate::clock::Clock;
-use crate::columns::{Columns, Emptied};
+use crate::columns::Columns;
 use crate::convert::{numbers, priority, seconds};
 use crate::errors::Error;
 use crate::fork;
 use crate::ids::IdCodec;
+use crate::many::{Many, One};
 use crate::recurrence::Recurrence;
 use crate::task_ids::TaskIds;
 
@@ -41,14 +43,7 @@ pub(crate) struct Engine {
     gate: Gate<Board>,
     pub(crate) clock: Py<Clock>,
     pub(crate) codec: Arc<IdCodec>,
-    pub(crate) columns: Columns,
-    /// The call of the task that was scheduled last without options, as long as a task uses it.
-    shared_call: Mutex<Option<Py<Call>>>,
-    /// Checks name and callback of a task without options, and makes its call.
-    new_call: Py<PyAny>,
-    /// The address of the callback that was checked last. Another object may have come there since:
-    /// it is checked again that it can be called, and whatever a run returns is checked as well.
-    checked_callback: AtomicUsize,
+    checks: Checks,
     /// Missed occurrences to be reported.
     pub(crate) misses: Mutex<Vec<(Missed, HistoryEntry)>>,
     /// How many forks lay before this engine when it was made.
@@ -58,26 +53,27 @@ pub(crate) struct Engine {
 #[pymethods]
 impl Engine {
     #[new]
+    #[pyo3(signature = (clock, history, instance, check_call, slack_ns = 0))]
     fn new(
         py: Python<'_>,
         clock: Py<Clock>,
         history: u32,
         instance: u64,
-        new_call: Py<PyAny>,
+        check_call: Py<PyAny>,
+        slack_ns: Nanos,
     ) -> PyResult<Self> {
         let mut core = Core::try_new(clock.get().now(), history).map_err(Error::from)?;
         core.set_seed(instance);
         if clock.get().offset() != 0 {
             core.set_wall_offset(clock.get().offset());
         }
+        let checks = Checks::new(py, check_call)?;
+        let known = checks.known();
         Ok(Self {
-            gate: Gate::new(Board::new(core, history > 0)),
+            gate: Gate::with_slack(Board::new(core, history > 0, known), slack_ns),
             clock,
             codec: Arc::new(IdCodec::new(instance)),
-            columns: Columns::new(py),
-            shared_call: Mutex::default(),
-            new_call,
-            checked_callback: AtomicUsize::new(0),
+            checks,
             misses: Mutex::default(),
             forks: fork::count(),
         })
@@ -95,11 +91,21 @@ impl Engine {
         delay: &Bound<'py, PyAny>,
         priority: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyString>> {
-        let call = self.call_of(py, name, callback)?;
+        let (name, identity) = self.checks.check(name, callback)?;
         let seconds = seconds(delay, "delay")?;
         let priority = self::priority(priority)?;
         let nominal = after_seconds(self.clock.get().now(), seconds)
             .map_err(|reason| Error::Span { argument: "delay", index: None, seconds, reason })?;
+        let Joined { arguments, .. } = join(arguments, None)?;
+        let call = NewCall {
+            name,
+            text: text_of(name),
+            callback,
+            identity,
+            names: None,
+            options: None,
+            is_special: false,
+        };
         let id =
             self.arm(py, &call, arguments, |core, slot| core.arm(slot, nominal, priority, None))?;
         Ok(self.codec.text(py, id))
@@ -107,15 +113,20 @@ impl Engine {
 
     /// Schedules a task in all generality. Answers its id, and the nominal time of its first run as
     /// the wall shows it.
-    #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
+    #[expect(clippy::too_many_arguments, reason = "what a task can have")]
     #[pyo3(signature = (
-        call, arguments, priority, recurrence, *, after_ns, wall_ns, on_grid, follows_wall
+        name, callback, arguments, kwargs, options, is_special, priority, recurrence, after_ns,
+        wall_ns, on_grid, follows_wall, /
     ))]
     fn schedule_at<'py>(
         &self,
         py: Python<'py>,
-        call: &Bound<'py, Call>,
+        name: &Bound<'py, PyAny>,
+        callback: &Bound<'py, PyAny>,
         arguments: &Bound<'py, PyAny>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+        options: Option<&Bound<'py, PyAny>>,
+        is_special: bool,
         priority: &Bound<'py, PyAny>,
         recurrence: Option<&Recurrence>,
         after_ns: Option<Nanos>,
@@ -123,12 +134,23 @@ impl Engine {
         on_grid: bool,
         follows_wall: bool,
     ) -> PyResult<(Bound<'py, PyString>, Nanos)> {
+        let (name, identity) = self.checks.check(name, callback)?;
         let priority = self::priority(priority)?;
         let recurrence = recurrence.map(|recurrence| &recurrence.0);
         let now = self.clock.get().now();
         let when = When { now, after: after_ns, wall: wall_ns, on_grid, follows_wall };
+        let Joined { arguments, names } = join(arguments, kwargs)?;
+        let call = NewCall {
+            name,
+            text: text_of(name),
+            callback,
+            identity,
+            names: names.as_ref(),
+            options,
+            is_special,
+        };
         let mut nominal = 0;
-        let id = self.arm(py, call, arguments, |core, slot| {
+        let id = self.arm(py, &call, arguments, |core, slot| {
             let id = when.arm(core, slot, priority, recurrence)?;
             nominal = core.view(id).map_or(0, |view| view.nominal);
             Ok(id)
@@ -136,21 +158,37 @@ impl Engine {
         Ok((self.codec.text(py, id), nominal))
     }
 
-    /// Schedules one-shots `delays` seconds after `now_ns`, a moment of the axis; all are checked
-    /// before any is scheduled.
+    /// Schedules tasks first due `delays` seconds after `now_ns`, a moment of the axis; all are
+    /// checked before any is scheduled.
+    #[expect(clippy::too_many_arguments, reason = "what tasks can have")]
+    #[pyo3(signature = (
+        name, callback, arguments, kwargs, options, is_special, priorities, recurrence, now_ns,
+        delays, /
+    ))]
     fn schedule_many(
         &self,
         py: Python<'_>,
-        call: &Bound<'_, Call>,
+        name: &Bound<'_, PyAny>,
+        callback: &Bound<'_, PyAny>,
         arguments: &Bound<'_, PyAny>,
+        kwargs: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyAny>>,
+        is_special: bool,
+        priorities: &Bound<'_, PyAny>,
+        recurrence: Option<&Recurrence>,
         now_ns: Nanos,
         delays: &Bound<'_, PyAny>,
-        priorities: &Bound<'_, PyAny>,
     ) -> PyResult<TaskIds> {
         let nominals = Self::nominals(now_ns, delays)?;
-        let arm =
-            |core: &mut Core, slot, nominal, priority| core.arm(slot, nominal, priority, None);
-        self.arm_many(py, call, arguments, &nominals, arm, priorities)
+        let many = Many { name, callback, arguments, kwargs, options, is_special, priorities };
+        let recurrence = recurrence.map(|recurrence| &recurrence.0);
+        self.arm_many(py, &many, &nominals, |core, slot, nominal, priority| match recurrence {
+            None => core.arm(slot, nominal, priority, None),
+            Some(_) => {
+                let after = Some(nominal - now_ns);
+                When { now: now_ns, after, ..When::default() }.arm(core, slot, priority, recurrence)
+            }
+        })
     }
 
     /// The moments that `schedule_many` computes.
@@ -173,17 +211,37 @@ impl Engine {
         Ok(nominals)
     }
 
-    /// Schedules one-shots due at moments of the wall.
+    /// Schedules tasks first due at moments of the wall; `on_grid` as for `schedule_at`.
+    #[expect(clippy::too_many_arguments, reason = "what tasks can have")]
+    #[pyo3(signature = (
+        name, callback, arguments, kwargs, options, is_special, priorities, recurrence, nominals_ns,
+        on_grid, /
+    ))]
     fn schedule_many_at(
         &self,
         py: Python<'_>,
-        call: &Bound<'_, Call>,
+        name: &Bound<'_, PyAny>,
+        callback: &Bound<'_, PyAny>,
         arguments: &Bound<'_, PyAny>,
-        nominals_ns: &Bound<'_, PyAny>,
+        kwargs: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyAny>>,
+        is_special: bool,
         priorities: &Bound<'_, PyAny>,
+        recurrence: Option<&Recurrence>,
+        nominals_ns: &Bound<'_, PyAny>,
+        on_grid: bool,
     ) -> PyResult<TaskIds> {
         let nominals: Vec<u64> = numbers(nominals_ns, "nominals_ns", "a buffer of uint64")?;
-        self.arm_many(py, call, arguments, &nominals, Core::arm_on_wall, priorities)
+        let many = Many { name, callback, arguments, kwargs, options, is_special, priorities };
+        let recurrence = recurrence.map(|recurrence| &recurrence.0);
+        let now = self.clock.get().now();
+        self.arm_many(py, &many, &nominals, |core, slot, nominal, priority| match recurrence {
+            None => core.arm_on_wall(slot, nominal, priority),
+            Some(_) => {
+                let wall = Some(nominal);
+                When { now, wall, on_grid, ..When::default() }.arm(core, slot, priority, recurrence)
+            }
+        })
     }
 
     // ---- lifetime ------------------------------------------------------------------------
@@ -210,13 +268,13 @@ impl Engine {
             // It is never freed, and its locks may be held for ever.
             return Ok(());
         }
-        visit.call(&self.columns.cells)?;
-        visit.call(&self.new_call)?;
-        visit.call(&*lock(&self.shared_call))?;
+        self.checks.traverse(&visit)?;
         // Whoever holds the lock never waits for the interpreter, so this wait is short. Not to
         // wait would be wrong: a collection goes over all objects twice, and must see the same.
         self.gate.look(|board| {
+            board.columns.traverse(&visit)?;
             for kept in board.results() {
+                visit.call(&kept.name)?;
                 visit.call(&kept.options)?;
                 visit.call(&kept.value)?;
             }
@@ -224,14 +282,15 @@ impl Engine {
         })
     }
 
-    fn __clear__(&self, py: Python<'_>) {
+    fn __clear__(&self) {
         if self.belongs_to_parent() {
             return;
         }
-        let shared = lock(&self.shared_call).take();
-        let left = self.gate.edit(|board| (board.take_results(), board.take_waiters()));
-        drop((shared, left));
-        self.columns.clear(py);
+        let left = self.gate.edit(|board| {
+            let columns = std::mem::replace(&mut board.columns, Columns::new(self.checks.known()));
+            (columns, board.take_results(), board.take_waiters())
+        });
+        drop(left);
     }
 }
 
@@ -247,80 +306,19 @@ impl Engine {
         self.forks != fork::count()
     }
 
-    /// What a plain task calls: the call of the task before it, if that has the same name and the
-    /// same callback.
-    #[inline]
-    fn call_of<'py>(
-        &self,
-        py: Python<'py>,
-        name: &Bound<'py, PyAny>,
-        callback: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, Call>> {
-        if let Some(call) = &*lock(&self.shared_call) {
-            let shared = call.get();
-            if shared.callback.is(callback) && shared.name.is(name) {
-                return Ok(call.bind(py).clone());
-            }
-        }
-        let checked = self.checked_callback.load(Ordering::Relaxed) == callback.as_ptr().addr();
-        let call = match name.cast_exact::<PyString>() {
-            Ok(name) if checked && callback.is_callable() => {
-                Bound::new(py, Call::plain(name.clone().unbind(), callback.clone().unbind()))?
-            }
-            _ => {
-                let call = self.new_call.bind(py).call1((name, callback))?.cast_into::<Call>()?;
-                self.checked_callback.store(callback.as_ptr().addr(), Ordering::Relaxed);
-                call
-            }
-        };
-        let former = lock(&self.shared_call).replace(call.clone().unbind());
-        drop(former);
-        Ok(call)
-    }
-
-    /// Lets go of what a slot held. The call that is shared is forgotten with its last task, or it
-    /// would keep the callback.
-    #[inline]
-    pub(crate) fn release(&self, py: Python<'_>, emptied: Emptied) {
-        if let Some(call) = emptied.unused_call(py) {
-            let mut shared = lock(&self.shared_call);
-            let former = shared.take_if(|shared| shared.is(call));
-            drop(shared);
-            drop(former);
-        }
-        drop(emptied);
-    }
-
-    /// Fills a slot's columns, then arms it: a worker that takes it finds them filled. If that
-    /// fails, the slot is given back.
+    /// Schedules a task that has been checked.
     #[inline]
     fn arm(
         &self,
         py: Python<'_>,
-        call: &Bound<'_, Call>,
-        arguments: &Bound<'_, PyAny>,
+        call: &NewCall<'_, '_>,
+        arguments: Option<Py<PyTuple>>,
         arm: impl FnOnce(&mut Core, u32) -> Result<TaskId, ScheduleError>,
     ) -> PyResult<TaskId> {
         let gate = self.gate()?;
-        let slot = gate.edit(|board| board.core.reserve()).map_err(Error::from)?;
-        if let Err(error) = self.columns.fill(py, slot, call, arguments) {
-            gate.edit(|board| board.core.release(slot));
-            return Err(error);
-        }
-        gate.with(|board| arm(&mut board.core, slot)).map_err(|error| {
-            self.give_back(py, gate, &[slot]);
-            Error::from(error).into()
-        })
-    }
-
-    /// Empties reserved slots that have been filled, and gives them back.
-    #[cold]
-    fn give_back(&self, py: Python<'_>, gate: &Gate<Board>, slots: &[u32]) {
-        for slot in slots {
-            let emptied = self.columns.empty(py, *slot);
-            gate.edit(|board| board.core.release(*slot));
-            self.release(py, emptied);
-        }
+        let (mut arguments, mut left) = (arguments, None);
+        let armed = gate.with(|board| board.schedule(py, call, &mut arguments, &mut left, arm));
+        Ok(armed.map_err(Error::from)?)
     }
 
     /// Schedules many, in slices. If that fails, those scheduled before are cancelled, and the error
@@ -328,78 +326,59 @@ impl Engine {
     fn arm_many(
         &self,
         py: Python<'_>,
-        call: &Bound<'_, Call>,
-        arguments: &Bound<'_, PyAny>,
+        many: &Many<'_, '_>,
         nominals: &[Nanos],
         arm: impl Fn(&mut Core, u32, Nanos, u8) -> Result<TaskId, ScheduleError>,
-        priorities: &Bound<'_, PyAny>,
     ) -> PyResult<TaskIds> {
         let gate = self.gate()?;
-        let each = arguments.cast::<PyList>().ok();
         let count = nominals.len();
-        if let Some(found) = each.map(|each| each.len()).filter(|found| *found != count) {
-            return Err(Error::Length { argument: "args", expected: count, found }.into());
-        }
-        let listed = priorities.cast::<PyBytes>().ok().map(|bytes| bytes.as_bytes());
-        if let Some(found) = listed.map(<[u8]>::len).filter(|found| *found != count) {
-            return Err(Error::Length { argument: "priorities", expected: count, found }.into());
-        }
-        let shared = if listed.is_none() { priority(priorities)? } else { 0 };
+        let (name, identity) = self.checks.check(many.name, many.callback)?;
+        let text = text_of(name);
+        let listed = many.check_lengths(count)?;
+        let shared = if listed.is_none() { priority(many.priorities)? } else { 0 };
 
         let mut ids = Vec::new();
         ids.try_reserve_exact(count).map_err(Error::from)?;
-        let mut slots = Vec::with_capacity(SLICE);
+        let (mut all, mut left) = (Vec::with_capacity(SLICE), Vec::with_capacity(1));
         for (number, slice) in nominals.chunks(SLICE).enumerate() {
             let first = number * SLICE;
-            let (mut filled, mut armed) = (0, 0);
-            let done = Self::fill_slots(gate, &mut slots, slice.len(), |slot, offset| {
-                let item = each.map(|each| each.get_item(first + offset)).transpose()?;
-                self.columns.fill(py, slot, call, item.as_ref().unwrap_or(arguments))?;
-                filled += 1;
+            let done = (first..first + slice.len()).try_for_each(|index| {
+                all.push(many.of(index)?);
                 Ok(())
             });
             let done = done.and_then(|()| {
                 gate.with(|board| {
-                    for (offset, (slot, nominal)) in slots.iter().zip(slice).enumerate() {
-                        let priority = listed.map_or(shared, |listed| listed[first + offset]);
-                        ids.push(arm(&mut board.core, *slot, *nominal, priority)?);
-                        armed += 1;
+                    for ((one, nominal), index) in all.iter_mut().zip(slice).zip(first..) {
+                        let One { joined: Joined { arguments, names }, options } = one;
+                        let call = NewCall {
+                            name,
+                            text,
+                            callback: many.callback,
+                            identity,
+                            names: names.as_ref(),
+                            options: options.as_ref(),
+                            is_special: many.is_special,
+                        };
+                        let priority = listed.map_or(shared, |listed| listed[index]);
+                        let arm = |core: &mut Core, slot| arm(core, slot, *nominal, priority);
+                        let mut emptied = None;
+                        let armed = board.schedule(py, &call, arguments, &mut emptied, arm);
+                        left.extend(emptied);
+                        ids.push(armed?);
                     }
                     Ok::<_, ScheduleError>(())
                 })
                 .map_err(|error| Error::from(error).into())
             });
             if let Err(error) = done {
-                self.give_back(py, gate, &slots[armed..filled]);
-                gate.edit(|board| {
-                    slots[filled..].iter().for_each(|slot| board.core.release(*slot));
-                });
                 let scheduled = Bound::new(py, TaskIds { ids, codec: self.codec.clone() })?;
                 self.cancel_many(py, scheduled.as_any())?;
                 return Err(error);
             }
-            slots.clear();
+            all.clear();
             Self::let_others_run(py);
         }
         Ok(TaskIds { ids, codec: self.codec.clone() })
-    }
-
-    /// Reserves so many slots and fills each, by its offset.
-    #[inline]
-    fn fill_slots(
-        gate: &Gate<Board>,
-        slots: &mut Vec<u32>,
-        count: usize,
-        mut fill: impl FnMut(u32, usize) -> PyResult<()>,
-    ) -> PyResult<()> {
-        gate.edit(|board| {
-            for _ in 0..count {
-                slots.push(board.core.reserve()?);
-            }
-            Ok::<_, ScheduleError>(())
-        })
-        .map_err(Error::from)?;
-        slots.iter().enumerate().try_for_each(|(offset, slot)| fill(*slot, offset))
     }
 
     /// Moves due tasks to the ready queue until all are there.
@@ -417,8 +396,14 @@ impl Engine {
     }
 }
 
+/// The text of a name. An object of a subclass of str may show another one: it has none.
+#[inline]
+fn text_of<'a>(name: &'a Bound<'_, PyString>) -> Option<&'a str> {
+    if name.is_exact_instance_of::<PyString>() { name.to_str().ok() } else { None }
+}
+
 /// When a task is due first.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct When {
     /// The present moment on the axis.
     now: Nanos,
@@ -439,7 +424,7 @@ impl When {
         core: &mut Core,
         slot: u32,
         priority: u8,
-        recurrence: Option<&scheduler_core::Recurrence>,
+        recurrence: Option<&Arc<scheduler_core::Recurrence>>,
     ) -> Result<TaskId, ScheduleError> {
         match (self.wall, recurrence) {
             (Some(wall), None) if self.follows_wall => core.arm_on_wall(slot, wall, priority),
@@ -448,11 +433,14 @@ impl When {
             }
             (_, None) => core.arm(slot, self.on_axis(core, 0), priority, None),
             (_, Some(recurrence)) => {
+                let first = self.on_axis(core, interval_of(&recurrence.repeat));
+                if recurrence.end == FAR_FUTURE {
+                    return core.arm(slot, first, priority, Some(recurrence));
+                }
                 // Its end was said as a moment of the wall.
                 let end = core.to_axis(recurrence.end);
-                let recurrence = scheduler_core::Recurrence { end, ..recurrence.clone() };
-                let first = self.on_axis(core, interval_of(&recurrence.repeat));
-                core.arm(slot, first, priority, Some(&recurrence))
+                let own = scheduler_core::Recurrence { end, ..recurrence.as_ref().clone() };
+                core.arm(slot, first, priority, Some(&Arc::new(own)))
             }
         }
     }

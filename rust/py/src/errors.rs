@@ -60,7 +60,7 @@ impl Error {
 }
 
 /// A value as it stands in a message, whatever its `__repr__` does.
-fn show(value: &Bound<'_, PyAny>) -> String {
+pub(crate) fn show(value: &Bound<'_, PyAny>) -> String {
     match value.repr() {
         Ok(text) => {
             let text = text.to_string_lossy();

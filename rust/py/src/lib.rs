@@ -3,9 +3,13 @@
 //! The only crate that knows Python. What it exposes is documented in `_native.pyi`, which a test
 //! compares with the built module.
 
+#[cfg(target_os = "linux")]
+mod allocator;
 mod board;
 mod calendar;
 mod call;
+mod calls;
+mod checks;
 mod clock;
 mod clock_watch;
 mod columns;
@@ -16,6 +20,7 @@ mod errors;
 mod forecast;
 mod fork;
 mod ids;
+mod many;
 mod record;
 mod recurrence;
 mod running;
@@ -27,6 +32,11 @@ mod watching;
 mod workers;
 
 use pyo3::prelude::*;
+
+/// What the extension module allocates with; Python and other modules keep their own.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 /// The Rust core of the scheduler.
 #[pymodule(name = "_native", gil_used = true)]
@@ -55,6 +65,8 @@ mod native {
     use crate::steps::Steps;
     #[pymodule_export]
     use crate::task_ids::TaskIds;
+    #[pymodule_export]
+    use crate::watching::Watch;
     #[pymodule_export]
     use crate::workers::WorkerGroup;
 

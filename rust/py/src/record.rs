@@ -1,11 +1,12 @@
 //! Records of tasks and of outcomes, for Python.
 
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString, PyTuple};
 use scheduler_core::{Ended, Nanos, TaskId, TaskView};
 
 use crate::board::HistoryEntry;
 use crate::call::Call;
+use crate::columns::{Called, LastRun};
 use crate::ids::IdCodec;
 
 /// How a run or a task ended, on its way to Python.
@@ -55,9 +56,15 @@ pub(crate) struct TaskRecord {
     /// Occurrences skipped because the last one still ran.
     skipped: u64,
     /// What a live one calls.
-    call: Option<Py<Call>>,
-    /// With which arguments; None of an ended one.
-    arguments: Option<Py<PyAny>>,
+    callback: Option<Py<PyAny>>,
+    /// With which positional arguments; None of an ended one.
+    arguments: Option<Py<PyTuple>>,
+    /// With which keyword arguments; None if there are none.
+    kwargs: Option<Py<PyDict>>,
+    /// What the last run of a live one returned; None before the first, and if it failed.
+    last_value: Option<Py<PyAny>>,
+    /// What the last run of a live one raised; None before the first, and if it completed.
+    last_error: Option<Py<PyAny>>,
     /// Its options, if it has any.
     options: Option<Py<PyAny>>,
     /// What an ended one returned, or raised.
@@ -69,7 +76,7 @@ impl Outcome {
     pub(crate) fn of_run(
         id: TaskId,
         view: &TaskView,
-        now: Nanos,
+        ended: Nanos,
         failed: bool,
         kept: HistoryEntry,
     ) -> Self {
@@ -81,7 +88,7 @@ impl Outcome {
             nominal: view.nominal,
             due: view.due,
             started: view.started,
-            ended: Some(now),
+            ended: Some(ended),
             runs: view.runs,
             missed: view.missed_by_run,
             kept,
@@ -121,8 +128,11 @@ impl Outcome {
             missed: self.missed,
             missed_by_run: self.missed,
             skipped: 0,
-            call: None,
+            callback: None,
             arguments: None,
+            kwargs: None,
+            last_value: None,
+            last_error: None,
             options: self.kept.options,
             value: self.kept.value,
         }
@@ -136,13 +146,13 @@ impl TaskRecord {
         codec: &IdCodec,
         id: TaskId,
         view: &TaskView,
-        call: &Bound<'_, Call>,
-        arguments: Py<PyAny>,
-    ) -> Self {
-        let kept = HistoryEntry::of(py, call.get(), None);
-        Self {
+        called: Called,
+        last: LastRun,
+    ) -> PyResult<Self> {
+        let Call { name, callback, arguments, kwargs, options } = Call::new(py, called)?;
+        Ok(Self {
             task_id: codec.text(py, id).unbind(),
-            name: kept.name,
+            name,
             is_live: true,
             status: view.state.word(),
             priority: view.priority,
@@ -154,10 +164,13 @@ impl TaskRecord {
             missed: view.missed,
             missed_by_run: view.missed_by_run,
             skipped: view.skipped,
-            call: Some(call.clone().unbind()),
+            callback: Some(callback),
             arguments: Some(arguments),
-            options: kept.options,
+            kwargs,
+            last_value: last.value,
+            last_error: last.error,
+            options,
             value: None,
-        }
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! The recurrence of a task, from Python's numbers to the core's.
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use scheduler_core::{FAR_FUTURE, Misfire, Nanos, Repeat};
@@ -10,9 +12,9 @@ use crate::errors::Error;
 const MISFIRE_WORDS: &str = "'latest', 'earliest', 'all' or 'skip'";
 
 /// When a task is due after its first time. Spans and moments in nanoseconds; all moments are
-/// those of the wall.
+/// those of the wall. Tasks that are given the same object share it in the core too.
 #[pyclass(frozen, module = "num_agents.scheduler._native")]
-pub(crate) struct Recurrence(pub(crate) scheduler_core::Recurrence);
+pub(crate) struct Recurrence(pub(crate) Arc<scheduler_core::Recurrence>);
 
 #[pymethods]
 impl Recurrence {
@@ -60,7 +62,7 @@ impl Recurrence {
             "skip" => Misfire::Skip,
             _ => return Err(Error::out_of_range("misfire", MISFIRE_WORDS, misfire).into()),
         };
-        Ok(Self(scheduler_core::Recurrence {
+        Ok(Self(Arc::new(scheduler_core::Recurrence {
             repeat,
             start: start_ns.unwrap_or(0),
             end: end_ns.unwrap_or(FAR_FUTURE),
@@ -71,6 +73,6 @@ impl Recurrence {
             jitter: jitter_ns,
             window: window_ns,
             on_wall: on_wall || calendar.is_some(),
-        }))
+        })))
     }
 }

@@ -20,10 +20,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
-use scheduler_core::{ADVANCE_BUDGET, Clock as _, Missed, Nanos, Phase, State, Taken};
+use scheduler_core::{ADVANCE_BUDGET, Clock as _, Missed, Nanos, Phase, State, Taken as CoreTaken};
 
 use crate::board::{AfterUnlock, Board, HistoryEntry};
-use crate::call::Call;
+use crate::call::{Call, split};
+use crate::columns::{Begun, Called};
 use crate::engine::{Engine, lock};
 use crate::errors::Error;
 use crate::record::TaskRecord;
@@ -31,9 +32,24 @@ use crate::steps;
 use crate::workers::WorkerGroup;
 
 thread_local! {
-    /// The engine and the slot whose run this thread has taken and not completed.
-    static OPEN_RUN: Cell<Option<(usize, u32)>> = const { Cell::new(None) };
+    /// The run that this thread has taken and not completed.
+    static OPEN_RUN: Cell<Option<OpenRun>> = const { Cell::new(None) };
 }
+
+/// A run under way.
+#[derive(Clone, Copy)]
+struct OpenRun {
+    /// The address of its engine.
+    engine: usize,
+    slot: u32,
+    taken_ns: Nanos,
+    /// Whether what it calls was known for long runs.
+    is_long: bool,
+}
+
+/// After a run that took longer, the watch over the next deadline is handed on before a run of the
+/// same call: another thread then watches from the start. Short runs are cheaper without.
+const KNOWN_LONG_NS: Nanos = 100_000;
 
 /// Occurrences that were missed: id, name, options, nominal time of the first, how many, whether
 /// the task ended with them.
@@ -42,23 +58,33 @@ type MissedReport<'py> = (Bound<'py, PyString>, Py<PyString>, Option<Py<PyAny>>,
 /// The Python layer's part in a run.
 struct Runs<'a, 'py> {
     runs: &'a Bound<'py, PyAny>,
-    /// Whether each run is announced: then the Python layer runs all.
-    is_announced: bool,
 }
 
 /// What is to be done next.
 pub(crate) enum Next {
-    /// A slot, and how many overdue occurrences of its task are missed for this run.
-    Run(u32, u64),
+    Run(Taken),
     Missed(Missed),
     Nothing,
     /// More is to be moved or counted than one lock hold may: not known yet.
     Undecided,
 }
 
+/// A run that was taken.
+pub(crate) struct Taken {
+    pub(crate) slot: u32,
+    /// How many overdue occurrences of its task are missed for this run.
+    pub(crate) missed: u64,
+    /// When it was taken.
+    pub(crate) now: Nanos,
+    /// Whether what it calls is known for long runs.
+    pub(crate) is_long: bool,
+    /// What it calls; `None` is not reached: a slot is filled before its task can be taken.
+    pub(crate) begun: Option<Begun>,
+}
+
 impl Next {
     #[inline]
-    fn of(board: &mut Board, open: bool, now: Nanos) -> Self {
+    fn of(py: Python<'_>, board: &mut Board, open: bool, now: Nanos, is_announced: bool) -> Self {
         if !open {
             return Self::Nothing;
         }
@@ -67,9 +93,14 @@ impl Next {
         }
         let missed = board.core.counters().missed;
         match board.core.take() {
-            Some(Taken::Run(slot)) => Self::Run(slot, board.core.counters().missed - missed),
-            Some(Taken::Missed(missed)) => Self::Missed(missed),
-            Some(Taken::Undecided) => Self::Undecided,
+            Some(CoreTaken::Run(slot)) => {
+                let missed = board.core.counters().missed - missed;
+                let is_long = board.columns.call(slot).is_some_and(|call| call.is_long);
+                let begun = board.columns.begin(py, slot, is_announced);
+                Self::Run(Taken { slot, missed, now, is_long, begun })
+            }
+            Some(CoreTaken::Missed(missed)) => Self::Missed(missed),
+            Some(CoreTaken::Undecided) => Self::Undecided,
             None => Self::Nothing,
         }
     }
@@ -80,25 +111,25 @@ impl Engine {
     /// Runs the first in order of what is due now; for the thread that moves a virtual clock.
     /// Returns whether there was anything. Raises what the Python layer lets through.
     ///
-    /// `runs` is the Python layer's part in a run. It has the methods `run(call, arguments)`,
-    /// `fail(call, error)`, `refuse(call, value)`, `missed()`, `given_up(task_id, name, missed,
-    /// skipped)` and `contain(error)`. If each run is announced, it runs all.
+    /// `runs` is the Python layer's part in a run. It has the methods `run(call)`, `fail(call,
+    /// error)`, `refuse(call, value)`, `missed()`, `given_up(task_id, name, missed, skipped)` and
+    /// `contain(error)`. If each run is announced, it runs all.
     fn run_next(
         &self,
         py: Python<'_>,
         runs: &Bound<'_, PyAny>,
         is_announced: bool,
     ) -> PyResult<bool> {
-        let runs = Runs { runs, is_announced };
+        let runs = Runs { runs };
         let next = loop {
-            match self.take_or_stop(false)? {
+            match self.take_or_stop(py, false, is_announced)? {
                 Next::Undecided => self.advance(py, self.gate()?),
                 decided => break decided,
             }
         };
         let outer = (OPEN_RUN.take(), steps::set_worker(false));
         let done = match next {
-            Next::Run(slot, missed) => self.run_taken(py, &runs, slot, missed).map(|()| true),
+            Next::Run(taken) => self.run_taken(py, &runs, taken).map(|()| true),
             Next::Missed(missed) => {
                 self.report_missed(py, &runs, missed);
                 Ok(true)
@@ -124,8 +155,20 @@ impl Engine {
     }
 
     /// What the task calls whose run the calling thread has taken; None if it is in no run.
-    fn open_call<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Call>> {
-        self.columns.call(py, self.open_slot()?)
+    pub(crate) fn open_call(&self, py: Python<'_>) -> PyResult<Option<Call>> {
+        let Some(slot) = self.open_slot() else { return Ok(None) };
+        let called = self.gate()?.look(|board| board.columns.called(py, slot));
+        called.map(|called| Call::new(py, called)).transpose()
+    }
+
+    /// Notes what the run raises that the calling thread has taken, before it is completed. Returns
+    /// how many runs of its task failed one after another.
+    fn note_error(&self, error: Py<PyAny>) -> PyResult<u64> {
+        let slot = self.open_slot().ok_or_else(|| PyRuntimeError::new_err("no run is open"))?;
+        // What that replaces is dropped without the lock.
+        let (failures, _replaced) =
+            self.gate()?.edit(|board| board.columns.note_error(slot, error));
+        Ok(failures)
     }
 
     /// Completes the run that the calling thread has taken, if any, as failed.
@@ -202,8 +245,8 @@ impl Engine {
     /// The slot whose run the calling thread has taken from this engine and not completed.
     #[inline]
     pub(crate) fn open_slot(&self) -> Option<u32> {
-        let (engine, slot) = OPEN_RUN.get()?;
-        (engine == self.address()).then_some(slot)
+        let run = OPEN_RUN.get()?;
+        (run.engine == self.address()).then_some(run.slot)
     }
 
     /// The id of the task in a slot.
@@ -216,10 +259,24 @@ impl Engine {
         Ok(id.map(|id| self.codec.text(py, id)))
     }
 
+    /// The id and the name of the task in a slot.
+    pub(crate) fn name_of<'py>(
+        &self,
+        py: Python<'py>,
+        slot: u32,
+    ) -> PyResult<Option<(Bound<'py, PyString>, Py<PyString>)>> {
+        let found = self.gate()?.look(|board| {
+            let call = board.columns.call(slot)?;
+            Some((board.core.id_of(slot)?, call.name.clone_ref(py)))
+        });
+        Ok(found.map(|(id, name)| (self.codec.text(py, id), name)))
+    }
+
     /// Notes that the calling thread has taken the run of a slot.
     #[inline]
-    pub(crate) fn open(&self, slot: u32) {
-        OPEN_RUN.set(Some((self.address(), slot)));
+    pub(crate) fn open(&self, taken: &Taken) {
+        let Taken { slot, now, is_long, .. } = *taken;
+        OPEN_RUN.set(Some(OpenRun { engine: self.address(), slot, taken_ns: now, is_long }));
     }
 
     fn address(&self) -> usize {
@@ -229,74 +286,67 @@ impl Engine {
     /// Takes the first in order of what is due, unless more is to be moved or counted for that than
     /// one lock hold may. Nothing else has been taken by this thread.
     #[inline]
-    pub(crate) fn take_or_stop(&self, arriving: bool) -> Result<Next, Error> {
+    pub(crate) fn take_or_stop(
+        &self,
+        py: Python<'_>,
+        arriving: bool,
+        is_announced: bool,
+    ) -> Result<Next, Error> {
         let clock = self.clock.get();
-        Ok(self.gate()?.take(arriving, |board, open| Next::of(board, open, clock.now())))
+        Ok(self
+            .gate()?
+            .take(clock, arriving, |board, open, now| Next::of(py, board, open, now, is_announced)))
     }
 
     /// Runs what was taken, to its end. An error is what must be raised after it.
     #[inline]
-    fn run_taken(
-        &self,
-        py: Python<'_>,
-        runs: &Runs<'_, '_>,
-        slot: u32,
-        missed: u64,
-    ) -> PyResult<()> {
-        self.open(slot);
-        let late = if missed > 0 { self.current(py).unwrap_or(None) } else { None };
-        let call = self.columns.call(py, slot);
-        let arguments = self.columns.arguments(py, slot).into_bound(py);
-        let done = match &call {
-            Some(call) => self.call(py, runs, slot, call, &arguments),
-            // Not reached: a slot is filled before its task can be taken.
+    fn run_taken(&self, py: Python<'_>, runs: &Runs<'_, '_>, taken: Taken) -> PyResult<()> {
+        self.open(&taken);
+        let Taken { slot, missed, begun, .. } = taken;
+        let late = if missed > 0 { self.name_of(py, slot)? } else { None };
+        let done = match begun {
+            Some(begun) => self.call(py, runs, slot, begun),
             None => Err(PyRuntimeError::new_err("the slot of a task was empty")),
         };
         if self.belongs_to_parent() {
-            // The child of a fork in the callback: nothing here is its own to complete or to drop.
-            std::mem::forget((call, arguments));
+            // The child of a fork in the callback: nothing here is its own to complete.
             OPEN_RUN.set(None);
             return done.and_then(|()| Err(Error::Forked.into()));
         }
         let done = if self.open_slot() == Some(slot) { self.abandon(py, slot, done) } else { done };
-        if let (Some(id), Some(call)) = (late, call) {
-            runs.runs.call_method1("given_up", (id, &call.get().name, missed, 0_u64))?;
+        if let Some((id, name)) = late {
+            runs.runs.call_method1("given_up", (id, name, missed, 0_u64))?;
         }
         done
     }
 
     /// Calls what a task calls, and completes its run.
     #[inline]
-    fn call(
-        &self,
-        py: Python<'_>,
-        runs: &Runs<'_, '_>,
-        slot: u32,
-        call: &Bound<'_, Call>,
-        arguments: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        let is_plain = !call.get().is_special && !runs.is_announced;
-        let (true, Ok(positional)) = (is_plain, arguments.cast_exact::<PyTuple>()) else {
-            return runs.runs.call_method1("run", (call, arguments)).map(drop);
+    fn call(&self, py: Python<'_>, runs: &Runs<'_, '_>, slot: u32, begun: Begun) -> PyResult<()> {
+        let (callback, arguments, names) = match begun {
+            Begun::Plain { callback, arguments, names, .. } => (callback, arguments, names),
+            Begun::Alone(alone) => (alone.bind(py).get_item(0)?.unbind(), None, None),
+            Begun::Special(called) => return run_special(py, runs, called),
         };
-        match call.get().callback.bind(py).call1(positional) {
+        let (positional, kwargs) = split(py, arguments, names)?;
+        let done = callback.bind(py).call(positional.clone(), kwargs.as_ref());
+        if self.belongs_to_parent() {
+            // The child of a fork in the callback: nothing here is its own to drop.
+            std::mem::forget((callback, positional, kwargs));
+            return done.map(std::mem::forget);
+        }
+        match done {
             Ok(value) if is_result(&value) => {
-                let replaced = call.get().note_value(&value);
                 let (_, _, skipped) = self.complete_slot(py, slot, value, false)?;
-                drop(replaced);
-                if skipped > 0 {
-                    self.report_skipped(py, runs, slot, call, skipped)?;
+                if skipped > 0
+                    && let Some((id, name)) = self.name_of(py, slot)?
+                {
+                    runs.runs.call_method1("given_up", (id, name, 0_u64, skipped))?;
                 }
                 Ok(())
             }
-            Ok(value) if !self.belongs_to_parent() => {
-                runs.runs.call_method1("refuse", (call, value)).map(drop)
-            }
-            Err(error) if !self.belongs_to_parent() => {
-                runs.runs.call_method1("fail", (call, error)).map(drop)
-            }
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
+            Ok(value) => runs.runs.call_method1("refuse", (self.open_call(py)?, value)).map(drop),
+            Err(error) => runs.runs.call_method1("fail", (self.open_call(py)?, error)).map(drop),
         }
     }
 
@@ -311,21 +361,23 @@ impl Engine {
     ) -> PyResult<(&'static str, bool, u64)> {
         let gate = self.gate()?;
         let now = self.clock.get().now();
-        let mut kept = self.columns.kept(py, slot);
-        if let Some(kept) = &mut kept {
-            kept.value = Some(value.clone().unbind());
-        }
-        let mut left = AfterUnlock::default();
-        let (done, status, upcoming) = gate.with(|board| {
-            let done = board.complete(py, slot, now, failed, &mut kept, &mut left);
+        let run = OPEN_RUN.get();
+        let took_long =
+            run.map(|run| (now.saturating_sub(run.taken_ns) > KNOWN_LONG_NS, run.is_long));
+        let (mut value, mut left) = (Some(value.unbind()), AfterUnlock::default());
+        let (done, status) = gate.with(|board| {
+            if let Some((is_long, was_long)) = took_long
+                && is_long != was_long
+            {
+                board.columns.note_length(slot, is_long);
+            }
+            let done = board.complete(py, slot, now, failed, &mut value, &mut left);
             let ended = done.and_then(|done| board.core.ended_at(done.history_index?));
-            (done, ended.map(|ended| ended.ending.word()), board.core.upcoming())
+            board.fetch_upcoming();
+            (done, ended.map(|ended| ended.ending.word()))
         });
         OPEN_RUN.set(None);
-        self.columns.warm(py, upcoming.into_iter());
-        if status.is_some() {
-            self.release(py, self.columns.empty(py, slot));
-        }
+        drop(value);
         self.after_run(py, left)?;
         let word = status.unwrap_or(if failed { "failed" } else { "completed" });
         Ok((word, status.is_some(), done.map_or(0, |done| done.skipped)))
@@ -339,37 +391,24 @@ impl Engine {
         // Without the frames, which would live as long as the history.
         let _ = value.call_method1("with_traceback", (py.None(),));
         if self.open_slot() == Some(slot) {
+            self.note_error(value.clone().unbind())?;
             self.complete_slot(py, slot, value, true)?;
         }
         Err(error)
-    }
-
-    /// Reports occurrences that fell due during the run of a slot, and were skipped.
-    #[cold]
-    fn report_skipped(
-        &self,
-        py: Python<'_>,
-        runs: &Runs<'_, '_>,
-        slot: u32,
-        call: &Bound<'_, Call>,
-        skipped: u64,
-    ) -> PyResult<()> {
-        let id = self.id_of(py, slot)?;
-        runs.runs.call_method1("given_up", (id, &call.get().name, 0_u64, skipped)).map(drop)
     }
 
     /// Ends a task all of whose occurrences were missed; it is to be reported by `runs.missed()`.
     #[cold]
     pub(crate) fn note_missed(&self, py: Python<'_>, missed: Missed) -> PyResult<()> {
         let slot = missed.id.slot();
-        let Some(kept) = self.columns.kept(py, slot) else { return Ok(()) };
-        let mut ending = Some(kept.clone_ref(py));
+        let gate = self.gate()?;
+        let Some(kept) = gate.look(|board| board.columns.kept(py, slot, None)) else {
+            return Ok(());
+        };
         lock(&self.misses).push((missed, kept));
         if let Some(index) = missed.history_index {
-            let gate = self.gate()?;
             let mut left = AfterUnlock::default();
-            gate.edit(|board| board.end(py, slot, index, &mut ending, &mut left));
-            self.release(py, self.columns.empty(py, slot));
+            gate.edit(|board| board.end(py, slot, index, &mut None, &mut left));
             self.after_run(py, left)?;
         }
         Ok(())
@@ -393,6 +432,11 @@ impl Engine {
             error.write_unraisable(py, None);
         }
     }
+}
+
+/// Has the Python layer run what needs more than a call with arguments.
+fn run_special(py: Python<'_>, runs: &Runs<'_, '_>, called: Called) -> PyResult<()> {
+    runs.runs.call_method1("run", (Call::new(py, called)?,)).map(drop)
 }
 
 /// Whether a callback was the function of an asynchronous generator, which has not begun.

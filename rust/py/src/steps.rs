@@ -13,13 +13,17 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::call::{Call, step};
+use crate::columns::Begun;
 use crate::engine::Engine;
 use crate::errors::Error;
-use crate::running::{Next, is_result};
+use crate::running::{Next, Taken, is_result};
 use crate::workers::WorkerGroup;
 
 /// How often a call is tried that an asynchronous exception interrupts.
@@ -78,6 +82,13 @@ impl Steps {
         self.is_over.load(Ordering::Relaxed)
     }
 
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.engine)?;
+        visit.call(&self.runs)?;
+        visit.call(&self.group)?;
+        visit.call(&self.context)
+    }
+
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
     }
@@ -98,14 +109,13 @@ impl Steps {
             let must_leave = self.group.get().must_leave();
             if must_leave || self.context.bind(py).len()? > 0 {
                 if arriving {
-                    // Hands on the watch over the next deadline.
-                    gate.take(true, |_, _| ());
+                    gate.turn_back();
                 }
                 self.is_over.store(must_leave, Ordering::Relaxed);
                 return Ok(None);
             }
-            match engine.take_or_stop(std::mem::take(&mut arriving))? {
-                Next::Run(slot, missed) => return self.begin(py, slot, missed).map(Some),
+            match engine.take_or_stop(py, std::mem::take(&mut arriving), self.is_announced)? {
+                Next::Run(taken) => return self.begin(py, taken).map(Some),
                 Next::Missed(missed) => {
                     push(PyTuple::new(py, [self.runs.getattr(py, intern!(py, "missed"))?])?);
                     engine.note_missed(py, missed)?;
@@ -138,19 +148,17 @@ impl Steps {
         }
         // Otherwise the Python layer has completed the run.
         let Some(slot) = engine.open_slot() else { return Ok(()) };
-        let Some(call) = engine.columns.call(py, slot) else { return Ok(()) };
         if !is_result(&value) {
             let refuse = self.runs.getattr(py, intern!(py, "refuse"))?.into_bound(py);
+            let call = Bound::new(py, engine.open_call(py)?.ok_or(Error::Absent)?)?;
             push(PyTuple::new(py, [refuse, call.into_any(), value])?);
             return Ok(());
         }
-        let replaced = call.get().note_value(&value);
         let (_, _, skipped) = engine.complete_slot(py, slot, value, false)?;
-        drop(replaced);
         if skipped > 0
-            && let Some(id) = engine.id_of(py, slot)?
+            && let Some((id, name)) = engine.name_of(py, slot)?
         {
-            self.report(py, (id, &call.get().name, 0_u64, skipped))?;
+            self.report(py, (id, name, 0_u64, skipped))?;
         }
         Ok(())
     }
@@ -159,22 +167,37 @@ impl Steps {
 impl Steps {
     /// The call that runs the task that was taken.
     #[inline]
-    fn begin<'py>(&self, py: Python<'py>, slot: u32, missed: u64) -> PyResult<Bound<'py, PyTuple>> {
+    fn begin<'py>(&self, py: Python<'py>, taken: Taken) -> PyResult<Bound<'py, PyTuple>> {
         let engine = self.engine.get();
-        engine.open(slot);
-        let call = engine.columns.call(py, slot).ok_or(Error::Absent)?;
+        engine.open(&taken);
+        let Taken { slot, missed, is_long, begun, .. } = taken;
+        if is_long {
+            engine.gate()?.hand_on();
+        }
         if missed > 0
-            && let Some(id) = engine.id_of(py, slot)?
+            && let Some((id, name)) = engine.name_of(py, slot)?
         {
-            self.report(py, (id, &call.get().name, missed, 0_u64))?;
+            self.report(py, (id, name, missed, 0_u64))?;
         }
-        let arguments = engine.columns.arguments(py, slot).into_bound(py);
-        let is_plain = !call.get().is_special && !self.is_announced;
-        if let (true, Ok(positional)) = (is_plain, arguments.cast_exact::<PyTuple>()) {
-            return call.get().step(py, positional);
+        match begun.ok_or(Error::Absent)? {
+            Begun::Alone(alone) => Ok(alone.into_bound(py)),
+            Begun::Plain { callback, arguments, names, call } => {
+                let is_alone = arguments.is_none();
+                let step = step(py, callback, arguments, names)?;
+                if is_alone {
+                    let alone = step.clone().unbind();
+                    // Another thread may have been first; what it has kept is dropped here.
+                    let _former =
+                        engine.gate()?.edit(|board| board.columns.calls.keep_alone(call, alone));
+                }
+                Ok(step)
+            }
+            Begun::Special(called) => {
+                let run = self.runs.getattr(py, intern!(py, "run"))?.into_bound(py);
+                let call = Bound::new(py, Call::new(py, called)?)?;
+                PyTuple::new(py, [run, call.into_any()])
+            }
         }
-        let run = self.runs.getattr(py, intern!(py, "run"))?.into_bound(py);
-        PyTuple::new(py, [run, call.into_any(), arguments])
     }
 
     /// Has occurrences reported that were given up.

@@ -80,7 +80,7 @@ impl Engine {
                 ("running", gauges.running),
                 ("paused", gauges.paused),
                 ("due", board.core.ready()),
-                ("memory_bytes", board.core.bytes()),
+                ("memory_bytes", board.core.bytes() + board.columns.bytes()),
             ]
         }))
     }
@@ -97,10 +97,15 @@ impl Engine {
     /// What is known of a task.
     pub(crate) fn record_of(&self, py: Python<'_>, id: TaskId) -> PyResult<Option<TaskRecord>> {
         let gate = self.gate()?;
-        let view = gate.look(|board| board.core.view(id));
-        if let (Some(view), Some(call)) = (view, self.columns.call(py, id.slot())) {
-            let arguments = self.columns.arguments(py, id.slot());
-            return Ok(Some(TaskRecord::live(py, &self.codec, id, &view, &call, arguments)));
+        let live = gate.look(|board| {
+            // First: no reference is taken that would have to be dropped here.
+            let view = board.core.view(id)?;
+            let called = board.columns.called(py, id.slot())?;
+            let last = board.columns.last_run(id.slot()).map(|last| last.clone_ref(py));
+            Some((view, called, last.unwrap_or_default()))
+        });
+        if let Some((view, called, last)) = live {
+            return TaskRecord::live(py, &self.codec, id, &view, called, last).map(Some);
         }
         let found = gate.look(|board| board.ended(py, id));
         Ok(found.map(|(ended, kept)| Outcome::of_task(ended, kept).into_record(py, &self.codec)))

@@ -4,38 +4,60 @@
 //! gets the outcome of that run. An outcome is delivered after the lock is released and before the
 //! thread takes its next task, because delivering it can run any Python code.
 
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
+use scheduler_core::TaskId;
 
 use crate::board::{AfterUnlock, Delivery};
 use crate::convert::id_text;
 use crate::engine::{Engine, SLICE};
 use crate::steps;
 
+/// A waiter that is entered. It is taken out when nothing refers to this any more: in one step of
+/// the interpreter, so that no signal handler can come in between.
+#[pyclass(frozen, module = "num_agents.scheduler._native")]
+pub(crate) struct Watch {
+    engine: Py<Engine>,
+    id: TaskId,
+    number: u64,
+}
+
+#[pymethods]
+impl Watch {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.engine)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // In a forked child there is no gate.
+        if let Ok(gate) = self.engine.get().gate() {
+            // Dropped after the lock is released.
+            let _waiter = gate.edit(|board| board.withdraw(self.id, self.number));
+        }
+    }
+}
+
 #[pymethods]
 impl Engine {
-    /// Enters a waiter for the next outcome of a live task, or for its last. Returns its number;
-    /// None if there is no such task.
+    /// Enters a waiter for the next outcome of a live task, or for its last. None if there is no
+    /// such task.
     fn watch(
-        &self,
+        slf: Py<Self>,
         task_id: &Bound<'_, PyAny>,
         until_end: bool,
         waiter: Py<PyAny>,
-    ) -> PyResult<Option<u64>> {
-        let gate = self.gate()?;
-        let Some(id) = self.codec.parse(id_text(task_id)?) else { return Ok(None) };
+    ) -> PyResult<Option<Watch>> {
+        let engine = slf.get();
+        let gate = engine.gate()?;
+        let Some(id) = engine.codec.parse(id_text(task_id)?) else { return Ok(None) };
         let mut waiter = Some(waiter);
-        Ok(gate.edit(|board| board.enter(id, until_end, &mut waiter)))
-    }
-
-    /// Takes out a waiter.
-    fn unwatch(&self, task_id: &Bound<'_, PyAny>, number: u64) -> PyResult<()> {
-        if let Some(id) = self.codec.parse(id_text(task_id)?) {
-            // Dropped after the lock is released.
-            let _waiter = self.gate()?.edit(|board| board.withdraw(id, number));
-        }
-        Ok(())
+        let number = gate.edit(|board| board.enter(id, until_end, &mut waiter));
+        Ok(number.map(|number| Watch { engine: slf, id, number }))
     }
 
     /// Takes out the waiters for tasks that no worker runs: id and waiter.
@@ -70,7 +92,7 @@ impl Engine {
     pub(crate) fn after_unlock(&self, py: Python<'_>, left: AfterUnlock) -> PyResult<()> {
         let AfterUnlock { dropped, delivery } = left;
         drop(dropped);
-        delivery.map_or(Ok(()), |delivery| self.deliver(py, delivery))
+        delivery.map_or(Ok(()), |delivery| self.deliver(py, *delivery))
     }
 
     /// As [`Engine::after_unlock`], at the end of a run. In a worker thread the waiters are told before the
@@ -80,8 +102,8 @@ impl Engine {
         let AfterUnlock { dropped, delivery } = left;
         drop(dropped);
         match delivery {
-            Some(delivery) if steps::is_worker() => self.deliver_later(py, delivery),
-            delivery => delivery.map_or(Ok(()), |delivery| self.deliver(py, delivery)),
+            Some(delivery) if steps::is_worker() => self.deliver_later(py, *delivery),
+            delivery => delivery.map_or(Ok(()), |delivery| self.deliver(py, *delivery)),
         }
     }
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from num_agents.scheduler._engine.announce import Announcer
     from num_agents.scheduler._engine.pieces import Pieces
 
-#: What the extension module answers to a cancellation.
-_UNKNOWN, _REMOVED = 0, 1
+#: What the extension module answers if a cancelled task will not run.
+_REMOVED = 1
 
 
 class Control:
@@ -36,29 +36,14 @@ class Control:
         self._native = native
         self._clock = clock
         self._pieces = pieces
-        # Looked up once: cancelling is a hot path.
-        self._cancel = native.cancel
-        self._piece_ids = pieces.task_ids
         self._announcer = announcer
 
-    def cancel(self, task_id: str) -> bool:
-        """Cancels a task. Whether that stopped a future run, or signalled the current one."""
-        if self._announcer is None:
-            done = self._cancel(task_id)
-            if not self._piece_ids:
-                return done != _UNKNOWN
-        else:
-            done = self._cancel_aloud(self._announcer, task_id)
-        if done == _REMOVED:
-            self._piece_ids.discard(task_id)
-        return done != _UNKNOWN
-
-    def _cancel_aloud(self, announcer: Announcer, task_id: str) -> int:
-        """Cancels a task, and announces that if it had not started."""
-        before = self._native.record(task_id)
+    def cancel(self, task_id: str) -> int:
+        """Cancels a task, and announces that if it had not started. As `_native.Engine.cancel`."""
+        before = None if self._announcer is None else self._native.record(task_id)
         done = self._native.cancel(task_id)
-        if done == _REMOVED and before is not None:
-            announcer.changed("scheduler.task_cancelled", before, "cancelled before it ran")
+        if done == _REMOVED and before is not None and self._announcer is not None:
+            self._announcer.changed("scheduler.task_cancelled", before, "cancelled before it ran")
         return done
 
     def cancel_many(self, task_ids: Iterable[str]) -> int:
@@ -71,7 +56,7 @@ class Control:
         for task_id in listed:
             if not isinstance(task_id, str):
                 raise TypeError(f"task_ids must be task ids (str), got {show(task_id)}")
-        return sum(map(self.cancel, listed))
+        return sum(self.cancel(task_id) != 0 for task_id in listed)
 
     def pause(self, task_id: str, reason: str = "paused by hand") -> bool:
         """Pauses a task."""
@@ -80,13 +65,11 @@ class Control:
     def resume(self, task_id: str) -> bool:
         """Resumes a task, and begins to count its failed runs again."""
         # What is no id at all is refused below, in words.
-        if isinstance(task_id, str) and task_id in self._piece_ids:
+        if isinstance(task_id, str) and task_id in self._pieces:
             self._pieces.extend_all(self._clock.now_ns())
-        before = self._native.record(task_id)
         done = self._native.resume(task_id)
         if done:
-            if before is not None and before.call is not None and before.options is not None:
-                before.call.forget_failures()
+            self._native.forget_failures(task_id)
             _announce(
                 self._native,
                 self._announcer,

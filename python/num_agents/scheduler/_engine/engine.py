@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import os
+import time
+from contextvars import Context
 
 from num_agents.scheduler import _native
 from num_agents.scheduler._engine import lifetime
-from num_agents.scheduler._engine.call import TaskOptions, call_of, new_call, recurrence_of
+from num_agents.scheduler._engine.call import check_call, is_special
 from num_agents.scheduler._engine.clock import WallClock
 from num_agents.scheduler._engine.control import Control
-from num_agents.scheduler._engine.pieces import KnownTimes, Pieces, first_piece
+from num_agents.scheduler._engine.options import (
+    BY_DELAY,
+    NO_TIME,
+    OwnOptions,
+    SharedWords,
+    TaskOptions,
+    recurrence_of,
+    way_of,
+)
+from num_agents.scheduler._engine.pieces import Pieces, first_piece
 from num_agents.scheduler._engine.view import View
 from num_agents.scheduler._engine.waiting import Waiting
 from num_agents.scheduler._engine.worker import Runs
-from num_agents.scheduler._timing.first_due import first_due
+from num_agents.scheduler._messages import warnings_given
+from num_agents.scheduler._timing.common import common_moment_ns, common_span_ns
+from num_agents.scheduler._timing.first_due import first_due, warn_of_other_zone
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, SECOND_NS
+from num_agents.scheduler.policy import checked_priority
+from num_agents.scheduler.task import (
+    checked_kwargs,
+    checked_mapping,
+    task_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,11 +42,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from num_agents.scheduler._engine.announce import Announcer
+    from num_agents.scheduler._engine.options import AnyOptions, SharedOptions
     from num_agents.scheduler._engine.waiting import RunUntil
     from num_agents.scheduler.task import Task
 
 #: The phases of the gate that workers sleep at.
 CLOSED, DRAINING, OPEN = 0, 1, 2
+
+LAST_PRIORITY = 255
 
 WorkerGroup = _native.WorkerGroup
 sharpen_timers = _native.sharpen_timers
@@ -43,6 +65,7 @@ class Engine:
         announcer: Where runs are announced, if anywhere.
         instance: What ids and jitter are drawn from; random if None.
         catch_up_spread_ns: Over which span overdue work is spread; 0 for not at all.
+        slack_ns: How far beyond a deadline a sleeping worker may sleep.
         run_until: Moves the virtual clock, if it runs on one.
     """
 
@@ -55,6 +78,7 @@ class Engine:
         announcer: Announcer | None = None,
         instance: int | None = None,
         catch_up_spread_ns: int = 0,
+        slack_ns: int = 0,
         run_until: RunUntil | None = None,
     ) -> None:
         if instance is None:
@@ -62,18 +86,20 @@ class Engine:
         self.clock = clock
         self.zone = zone
         self.announcer = announcer
-        self.native = native = _native.Engine(clock, history, instance, new_call)
+        self.native = native = _native.Engine(clock, history, instance, check_call, slack_ns)
         self.view = View(native, zone)
         self.waiting = Waiting(native, self.view, run_until)
         self.pieces = Pieces(native, clock, zone, announcer)
+        self._shared = SharedWords()
         self.control = Control(native, clock, self.pieces, announcer)
         self.wall = WallClock(native, clock, self.pieces, announcer, catch_up_spread_ns)
         self.runs = Runs(native, self.control, self.pieces, announcer)
+        self._schedule_at = native.schedule_at
         #: Schedules a one-shot without options, `delay` seconds from now: name, callback, args,
         #: delay, priority.
         self.schedule_plain = native.schedule
-        #: Cancels a task by its id.
-        self.cancel = self.control.cancel
+        #: Cancels a task by its id; 0 if it was not known. Looked up once: it is a hot path.
+        self.cancel = native.cancel if announcer is None else self.control.cancel
         lifetime.watch_over(self)
 
     def schedule_after(
@@ -85,92 +111,222 @@ class Engine:
         priority: int,
     ) -> str:
         """Schedules a one-shot without options, a span from now. Returns its id."""
-        call = new_call(name, callback)
+        return self._armed(name, callback, args, None, None, priority, None, span_ns)
+
+    def schedule(self, task: Task) -> str:
+        """Schedules a task with options of its own. Returns its id."""
+        return self._schedule_checked(
+            task.name,
+            task.callback,
+            task.args,
+            task.kwargs,
+            task.policy.priority,
+            TaskOptions(task),
+        )
+
+    def schedule_with_options(  # noqa: PLR0912, PLR0917 - a hot path, called in one place
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        delay: Any,
+        args: tuple[Any, ...],
+        priority: int,
+        options: dict[str, Any],
+    ) -> str:
+        """Schedules a task with options, which it shares with others that say the same.
+
+        Args:
+            name: Its name.
+            callback: What it calls.
+            delay: Seconds from now, a timedelta or text; None if that is not said.
+            args: The positional arguments.
+            priority: 0 to 255.
+            options: The other options, in a dict that nobody else uses.
+
+        Returns:
+            Its id.
+        """
+        if type(priority) is not int:
+            priority = checked_priority(priority)
+        pop = options.pop
+        run_at, kwargs, tags = pop("run_at", None), pop("kwargs", None), pop("tags", ())
+        metadata, context = pop("metadata", None), pop("context", None)
+        after_ns = wall_ns = None
+        is_known = True
+        if run_at is not None:
+            shared = self._shared.find(options, tags, way_of(delay, run_at))
+            if shared is not None:
+                wall_ns = common_moment_ns(run_at, shared.zone if shared.has_zone else self.zone)
+                is_known = wall_ns is not None
+        elif delay is not None:
+            shared = self._shared.find(options, tags, BY_DELAY)
+            after_ns = common_span_ns(delay)
+            is_known = after_ns is not None
+        else:
+            shared = self._shared.find(options, tags, NO_TIME)
+            if shared is not None:
+                after_ns = shared.span_ns
+                if after_ns is None:
+                    wall_ns = self._next_ns(shared)
+        if (
+            shared is None
+            or not is_known
+            or not 0 <= priority <= LAST_PRIORITY
+            or (context is not None and type(context) is not Context)
+        ):
+            own = {"run_at": run_at, "kwargs": kwargs, "tags": tags}
+            own |= {"metadata": metadata, "context": context}
+            return self._schedule_unseen(name, callback, delay, args, priority, options, own)
+        if kwargs is not None and type(kwargs) is not dict:
+            kwargs = checked_kwargs(kwargs)
+        kept: AnyOptions = shared
+        if metadata is not None or context is not None or type(run_at) is str:
+            text = run_at if type(run_at) is str else None
+            kept = OwnOptions(shared, checked_mapping(metadata, "metadata"), context, text)
+        if after_ns is None and wall_ns is None:
+            return self._schedule_checked(name, callback, args, kwargs, priority, kept)
+        follows_wall = run_at is not None
+        if follows_wall and wall_ns is not None:
+            self._warn_if_passed(shared, run_at, wall_ns)
+        if self.announcer is None:
+            return self._schedule_at(
+                name,
+                callback,
+                args,
+                kwargs,
+                kept,
+                context is not None,
+                priority,
+                shared.recurrence,
+                after_ns,
+                wall_ns,
+                False,  # noqa: FBT003 - positional only, for speed
+                follows_wall,
+            )[0]
+        return self._armed(
+            *(name, callback, args, kwargs, kept, priority, shared.recurrence, after_ns, wall_ns),
+            follows_wall=follows_wall,
+        )
+
+    def _warn_if_passed(self, shared: SharedOptions, run_at: object, wall_ns: int) -> None:
+        """Warns of a moment that has passed in its zone, and not on the system's clock."""
+        zone = shared.zone if shared.has_zone else self.zone
+        if zone is not None:
+            now = self.clock.now_ns()
+            if wall_ns < now:
+                warn_of_other_zone(run_at, now, zone)
+
+    def _next_ns(self, shared: SharedOptions) -> int | None:
+        """The next time of a shared calendar; None if it has none, or there is no such calendar."""
+        if shared.calendar is None:
+            return None
+        if shared.local_time is not None and shared.local_time is not time.tzname:
+            # The system's zone is another one since.
+            return None
+        moment = shared.calendar.next_after(self.clock.now_ns())
+        return None if moment is None else min(moment, FAR_FUTURE_NS)
+
+    def _schedule_unseen(  # noqa: PLR0917 - called in one place
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        delay: Any,
+        args: tuple[Any, ...],
+        priority: int,
+        words: dict[str, Any],
+        own: dict[str, Any],
+    ) -> str:
+        """Schedules a task whose options must be checked one by one; `own` are not to be shared."""
+        before = warnings_given()
+        task = task_of(name, callback, delay, args, priority, {**words, **own})  # type: ignore[typeddict-item]
+        shared: SharedOptions | None = None
+        if delay is None and own["run_at"] is None and warnings_given() == before:
+            # Without a warning, which is given each time.
+            shared = self._shared.add(words, own["tags"], task.schedule, self.zone)
+        if shared is None:
+            return self.schedule(task)
+        options: AnyOptions = shared
+        if task.metadata or task.context is not None:
+            options = OwnOptions(shared, task.metadata, task.context)
+        return self._schedule_checked(
+            task.name, task.callback, task.args, task.kwargs, task.policy.priority, options
+        )
+
+    def _schedule_checked(  # noqa: PLR0917 - what belongs to one task
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None,
+        priority: int,
+        options: AnyOptions,
+    ) -> str:
+        """Schedules a task whose options were checked. Its first time is computed from them."""
+        schedule, zone, now = options.schedule, self.zone, self.clock.now_ns()
+        calendar: _native.Calendar | None
+        if isinstance(options, TaskOptions) and schedule.has_rrule:
+            calendar, options.known = first_piece(schedule, zone, now)
+        else:
+            calendar = schedule.calendar(zone, now)
+        due = first_due(schedule, now, zone, calendar)
+        recurrence = recurrence_of(schedule, options.policy, calendar, zone)
+        wall_ns = due.wall_ns if due.anchor_wall_ns is None else due.anchor_wall_ns
+        task_id = self._armed(
+            name,
+            callback,
+            args,
+            kwargs,
+            options,
+            priority,
+            recurrence,
+            due.span_ns,
+            None if wall_ns is None else min(wall_ns, FAR_FUTURE_NS),
+            on_grid=due.anchor_wall_ns is not None,
+            follows_wall=schedule.run_at is not None,
+        )
+        if options.known is not None:
+            self.pieces.add(task_id)
+        return task_id
+
+    def _armed(  # noqa: PLR0917 - the arguments of the extension module
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None,
+        options: AnyOptions | None,
+        priority: int,
+        recurrence: _native.Recurrence | None,
+        after_ns: int | None,
+        wall_ns: int | None = None,
+        *,
+        on_grid: bool = False,
+        follows_wall: bool = False,
+    ) -> str:
+        """Schedules what was checked, and announces it, if anybody wants to hear that."""
 
         def arm() -> tuple[str, int]:
-            return self.native.schedule_at(
-                call,
-                args,
-                priority,
-                None,
-                after_ns=span_ns,
-                wall_ns=None,
-                on_grid=False,
-                follows_wall=False,
+            return self._schedule_at(
+                *(name, callback, args, kwargs, options, is_special(options), priority),
+                *(recurrence, after_ns, wall_ns, on_grid, follows_wall),
             )
 
         return self._announced(name, arm)
 
-    def schedule(self, task: Task) -> str:
-        """Schedules any task. Returns its id."""
-        schedule, policy, zone = task.schedule, task.policy, self.zone
-        now = self.clock.now_ns()
-        calendar: _native.Calendar | None
-        known: KnownTimes | None
-        if schedule.has_rrule:
-            calendar, known = first_piece(schedule, zone, now)
-        else:
-            calendar, known = schedule.calendar(zone, now), None
-        due = first_due(schedule, now, zone, calendar)
-        recurrence = recurrence_of(schedule, policy, calendar, zone)
-        options = TaskOptions(task)
-        options.known = known
-        call = call_of(task, options)
-        wall_ns = due.wall_ns if due.anchor_wall_ns is None else due.anchor_wall_ns
-
-        def arm() -> tuple[str, int]:
-            return self.native.schedule_at(
-                call,
-                task.args,
-                policy.priority,
-                recurrence,
-                after_ns=due.span_ns,
-                wall_ns=None if wall_ns is None else min(wall_ns, FAR_FUTURE_NS),
-                on_grid=due.anchor_wall_ns is not None,
-                follows_wall=schedule.run_at is not None,
-            )
-
-        task_id = self._announced(task.name, arm)
-        if known is not None:
-            self.pieces.task_ids.add(task_id)
-        return task_id
-
-    def schedule_many_after(  # noqa: PLR0917 - called in one place
+    def announced_many(
         self,
         name: str,
-        callback: Callable[..., Any],
-        args: object,
-        now_ns: int,
-        seconds: Any,
-        priorities: object,
+        arm: Callable[[], _native.TaskIds],
+        nominals_ns: Callable[[], Iterable[int]],
     ) -> _native.TaskIds:
-        """Schedules one-shots, each this many seconds after a moment of the axis."""
-        call = new_call(name, callback)
-
-        def arm() -> _native.TaskIds:
-            return self.native.schedule_many(call, args, now_ns, seconds, priorities)
-
-        def nominals() -> Iterable[int]:
-            offset = self.clock.offset_ns
-            return [moment + offset for moment in self.native.nominals(now_ns, seconds)]
-
-        return self._announced_many(name, arm, nominals)
-
-    def schedule_many_at(
-        self,
-        name: str,
-        callback: Callable[..., Any],
-        args: object,
-        moments_ns: Any,
-        priorities: object,
-    ) -> _native.TaskIds:
-        """Schedules one-shots at moments of the wall clock."""
-        call = new_call(name, callback)
-
-        def arm() -> _native.TaskIds:
-            return self.native.schedule_many_at(call, args, moments_ns, priorities)
-
-        return self._announced_many(name, arm, lambda: moments_ns)
+        """Schedules tasks by `arm`, and announces them, if anybody wants to hear that."""
+        announcer = self.announcer
+        if announcer is not None:
+            # First: another thread may have held the announcer's lock at the moment of a fork.
+            self.check_process()
+            if announcer.wants("scheduler.task_scheduled"):
+                return announcer.schedule_many(name, arm, nominals_ns())
+        return arm()
 
     def forecast(self, start_ns: int, seconds: int) -> _native.Forecast:
         """Counts future runs in each second from a moment of the wall clock on."""
@@ -234,17 +390,3 @@ class Engine:
             if announcer.wants("scheduler.task_scheduled"):
                 return announcer.schedule(name, arm)
         return arm()[0]
-
-    def _announced_many(
-        self,
-        name: str,
-        arm: Callable[[], _native.TaskIds],
-        nominals_ns: Callable[[], Iterable[int]],
-    ) -> _native.TaskIds:
-        announcer = self.announcer
-        if announcer is not None:
-            # First: another thread may have held the announcer's lock at the moment of a fork.
-            self.check_process()
-            if announcer.wants("scheduler.task_scheduled"):
-                return announcer.schedule_many(name, arm, nominals_ns())
-        return arm()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler._engine.current import Room
     from num_agents.scheduler._engine.waiting import Waiting
-    from num_agents.scheduler._native import TaskRecord
+    from num_agents.scheduler._native import TaskRecord, Watch
 
 
 class Waiter:
@@ -95,8 +95,8 @@ class TaskFuture(Future["Any"]):
         self.task_id = task_id
         self.of_value = of_value
         self.waiter = Waiter(self)
-        #: Under which number the engine keeps the waiter; None if it does not.
-        self.number: int | None = None
+        #: Has the waiter taken out of the engine when the future is dropped; None if it is out.
+        self.watch: Watch | None = None
         self.waiting = waiting
         #: Rooms that workers have made while they wait for it.
         self._rooms: list[Room] = []
@@ -118,7 +118,7 @@ class TaskFuture(Future["Any"]):
         if done:
             self.give_back_room()
             self.waiter.let_go()
-            self.waiting.withdraw(self)
+            self.watch = None
         return done
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
@@ -190,11 +190,6 @@ class TaskFuture(Future["Any"]):
                     interrupt = error
         if interrupt is not None:
             raise interrupt
-
-    def __del__(self) -> None:
-        # An interrupted `__init__` has not set it.
-        if getattr(self, "number", None) is not None:
-            self.waiting.withdraw(self)
 
 
 def _runs_event_loop() -> bool:

@@ -7,8 +7,8 @@ when the wall clock is set far back.
 
 from __future__ import annotations
 
-from num_agents.scheduler._engine.call import recurrence_of
 from num_agents.scheduler._engine.control import pause
+from num_agents.scheduler._engine.options import recurrence_of
 from num_agents.scheduler._log import log
 from num_agents.scheduler._timing.bounds import NeverFiresError
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler import _native
     from num_agents.scheduler._engine.announce import Announcer
-    from num_agents.scheduler._engine.call import TaskOptions
+    from num_agents.scheduler._engine.options import TaskOptions
     from num_agents.scheduler._timing.rrule import Lookahead
     from num_agents.scheduler.schedule import TaskSchedule
 
@@ -51,6 +51,10 @@ def first_piece(
     return piece.calendar, KnownTimes(scheduled_ns, 0).until(piece.known_until_ns)
 
 
+#: At least so many tasks are kept before those that have ended are dropped.
+_LEAST_LIMIT = 64
+
+
 class Pieces:
     """The tasks whose times are computed in pieces.
 
@@ -72,16 +76,31 @@ class Pieces:
         self._clock = clock
         self._zone = zone
         self._announcer = announcer
-        #: Those that have not ended.
-        self.task_ids: set[str] = set()
+        #: Those that have not ended, and some that have.
+        self._task_ids: set[str] = set()
+        #: When there are so many, those that have ended are dropped.
+        self._limit = _LEAST_LIMIT
+
+    def add(self, task_id: str) -> None:
+        """Adds a task that was just scheduled. Amortised O(1)."""
+        self._task_ids.add(task_id)
+        if len(self._task_ids) >= self._limit:
+            # Of a copy, and in place: other threads add to it meanwhile.
+            for known in list(self._task_ids):
+                if self._record(known) is None:
+                    self._task_ids.discard(known)
+            self._limit = max(2 * len(self._task_ids), _LEAST_LIMIT)
+
+    def __contains__(self, task_id: object) -> bool:
+        return task_id in self._task_ids
 
     def extend_all(self, until_ns: int) -> None:
         """Computes the times of all such tasks up to a moment of the wall clock."""
         lookahead = (min(until_ns, self._clock.now_ns()), until_ns)
-        for task_id in list(self.task_ids):
+        for task_id in list(self._task_ids):
             record = self._record(task_id)
             if record is None:
-                self.task_ids.discard(task_id)
+                self._task_ids.discard(task_id)
                 continue
             known = record.options.known
             if known is not None and known.last_ns <= until_ns:
@@ -96,7 +115,7 @@ class Pieces:
             set_back_by_ns: By how much it was set back.
         """
         now = self._clock.now_ns()
-        for task_id in list(self.task_ids):
+        for task_id in list(self._task_ids):
             record = self._record(task_id)
             known = None if record is None else record.options.known
             if record is None or known is None:

@@ -41,14 +41,16 @@ class View:
         record = self._native.record(task_id)
         if record is None:
             return None
-        call, options = record.call, record.options
+        options = record.options
         task = view_of(
             record.name,
-            _let_go if call is None else call.callback,
-            None if options is None else options.schedule,
+            record.callback or _let_go,
+            None if options is None else options.schedule_of(record.nominal_ns, self.zone),
             record.arguments or (),
-            None if call is None else call.kwargs,
-            RunPolicy(priority=record.priority) if options is None else options.policy,
+            record.kwargs,
+            RunPolicy(priority=record.priority)
+            if options is None
+            else options.policy_of(record.priority),
             () if options is None else options.tags,
             None if options is None else options.metadata,
             None if options is None else options.context,
@@ -72,8 +74,8 @@ class View:
             return None
         result: Any = None
         error: BaseException | None = None
-        if record.call is not None:
-            result, error = record.call.last_value, record.call.last_error
+        if record.is_live:
+            result, error = record.last_value, record.last_error
         elif record.status == "failed":
             error = record.value
         else:

@@ -62,21 +62,13 @@ class Waiting:
         if not isinstance(task_id, str):
             raise TypeError(f"task_id must be a task id (str), got {show(task_id)}")
         future = TaskFuture(self, task_id, of_value=of_value)
-        number = self._native.watch(task_id, until_end, future.waiter)
-        if number is None:
+        future.watch = self._native.watch(task_id, until_end, future.waiter)
+        if future.watch is None:
             record = self._native.record(task_id)
             if record is None or record.is_live:
                 raise UnknownTaskError(task_id)
             settle_future(future, self._view.outcome(record))
-        else:
-            future.number = number
         return future
-
-    def withdraw(self, future: TaskFuture) -> None:
-        """Takes out a future that waits no longer."""
-        number, future.number = future.number, None
-        if number is not None and not self._native.is_foreign:
-            self._native.unwatch(future.task_id, number)
 
     def wait(self, future: TaskFuture, limit_ns: int | None) -> None:
         """Waits until a future is done, on the scheduler's clock.
@@ -127,7 +119,7 @@ class Waiting:
             future = waiter.future
             if future is None:
                 continue
-            future.number = None
+            future.watch = None
             error = SchedulerStoppedError(f"the scheduler was stopped before task {task_id} ran")
             try:
                 settle_future(future, error)
@@ -140,7 +132,7 @@ class Waiting:
         """Gives a future an outcome; does nothing the second time."""
         if future.done():
             return
-        future.number = None
+        future.watch = None
         settle_future(future, self._view.outcome(record))
 
 

@@ -1,7 +1,7 @@
 """The life of a run, Python's part: around the callback, and after it.
 
 `rust/py/src/running.rs` takes a task, calls plain callbacks itself, and completes their runs. It
-comes here with whatever needs more: keyword arguments, a context, an announcement, a failure. A run
+comes here with whatever needs more: a context, an announcement, a failure. A run
 that comes back from here without having been completed is completed there, as failed.
 """
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from num_agents.scheduler._engine.announce import Announcer
-    from num_agents.scheduler._engine.call import Call, TaskOptions
     from num_agents.scheduler._engine.control import Control
     from num_agents.scheduler._engine.engine import Engine
+    from num_agents.scheduler._engine.options import AnyOptions
     from num_agents.scheduler._engine.pieces import Pieces
+    from num_agents.scheduler._native import Call
     from num_agents.scheduler.executors.base import Executor
 
 
@@ -53,14 +54,14 @@ class Runs:
         self._pieces = pieces
         self._announcer = announcer
 
-    def run(self, call: Call, arguments: tuple[Any, ...]) -> None:
-        """Runs what needs more than a call with positional arguments, and completes the run."""
-        options: TaskOptions | None = call.options
+    def run(self, call: Call) -> None:
+        """Runs what needs more than a call with arguments, and completes the run."""
+        options: AnyOptions | None = call.options
         has_pieces = options is not None and options.known is not None
         if has_pieces or self._announcer is not None:
             self._prepare(has_pieces=has_pieces)
         try:
-            kwargs = call.kwargs or {}
+            arguments, kwargs = call.arguments, call.kwargs or {}
             if options is not None and options.context is not None:
                 value = options.context.copy().run(call.callback, *arguments, **kwargs)
             elif self._announcer is not None:
@@ -74,7 +75,6 @@ class Runs:
         if _is_awaitable(value):
             self.refuse(call, value)
         else:
-            call.note_value(value)
             self._complete(call, value, failed=False)
 
     def _prepare(self, *, has_pieces: bool) -> None:
@@ -114,16 +114,25 @@ class Runs:
             error=error,
         )
         without_frames(error)
-        options: TaskOptions | None = call.options
-        if options is not None:
-            failures = call.note_error(error)
-            limit = options.policy.pause_after_failures
-            if limit is not None and failures >= limit and task_id is not None:
-                self._control.pause(task_id, reason=f"{failures} failed runs in a row")
+        options: AnyOptions | None = call.options
+        self._count_failure(options, task_id, error)
         self._complete(call, error, failed=True)
         # Not `isinstance`: that asks the exception, which may raise.
         if issubclass(type(error), KeyboardInterrupt) and _in_main_thread():
             raise error
+
+    def _count_failure(
+        self, options: AnyOptions | None, task_id: str | None, error: BaseException
+    ) -> None:
+        """Notes a failed run, and pauses the task if its policy says so."""
+        failures = self._native.note_error(error)
+        try:
+            limit = None if options is None else options.pause_after_failures
+            if limit is not None and failures >= limit and task_id is not None:
+                self._control.pause(task_id, reason=f"{failures} failed runs in a row")
+        except BaseException:
+            # The policy is the user's, who may have put anything into it since.
+            contain("Task %s could not be paused after a failed run", task_id)
 
     def missed(self) -> None:
         """Reports occurrences that were missed without a run."""
@@ -139,9 +148,7 @@ class Runs:
             )
             if self._announcer is not None:
                 self._announcer.missed(task_id, name, nominal_ns, missed)
-            if ended:
-                self._pieces.task_ids.discard(task_id)
-            elif options is not None and not self._pieces.extend_after_miss(task_id):
+            if not ended and options is not None and not self._pieces.extend_after_miss(task_id):
                 self._control.cancel(task_id)
 
     def given_up(self, task_id: str, name: str, missed: int, skipped: int) -> None:
@@ -173,9 +180,7 @@ class Runs:
         # Before the run is completed: a task that ends with it may be forgotten at once.
         task_id = native.current() or ""
         record = None if announcer is None else native.current_record()
-        status, ended, skipped = native.complete(value, failed)
-        if ended and self._pieces.task_ids:
-            self._pieces.task_ids.discard(task_id)
+        status, _, skipped = native.complete(value, failed)
         if skipped:
             self.given_up(task_id, call.name, 0, skipped)
         if announcer is not None and record is not None:
@@ -194,8 +199,8 @@ def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None
     is_over = False
     while not is_over:
         try:
-            if errors:
-                runs.end(errors.pop())
+            while errors:
+                _end_run(runs, errors.pop())
             context = Context()
             steps = _native.Steps(native, runs, is_announced, group, context)
             # `finish` returns None, which `filter` drops, so `next` goes on to the end.
@@ -211,6 +216,14 @@ def work(engine: Engine, group: _native.WorkerGroup, executor: Executor) -> None
     if not engine.waiting.is_running:
         # A run that outlasted the stop may have left a waiter for the next one.
         engine.waiting.tell_stopped()
+
+
+def _end_run(runs: Runs, error: BaseException) -> None:
+    """Ends the open run with what was raised. If that raises too, the next step completes it."""
+    try:
+        runs.end(error)
+    except BaseException as raised:
+        runs.contain(raised)
 
 
 def run_due(engine: Engine, group: _native.WorkerGroup) -> None:

@@ -74,7 +74,7 @@ def first_due(
         check_exists(schedule.run_at, "run_at", zone, schedule.dst)
         moment = moment_ns(schedule.run_at, "run_at", zone)
         if moment < now_ns and zone is not None:
-            _warn_of_other_zone(schedule, now_ns, zone)
+            warn_of_other_zone(schedule.run_at, now_ns, zone)
         # A moment that has passed stays what it was, so that the run knows how late it is.
         due = FirstDue(wall_ns=moment if start is None else max(moment, start, now_ns))
     elif schedule.delay is not None:
@@ -101,13 +101,13 @@ def first_due_ns(
     return first_due(schedule, now_ns, zone, calendar).nominal_ns(now_ns)
 
 
-def _warn_of_other_zone(schedule: TaskSchedule, now_ns: int, zone: tzinfo) -> None:
+def warn_of_other_zone(run_at: object, now_ns: int, zone: tzinfo) -> None:
     """Warns of a naive moment that has passed in the zone, but not on the system's clock."""
-    local = moment_ns(schedule.run_at, "run_at", None)
-    if local != moment_ns(schedule.run_at, "run_at", zone) and local > now_ns - _A_MINUTE_NS:
+    local = moment_ns(run_at, "run_at", None)
+    if local != moment_ns(run_at, "run_at", zone) and local > now_ns - _A_MINUTE_NS:
         warn(
             f"run_at has passed: a naive datetime is in the zone {zone}, not in that of the "
-            f"system, got {show(schedule.run_at)}; give an aware one, or a delay"
+            f"system, got {show(run_at)}; give an aware one, or a delay"
         )
 
 

@@ -159,18 +159,22 @@ def _in_zone(value: object, argument: str, zone: tzinfo | None) -> tuple[datetim
     moment, finer_ns = _plain(value, argument)
     if moment.tzinfo is not None and moment.utcoffset() is not None:
         return moment, finer_ns
-    moment = moment.replace(tzinfo=None)
+    return in_zone_or_local(moment.replace(tzinfo=None), zone), finer_ns
+
+
+def in_zone_or_local(moment: datetime, zone: tzinfo | None) -> datetime:
+    """A naive datetime as an aware one, as it stands, in a zone or in the system's."""
     zone = zone or local_zone()
     if zone is not None:
-        return moment.replace(tzinfo=zone), finer_ns
+        return moment.replace(tzinfo=zone)
     try:
         found = moment.astimezone()
         if found.replace(tzinfo=None, fold=moment.fold) == moment:
-            return found, finer_ns
+            return found
     except (OverflowError, ValueError, OSError):
         # At the ends of what datetimes can say.
         pass
-    return moment.replace(tzinfo=_LOCAL), finer_ns
+    return moment.replace(tzinfo=_LOCAL)
 
 
 def _plain(value: object, argument: str) -> tuple[datetime, int]:

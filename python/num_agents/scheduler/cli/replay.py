@@ -18,16 +18,20 @@ from num_agents.scheduler.cli.progress import View, open_view
 from num_agents.scheduler.cli.recorder import Findings, Recorder, clock_ns
 from num_agents.scheduler.cli.report import Figure, Lateness, Promise, Report, failures, miscounts
 from num_agents.scheduler.cli.trace import Trace, read_trace
-from num_agents.scheduler.cli.watch import NS_PER_S, watch
+from num_agents.scheduler.cli.watch import NS_PER_S, resident_bytes, watch
 from num_agents.scheduler.scheduler import Scheduler
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-# How far ahead the start lies: some for the call, and some for each row.
+# How far ahead the start lies: some for the call, and some for each row; more with options.
 LEAD_MIN_S = 0.1
 LEAD_PER_ROW_S = 2e-6
+LEAD_PER_ROW_WITH_OPTIONS_S = 60e-6
+
+# `--options`: the tags of every task.
+TAGS = ("replay", "arrival")
 
 # The longest replay, in seconds: about 31 years.
 REPLAY_MAX_S = 1e9
@@ -60,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="what a task does. none (the default): nothing; sleep: sleep 1 microsecond for each"
         " unit of the row's second column, at most 10 ms, and 1 ms if the row has none",
+    )
+    parser.add_argument(
+        "--options",
+        action="store_true",
+        help="schedule each row by a call of its own, with keyword arguments and tags, instead of"
+        " all rows in one call; the order of the runs is not checked then",
     )
     parser.add_argument(
         "--plot",
@@ -95,7 +105,12 @@ def run(namespace: argparse.Namespace) -> int:
         )
     plot = None if namespace.plot is None else import_plot(namespace.plot)
     view = open_view(as_json=namespace.json)
-    replay = Replay(trace, namespace.speed, max_workers=namespace.max_workers)
+    replay = Replay(
+        trace,
+        namespace.speed,
+        max_workers=namespace.max_workers,
+        has_options=namespace.options,
+    )
     try:
         report, findings = replay.run(view, title=namespace.file.name)
     finally:
@@ -113,31 +128,36 @@ class Replay:
         trace: The rows; tasks sleep if they were read with their second column.
         speed: How many times faster than the trace.
         max_workers: Worker threads; None for the scheduler's own number.
+        has_options: Whether each row is scheduled by itself, with keyword arguments and tags.
     """
 
-    def __init__(self, trace: Trace, speed: float, *, max_workers: int | None) -> None:
+    def __init__(
+        self, trace: Trace, speed: float, *, max_workers: int | None, has_options: bool = False
+    ) -> None:
         self.trace = trace
         self.speed = speed
         self.max_workers = max_workers
+        self.has_options = has_options
         self.start_ns = 0
         self._recorder = Recorder(len(trace))
 
     def run(self, view: View, *, title: str) -> tuple[Report, Findings]:
         """Schedule every row, wait for the last, and check each."""
         rows = len(self.trace)
-        lead_s = LEAD_MIN_S + LEAD_PER_ROW_S * rows
+        per_row_s = LEAD_PER_ROW_WITH_OPTIONS_S if self.has_options else LEAD_PER_ROW_S
+        lead_s = LEAD_MIN_S + per_row_s * rows
         delays_s = array(
             "d", [lead_s + arrival_s / self.speed for arrival_s in self.trace.arrivals_s]
         )
         with Scheduler(max_workers=self.max_workers) as scheduler:
             view.begin("replay", rows)
+            resident_before = resident_bytes()
             before_ns = clock_ns()
-            scheduler.schedule_many(
-                "arrival", self._callback(), delays=delays_s, args=zip(range(rows))
-            )
+            schedule = self._schedule_each if self.has_options else self._schedule_at_once
+            due_ns = schedule(scheduler, delays_s, before_ns)
             schedule_s = (clock_ns() - before_ns) / NS_PER_S
-            # The scheduler reads its clock within the call, so nothing is due before these.
-            due_ns = array("q", [before_ns + int(delay_s * NS_PER_S) for delay_s in delays_s])
+            resident_after = resident_bytes()
+            engine_bytes = scheduler.statistics().memory_bytes
             self.start_ns = before_ns + int(lead_s * NS_PER_S)
             watch(scheduler, view, last_due_ns=max(due_ns))
             view.close()
@@ -156,6 +176,15 @@ class Replay:
                 Figure("rows", rows, "tasks"),
                 Figure("ran", findings.started, "tasks"),
                 Figure("schedule rate", rows / schedule_s, "tasks per second"),
+                Figure(
+                    "process memory",
+                    None
+                    if resident_before is None or resident_after is None
+                    else (resident_after - resident_before) / rows,
+                    "bytes per task",
+                    "growth of the resident set",
+                ),
+                Figure("engine memory", engine_bytes / rows, "bytes per task"),
                 Figure("due over", max(self.trace.arrivals_s) / self.speed, "seconds"),
                 Figure("overtaken", findings.overtaken, "starts", "after one of a row due later"),
             ),
@@ -166,6 +195,36 @@ class Replay:
         )
         return report, findings
 
+    def _schedule_at_once(
+        self, scheduler: Scheduler, delays_s: array[float], before_ns: int
+    ) -> array[int]:
+        """Schedule all rows in one call; return for each a time before which it is not due."""
+        rows = zip(range(len(delays_s)))
+        scheduler.schedule_many("arrival", self._callback(), delays=delays_s, args=rows)
+        # The scheduler reads its clock within the call, so nothing is due before these.
+        return array("q", [before_ns + int(delay_s * NS_PER_S) for delay_s in delays_s])
+
+    def _schedule_each(
+        self, scheduler: Scheduler, delays_s: array[float], before_ns: int
+    ) -> array[int]:
+        """Schedule each row by itself; return for each a time before which it is not due."""
+        callback = self._callback()
+
+        def arrival(*, row: int, speed: float) -> None:
+            del speed
+            callback(row)
+
+        schedule, speed = scheduler.schedule, self.speed
+        due_ns: array[int] = array("q")
+        for row, delay_s in enumerate(delays_s):
+            now_ns = clock_ns()
+            left_s = max(0.0, delay_s - (now_ns - before_ns) / NS_PER_S)
+            schedule(
+                "arrival", arrival, delay=left_s, kwargs={"row": row, "speed": speed}, tags=TAGS
+            )
+            due_ns.append(now_ns + int(left_s * NS_PER_S))
+        return due_ns
+
     def _promises(self, findings: Findings, completed: int, failed: int) -> tuple[Promise, ...]:
         row_by_row = f"{len(self.trace):,} rows one by one"
         promises = [
@@ -175,7 +234,8 @@ class Replay:
             failures(completed, failed),
             miscounts(findings.started, completed, failed),
         ]
-        if self.max_workers == 1:
+        # Rows of calls of their own are due a little later each: their order is not known here.
+        if self.max_workers == 1 and not self.has_options:
             promises.append(Promise("out of order", findings.overtaken, row_by_row))
         return tuple(promises)
 

@@ -39,6 +39,7 @@ impl<const HISTORY: u32> Timers for Ours<HISTORY> {
         self.0.release(slot);
     }
 
+    #[inline]
     fn free_unused(&mut self) {
         drop(self.0.take_garbage());
     }

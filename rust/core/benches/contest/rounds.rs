@@ -1,9 +1,10 @@
 //! One round of each kind of work. Setting up and taking down stay outside the time returned.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use scheduler_core::Nanos;
+use scheduler_core::{Nanos, Recurrence, Repeat, SECOND_NS};
 
 use super::engine::Ours;
 use super::{HORIZON, START, Timers, Unwatched, Watch};
@@ -80,6 +81,9 @@ impl Load {
     }
 }
 
+/// Timers that a bulk caller arms in one call.
+const CALL: usize = 256;
+
 /// A structure with the whole load in it, and the keys in order of arrival.
 pub fn filled<T: Timers>(load: &Load) -> (T, Vec<T::Key>) {
     let mut timers = T::new();
@@ -92,6 +96,10 @@ pub fn filled<T: Timers>(load: &Load) -> (T, Vec<T::Key>) {
 fn fill<T: Timers>(timers: &mut T, keys: &mut Vec<T::Key>, load: &Load) {
     for (value, deadline) in load.0.iter().enumerate() {
         keys.push(timers.insert(*deadline, value as u32));
+        // As the gate does after each call, when it has released the lock.
+        if value % CALL == 0 {
+            timers.free_unused();
+        }
     }
 }
 
@@ -116,6 +124,23 @@ pub fn insert<T: Timers>(load: &Load) -> Duration {
     let mut keys = Vec::with_capacity(load.len());
     let start = Instant::now();
     fill(&mut timers, &mut keys, load);
+    let elapsed = start.elapsed();
+    forget(&mut timers, keys);
+    elapsed
+}
+
+/// Arms as many recurring tasks, which share one recurrence.
+pub fn insert_recurring<const HISTORY: u32>(load: &Load) -> Duration {
+    let mut timers = Ours::<HISTORY>::new();
+    let repeat = Repeat::FixedRate(60 * SECOND_NS);
+    let recurrence = Arc::new(Recurrence { repeat, ..Recurrence::default() });
+    let mut keys = Vec::with_capacity(load.len());
+    let start = Instant::now();
+    for deadline in &load.0 {
+        let slot = timers.0.reserve().unwrap();
+        keys.push(timers.0.arm(slot, *deadline, 0, Some(&recurrence)).unwrap());
+        timers.free_unused();
+    }
     let elapsed = start.elapsed();
     forget(&mut timers, keys);
     elapsed

@@ -102,6 +102,8 @@ pub fn hold<T: Timers>(load: &Load) -> Hold {
         watch.begin();
         for (value, deadline) in load.0.iter().enumerate() {
             keys.push(watch.call(|| timers.insert(*deadline, value as u32)));
+            // Without the lock, and so not part of a hold.
+            timers.free_unused();
         }
         Random::new().shuffle(&mut keys);
         watch.begin();
@@ -188,13 +190,13 @@ fn hold_late_calendar(with_exclusions: bool) -> Hold {
     let calendar = Arc::new(calendar.unwrap());
     least_of_runs(|| {
         let mut engine = Engine::new(START, 0);
-        let rule = Recurrence {
+        let rule = Arc::new(Recurrence {
             repeat: Repeat::Calendar(calendar.clone()),
             misfire: Misfire::All,
             catch_up_limit: 5_000,
             on_wall: true,
             ..Recurrence::default()
-        };
+        });
         for task in 0..TASKS {
             engine.schedule(START + task, 0, Some(&rule)).unwrap();
         }

@@ -3,7 +3,7 @@
 //! Measured in a process of its own for each contender, or what one has left behind would be reused
 //! by the next.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,28 +15,40 @@ use crate::report::{Report, Row};
 
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator, counting what is in use.
+/// What the extension module allocates with.
+#[cfg(target_os = "linux")]
+const INNER: crate::allocator::Allocator = crate::allocator::Allocator;
+#[cfg(not(target_os = "linux"))]
+const INNER: std::alloc::System = std::alloc::System;
+
+/// The allocator of the extension module, counting what is in use.
 pub struct Counting;
 
-// SAFETY: every call goes to the system's allocator unchanged; counting touches no memory of it.
+// SAFETY: every call goes to the inner allocator unchanged; counting touches no memory of it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promises are those of the inner call.
-        unsafe { System.alloc(layout) }
+        unsafe { INNER.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are those of the inner call.
+        unsafe { INNER.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promises are those of the inner call.
-        unsafe { System.dealloc(place, layout) }
+        unsafe { INNER.dealloc(place, layout) }
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATED.fetch_add(size, Ordering::Relaxed);
         ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promises are those of the inner call.
-        unsafe { System.realloc(place, layout, size) }
+        unsafe { INNER.realloc(place, layout, size) }
     }
 }
 

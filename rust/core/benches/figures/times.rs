@@ -12,13 +12,14 @@ use crate::report::{Report, Row, goal};
 pub type Round = fn(&Load) -> Duration;
 
 /// Kinds of work, with the goal for a million timers and for ten, in nanoseconds.
-pub const WORK: [(&str, Option<(f64, f64)>); 6] = [
-    ("insert", Some((30.0, 40.0))),
-    ("cancel, random order", Some((40.0, 60.0))),
-    ("cancel, in batches", Some((20.0, 20.0))),
+pub const WORK: [(&str, Option<(f64, f64)>); 7] = [
+    ("insert", Some((25.0, 35.0))),
+    ("insert, recurring", None),
+    ("cancel, random order", Some((110.0, 150.0))),
+    ("cancel, in batches", Some((45.0, 45.0))),
     ("expire in order, take, complete", Some((100.0, 130.0))),
     ("schedule + cancel", None),
-    ("next deadline", Some((10.0, 10.0))),
+    ("next deadline", Some((8.0, 8.0))),
 ];
 
 /// The rounds of a structure.
@@ -26,6 +27,7 @@ pub fn rounds_of<T: Timers>() -> [Option<Round>; WORK.len()] {
     let next: Round = rounds::next_deadline::<T>;
     [
         Some(rounds::insert::<T>),
+        None,
         Some(rounds::cancel::<T>),
         None,
         Some(rounds::expire::<T>),
@@ -38,7 +40,8 @@ pub fn rounds_of<T: Timers>() -> [Option<Round>; WORK.len()] {
 /// The rounds of the engine.
 pub fn rounds_of_ours<const HISTORY: u32>() -> [Option<Round>; WORK.len()] {
     let mut rounds = rounds_of::<crate::Ours<HISTORY>>();
-    rounds[2] = Some(rounds::cancel_batch::<HISTORY>);
+    rounds[1] = Some(rounds::insert_recurring::<HISTORY>);
+    rounds[3] = Some(rounds::cancel_batch::<HISTORY>);
     rounds
 }
 

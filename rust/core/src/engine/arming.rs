@@ -1,5 +1,7 @@
 //! Slots, and arming: a task gets a slot, an id, a plan if it needs one, and an entry in the wheel.
 
+use std::sync::Arc;
+
 use super::Engine;
 use super::clock::shift;
 use crate::chunks::{Entry, chunks_for};
@@ -70,14 +72,28 @@ impl Engine {
         slot: u32,
         nominal: Nanos,
         priority: u8,
-        recurrence: Option<&Recurrence>,
+        recurrence: Option<&Arc<Recurrence>>,
+    ) -> Result<TaskId, ScheduleError> {
+        let on_wall = recurrence.is_some_and(|recurrence| recurrence.on_wall);
+        self.arm_on(on_wall, slot, nominal, priority, recurrence)
+    }
+
+    /// Arms, on the wall clock or the axis.
+    #[inline]
+    fn arm_on(
+        &mut self,
+        on_wall: bool,
+        slot: u32,
+        nominal: Nanos,
+        priority: u8,
+        recurrence: Option<&Arc<Recurrence>>,
     ) -> Result<TaskId, ScheduleError> {
         let state = self.slab.get(slot).and_then(|record| record.state.after(Event::Arm));
         let state = state.ok_or(ScheduleError::NotReserved)?;
         let sequence = self.draw_sequence();
         let mut deadline = nominal;
-        if recurrence.is_some() || nominal < self.now {
-            self.attach_plan(slot, nominal, sequence, recurrence.cloned())?;
+        if recurrence.is_some() || on_wall || nominal < self.now {
+            self.attach_plan(slot, Plan::new(recurrence.cloned(), on_wall, nominal, sequence))?;
             deadline = self.deadline(slot, nominal);
         }
         let record = &mut self.slab[slot];
@@ -102,8 +118,7 @@ impl Engine {
     ) -> Result<TaskId, ScheduleError> {
         let nominal = self.to_axis(wall);
         if nominal < self.now || nominal == FAR_FUTURE {
-            let recurrence = Recurrence { on_wall: true, ..Recurrence::default() };
-            return self.arm(slot, wall, priority, Some(&recurrence));
+            return self.arm_on(true, slot, wall, priority, None);
         }
         let id = self.arm(slot, nominal, priority, None)?;
         self.slab[slot].plan = ON_WALL[self.wall_parity()];
@@ -118,7 +133,7 @@ impl Engine {
         &mut self,
         nominal: Nanos,
         priority: u8,
-        recurrence: Option<&Recurrence>,
+        recurrence: Option<&Arc<Recurrence>>,
     ) -> Result<TaskId, ScheduleError> {
         let slot = self.reserve()?;
         let armed = self.arm(slot, nominal, priority, recurrence);
@@ -201,28 +216,22 @@ impl Engine {
         record.planned().map_or(record.deadline, |plan| self.plans[plan].nominal)
     }
 
-    fn attach_plan(
-        &mut self,
-        slot: u32,
-        nominal: Nanos,
-        sequence: u64,
-        recurrence: Option<Recurrence>,
-    ) -> Result<(), OutOfMemory> {
-        let mut plan = Plan::new(recurrence.unwrap_or_default(), nominal, sequence);
+    fn attach_plan(&mut self, slot: u32, mut plan: Plan) -> Result<(), OutOfMemory> {
+        let (nominal, window) = (plan.nominal, plan.recurrence().window);
         let is_series =
-            matches!(plan.recurrence.repeat, Repeat::FixedRate(_) | Repeat::Calendar(_));
+            matches!(plan.recurrence().repeat, Repeat::FixedRate(_) | Repeat::Calendar(_));
         if is_series {
             self.load.prepare()?;
         }
+        let seed = self.seed_of(slot);
+        if window > 0 {
+            plan.set_window_offset(self.load.choose_offset(nominal, window, seed))?;
+        }
         let number = self.plans.allocate().map_err(|_| OutOfMemory)?;
         self.slab[slot].plan = number;
-        let seed = self.seed_of(slot);
-        if plan.recurrence.window > 0 {
-            plan.window_offset = self.load.choose_offset(nominal, plan.recurrence.window, seed);
-        }
         if is_series {
             let due = plan.occurrences(seed).due(nominal);
-            plan.load = Some(self.load.add(due));
+            plan.set_load(self.load.add(due));
         }
         self.plans[number] = plan;
         Ok(())
@@ -233,13 +242,13 @@ impl Engine {
         if self.slab[slot].planned().is_none() {
             let record = &self.slab[slot];
             let (mut nominal, running) = (record.deadline, record.state.is_running());
-            let recurrence = Recurrence { on_wall: record.plan != NIL, ..Recurrence::default() };
-            if recurrence.on_wall {
+            let on_wall = record.plan != NIL;
+            if on_wall {
                 nominal = shift(nominal, self.offset_of(record));
             }
             let started = record.sequence;
             let sequence = if running { self.draw_sequence() } else { started };
-            if self.attach_plan(slot, nominal, sequence, Some(recurrence)).is_err() {
+            if self.attach_plan(slot, Plan::new(None, on_wall, nominal, sequence)).is_err() {
                 // Operations on one task have called `reserve_plan`.
                 abort::<Plan>();
             }
@@ -247,7 +256,6 @@ impl Engine {
             if running {
                 self.slab[slot].deadline = nominal;
                 self.plans[plan].runs = 1;
-                self.plans[plan].started = Some(started);
             }
         }
         let plan = self.slab[slot].plan;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::memory::drop_later;
 use crate::plan::Plan;
-use crate::recurrence::{Occurrences, Repeat, WallStep};
+use crate::recurrence::{Occurrences, Recurrence, Repeat, WallStep};
 use crate::slab::{ON_WALL, Record};
 use crate::state::{Event, State};
 use crate::time::{FAR_FUTURE, Nanos, after};
@@ -27,7 +26,7 @@ impl Engine {
 
     /// Now, on the clock that a plan keeps.
     pub(super) fn now_of(&self, plan: &Plan) -> Nanos {
-        if plan.recurrence.on_wall { self.to_wall(self.now) } else { self.now }
+        if plan.on_wall { self.to_wall(self.now) } else { self.now }
     }
 
     pub(super) fn occurrences(&self, slot: u32, plan: u32) -> Occurrences<'_> {
@@ -43,9 +42,9 @@ impl Engine {
         let Some(plan) = self.slab[slot].planned() else { return nominal };
         let plan = &self.plans[plan];
         // A run by hand, or a time asked for, is due when it says.
-        let due =
-            if plan.by_hand { nominal } else { plan.occurrences(self.seed_of(slot)).due(nominal) };
-        if plan.recurrence.on_wall { self.to_axis(due) } else { due }
+        let by_hand = plan.exceptional().by_hand;
+        let due = if by_hand { nominal } else { plan.occurrences(self.seed_of(slot)).due(nominal) };
+        if plan.on_wall { self.to_axis(due) } else { due }
     }
 
     /// The nominal time of the next occurrence, or of the run under way, as the wall shows it.
@@ -56,7 +55,7 @@ impl Engine {
                 let plan = &self.plans[plan];
                 let nominal =
                     if record.state.is_running() { record.deadline } else { plan.nominal };
-                if plan.recurrence.on_wall { nominal } else { self.to_wall(nominal) }
+                if plan.on_wall { nominal } else { self.to_wall(nominal) }
             }
             None => shift(record.deadline, self.offset_of(record)),
         }
@@ -75,11 +74,11 @@ impl Engine {
 
     fn due_after(&self, nominal: Nanos, slot: u32, plan: u32) -> Nanos {
         let plan = &self.plans[plan];
-        if plan.by_hand {
+        if plan.exceptional().by_hand {
             return nominal;
         }
         let occurrences = plan.occurrences(self.seed_of(slot));
-        if plan.recurrence.on_wall {
+        if plan.on_wall {
             return occurrences.due(nominal);
         }
         let axis = self.to_axis(nominal);
@@ -122,6 +121,7 @@ impl Engine {
         for slot in from..until {
             if u64::from(slot) >= self.slab.limit() {
                 self.rekeyed_to = None;
+                self.forget_grid_back();
                 return true;
             }
             self.slab.count_work(1);
@@ -139,10 +139,11 @@ impl Engine {
             return;
         }
         let deadline = match plan {
-            Some(plan) if self.plans[plan].recurrence.on_wall => {
+            Some(plan) if self.plans[plan].on_wall => {
                 self.follow_set_back(slot, plan, state);
                 // A run by hand is due now, whatever the wall shows.
-                if state.is_running() || state == State::Paused || self.plans[plan].by_hand {
+                let by_hand = self.plans[plan].exceptional().by_hand;
+                if state.is_running() || state == State::Paused || by_hand {
                     return;
                 }
                 // May be before now: what is overdue keeps the order in which it was due.
@@ -189,11 +190,14 @@ impl Engine {
         self.extend_grid_back(number, now, after(now, by));
         let plan = &self.plans[number];
         let occurrences = self.occurrences(slot, number);
+        let exceptional = plan.exceptional();
         let running = state.is_running();
-        let nominal = match (running, plan.next) {
+        let nominal = match (running, exceptional.next) {
             // Of a run under way whose task was not given a new time: what would be next.
-            (true, None) => occurrences.next(self.slab[slot].deadline, plan.judged, plan.judged).0,
-            (true, Some(next)) => (plan.by_hand || plan.set_back).then_some(next),
+            (true, None) => {
+                occurrences.next(self.slab[slot].deadline, plan.judged(), plan.judged()).0
+            }
+            (true, Some(next)) => (exceptional.by_hand || exceptional.set_back).then_some(next),
             (false, next) => next.or(Some(plan.nominal)),
         };
         let Some(nominal) = nominal else { return };
@@ -204,11 +208,12 @@ impl Engine {
         self.counters.rearmed += 1;
         let plan = &mut self.plans[number];
         if running {
-            plan.judged = plan.judged.min(now);
-            plan.set_back |= !plan.by_hand;
-            plan.next = Some(anew);
-        } else if plan.next.is_some() {
-            plan.next = Some(anew);
+            plan.set_judged_back(now);
+            let exceptional = plan.exceptional_mut();
+            exceptional.set_back |= !exceptional.by_hand;
+            exceptional.next = Some(anew);
+        } else if plan.exceptional().next.is_some() {
+            plan.exceptional_mut().next = Some(anew);
         } else {
             plan.nominal = anew;
             if state == State::Paused {
@@ -219,17 +224,44 @@ impl Engine {
 
     /// Lets a grid that began between two moments, when the task was scheduled, begin before them.
     fn extend_grid_back(&mut self, number: u32, from: Nanos, to: Nanos) {
-        let recurrence = &mut self.plans[number].recurrence;
-        let Repeat::Calendar(calendar) = &recurrence.repeat else { return };
+        let Some(shared) = &self.plans[number].shared else { return };
+        let Repeat::Calendar(calendar) = &shared.repeat else { return };
         // A grid with a start of its own does not.
-        if recurrence.start > 0 {
+        if shared.start > 0 {
             return;
         }
-        if let Some(extended) = calendar.extended_back(from, to) {
-            let extended = Repeat::Calendar(Arc::new(extended));
-            drop_later(&mut self.calendars, std::mem::replace(&mut recurrence.repeat, extended));
+        // Tasks that shared a recurrence go on sharing one.
+        let known = self.grid_back.as_ref().filter(|known| Arc::ptr_eq(&known.former, shared));
+        let extended = match known {
+            Some(known) => known.extended.clone(),
+            None => {
+                let Some(calendar) = calendar.extended_back(from, to) else { return };
+                let repeat = Repeat::Calendar(Arc::new(calendar));
+                let extended = Arc::new(Recurrence { repeat, ..Recurrence::clone(shared) });
+                let known = GridBack { former: shared.clone(), extended: extended.clone() };
+                self.forget_grid_back();
+                self.grid_back = Some(known);
+                extended
+            }
+        };
+        if let Some(former) = self.plans[number].shared.replace(extended) {
+            self.retire_recurrence(former);
         }
     }
+
+    /// Forgets the last grid that was extended: the next change of the wall extends it further.
+    fn forget_grid_back(&mut self) {
+        if let Some(GridBack { former, extended }) = self.grid_back.take() {
+            self.retire_recurrence(former);
+            self.retire_recurrence(extended);
+        }
+    }
+}
+
+/// A recurrence whose grid was extended because the wall was set back.
+pub(super) struct GridBack {
+    former: Arc<Recurrence>,
+    extended: Arc<Recurrence>,
 }
 
 /// A moment moved by a span in either direction, within the axis; what is beyond its end stays so.

@@ -1,10 +1,12 @@
 //! What callers do to tasks by id: cancel, pause, resume, reschedule, run now.
 
+use std::sync::Arc;
+
 use super::Engine;
 use crate::history::Ending;
 use crate::id::TaskId;
-use crate::plan::Plan;
-use crate::recurrence::Repeat;
+use crate::plan::Exceptional;
+use crate::recurrence::{Recurrence, Repeat};
 use crate::segments::NIL;
 use crate::slab::ON_WALL;
 use crate::state::{Event, State};
@@ -77,8 +79,8 @@ impl Engine {
         let Some(after) = state.after(Event::Pause) else { return false };
         if !state.is_running() {
             // The deadline stays in the record: a plain one-shot has no other place for it.
-            if let Some(plan) = self.plan_paused_after(slot) {
-                plan.stays_paused = false;
+            if let Some(exceptional) = self.paused_after(slot) {
+                exceptional.stays_paused = false;
             }
             self.disarm_timer(slot, state);
             self.gauges.pending -= 1;
@@ -91,8 +93,8 @@ impl Engine {
     /// Arms a paused task again. The late-work rule decides about what is overdue. O(1).
     pub fn resume(&mut self, id: TaskId) -> bool {
         let Some(slot) = self.slab.resolve(id) else { return false };
-        if let Some(plan) = self.plan_paused_after(slot) {
-            plan.stays_paused = false;
+        if let Some(exceptional) = self.paused_after(slot) {
+            exceptional.stays_paused = false;
             return true;
         }
         let record = &self.slab[slot];
@@ -116,7 +118,7 @@ impl Engine {
     /// task stays on the clock that it is on.
     pub fn reschedule(&mut self, id: TaskId, wall: Nanos, on_wall: bool) -> bool {
         let Some(slot) = self.slab.resolve(id) else { return false };
-        if self.plan_paused_after(slot).is_some() {
+        if self.paused_after(slot).is_some() {
             // The run by hand is given up, as that of any task that is given another time.
             self.pause(id);
         }
@@ -125,13 +127,14 @@ impl Engine {
         let axis = self.to_axis(wall);
         if state.is_running() {
             let plan = self.plan_of(slot);
-            let was_on_wall = plan.recurrence.on_wall;
+            let was_on_wall = plan.on_wall;
             let nominal = plan.retimed(wall, axis, on_wall);
-            plan.next = Some(nominal);
+            let changed = plan.on_wall != was_on_wall;
+            let exceptional = plan.exceptional_mut();
+            exceptional.next = Some(nominal);
             // It is a new time now, no longer the one that a run by hand has delayed.
-            plan.by_hand = false;
-            plan.set_back = false;
-            let changed = plan.recurrence.on_wall != was_on_wall;
+            exceptional.by_hand = false;
+            exceptional.set_back = false;
             let record = &self.slab[slot];
             // So that the nominal time of the run under way is still what it was.
             let current = match (changed, was_on_wall) {
@@ -158,8 +161,10 @@ impl Engine {
             nominal = plan.retimed(wall, axis, on_wall);
             plan.sequence = sequence;
             plan.nominal = nominal;
-            plan.next = None;
-            plan.by_hand = false;
+            if let Some(exceptional) = plan.exceptional_if_any() {
+                exceptional.next = None;
+                exceptional.by_hand = false;
+            }
         } else {
             record.plan = kind;
         }
@@ -170,18 +175,21 @@ impl Engine {
         true
     }
 
-    /// Gives a task on a calendar another one, which goes on where that ends. Returns the former, if
-    /// there was one. O(1).
-    pub fn replace_calendar(&mut self, id: TaskId, repeat: &Repeat) -> Option<Repeat> {
+    /// Gives a task on a calendar another one, which goes on where that ends; all else about its
+    /// recurrence stays. Returns the former recurrence, if it had a calendar. O(1).
+    pub fn replace_calendar(&mut self, id: TaskId, repeat: &Repeat) -> Option<Arc<Recurrence>> {
         let slot = self.slab.resolve(id)?;
         let plan = &mut self.plans[self.slab[slot].planned()?];
-        match (&plan.recurrence.repeat, repeat) {
-            (Repeat::Calendar(_), Repeat::Calendar(_)) => {
-                plan.judging = None;
-                Some(std::mem::replace(&mut plan.recurrence.repeat, repeat.clone()))
-            }
-            _ => None,
+        let shared = plan.shared.as_mut()?;
+        let (Repeat::Calendar(_), Repeat::Calendar(_)) = (&shared.repeat, repeat) else {
+            return None;
+        };
+        let extended = Recurrence { repeat: repeat.clone(), ..Recurrence::clone(shared) };
+        let former = std::mem::replace(shared, Arc::new(extended));
+        if let Some(exceptional) = plan.exceptional_if_any() {
+            exceptional.judging = None;
         }
+        Some(former)
     }
 
     /// Runs a pending or paused task once more, now. Its schedule does not move, the run does not
@@ -197,15 +205,17 @@ impl Engine {
         let wall = self.to_wall(now);
         let paused = state == State::Paused;
         let plan = self.plan_of(slot);
-        if plan.by_hand && !paused {
+        let nominal = plan.nominal;
+        let exceptional = plan.exceptional_mut();
+        if exceptional.by_hand && !paused {
             return false;
         }
-        if !plan.by_hand {
-            plan.by_hand = true;
-            plan.next = Some(plan.nominal);
+        if !exceptional.by_hand {
+            exceptional.by_hand = true;
+            exceptional.next = Some(nominal);
         }
-        plan.stays_paused = paused;
-        plan.nominal = if plan.recurrence.on_wall { wall } else { now };
+        exceptional.stays_paused = paused;
+        plan.nominal = if plan.on_wall { wall } else { now };
         if paused {
             self.gauges.paused -= 1;
             self.gauges.pending += 1;
@@ -219,12 +229,12 @@ impl Engine {
         true
     }
 
-    /// The plan of a task that waits for a run by hand and is to be paused after it.
-    fn plan_paused_after(&mut self, slot: u32) -> Option<&mut Plan> {
+    /// What is noted of a task that waits for a run by hand and is to be paused after it.
+    fn paused_after(&mut self, slot: u32) -> Option<&mut Exceptional> {
         let record = &self.slab[slot];
         let waits = matches!(record.state, State::Pending | State::Ready);
         let plan = &mut self.plans[record.planned().filter(|_| waits)?];
-        plan.stays_paused.then_some(plan)
+        plan.exceptional_if_any().filter(|exceptional| exceptional.stays_paused)
     }
 
     /// Ends a task that no worker has.

@@ -30,6 +30,7 @@ pub use view::{Gauges, TaskView};
 
 use std::sync::Arc;
 
+use clock::GridBack;
 use sweep::Sweep;
 
 use crate::chunks::{ChunkPool, Entry};
@@ -41,7 +42,7 @@ use crate::load::Load;
 use crate::memory::{OutOfMemory, abort, drop_later};
 use crate::plan::Plans;
 use crate::ready::ReadyQueue;
-use crate::recurrence::{JUDGE_LOOKS, Looks, Repeat, Verdict};
+use crate::recurrence::{JUDGE_LOOKS, Looks, Recurrence, Repeat, Verdict};
 use crate::slab::{ListId, Slab};
 use crate::state::{Event, State};
 use crate::stats::{Counters, LatenessHistogram};
@@ -77,7 +78,9 @@ pub struct Engine {
     seed: u64,
     next_sequence: u64,
     sweep: Sweep,
-    /// Calendars whose last task has ended.
+    /// The last grid that was extended because the wall was set back.
+    grid_back: Option<GridBack>,
+    /// Calendars of recurrences that nobody needs any more.
     calendars: Vec<Repeat>,
 }
 
@@ -149,6 +152,7 @@ impl Engine {
             seed: 0,
             next_sequence: 0,
             sweep: Sweep::default(),
+            grid_back: None,
             calendars: Vec::new(),
         })
     }
@@ -295,13 +299,23 @@ impl Engine {
         })
     }
 
-    /// The slot that [`Engine::take`] would look at next, brought into the cache, so
-    /// that taking it does not wait for memory. O(1).
+    /// The slot that will be taken after so many others, if nothing changes, and where its record
+    /// lies: to bring both into the cache before they are needed. O(1).
     #[inline]
-    pub fn upcoming(&self) -> Option<u32> {
-        let slot = self.ready.first(&self.pool)?.slot;
-        std::hint::black_box(self.slab.get(slot).map(|record| record.stamp));
-        Some(slot)
+    pub fn upcoming(&self, after: u32) -> Option<(u32, *const ())> {
+        let slot = self.ready.ahead(after, &self.pool)?.slot;
+        Some((slot, std::ptr::from_ref(self.slab.get(slot)?).cast()))
+    }
+
+    /// Gives up a reference to a recurrence. With the last one goes its calendar, which is dropped
+    /// later, because that takes as long as the calendar is large.
+    #[inline]
+    fn retire_recurrence(&mut self, recurrence: Arc<Recurrence>) {
+        if let Some(Recurrence { repeat: repeat @ Repeat::Calendar(_), .. }) =
+            Arc::into_inner(recurrence)
+        {
+            drop_later(&mut self.calendars, repeat);
+        }
     }
 
     #[inline]
@@ -325,13 +339,13 @@ impl Engine {
         match verdict {
             Verdict::Run { nominal, missed } => {
                 let lateness = now.saturating_sub(self.deadline(slot, nominal));
-                self.plans[number].start(nominal, missed, now, judged);
+                let stays_paused = self.plans[number].start(nominal, missed, judged);
                 self.counters.missed += missed;
                 let record = &mut self.slab[slot];
                 record.step(Event::Take);
                 record.deadline = nominal;
                 record.sequence = now;
-                if std::mem::take(&mut self.plans[number].stays_paused) {
+                if stays_paused {
                     record.step(Event::Pause);
                 }
                 self.count_start(lateness);
@@ -339,9 +353,9 @@ impl Engine {
             }
             Verdict::Miss { missed, next } => {
                 let nominal = self.nominal_on_wall(slot);
-                let plan = &mut self.plans[number];
-                plan.missed += missed;
-                plan.missed_since_run += missed;
+                let exceptional = self.plans[number].exceptional_mut();
+                exceptional.missed += missed;
+                exceptional.missed_since_run += missed;
                 self.counters.missed += missed;
                 let history_index = match next {
                     Some(next) => {
@@ -365,19 +379,24 @@ impl Engine {
     fn judge(&mut self, slot: u32, number: u32) -> Option<(Verdict, Nanos)> {
         let plan = &self.plans[number];
         let (due, local_now) = (plan.nominal, self.now_of(plan));
-        if plan.by_hand {
+        let exceptional = plan.exceptional();
+        if exceptional.by_hand {
             return Some((Verdict::Run { nominal: due, missed: 0 }, local_now));
         }
         let occurrences = self.occurrences(slot, number);
         // Begun before, unless the task or its clock has been given another time since.
-        let begun = plan.judging.as_deref().copied();
+        let begun = exceptional.judging.as_deref().copied();
         let begun = begun.filter(|begun| begun.nominal == due && begun.now <= local_now);
         let mut judging = begun.unwrap_or_else(|| occurrences.begin_judging(due, local_now));
         let mut looks = Looks(JUDGE_LOOKS);
         let verdict = occurrences.judge_piece(&mut judging, &mut looks);
         self.slab.count_work(JUDGE_LOOKS - looks.0);
         let plan = &mut self.plans[number];
-        plan.judging = if verdict.is_none() { Some(Box::new(judging)) } else { None };
+        if verdict.is_none() {
+            plan.exceptional_mut().judging = Some(Box::new(judging));
+        } else if let Some(exceptional) = plan.exceptional_if_any() {
+            exceptional.judging = None;
+        }
         Some((verdict?, judging.now))
     }
 
@@ -388,11 +407,12 @@ impl Engine {
         let plan = &self.plans[record.plan];
         let occurrences = plan.occurrences(self.seed_of(slot));
         // As the wall showed it then: what it has been set past meanwhile has overlapped the run.
-        let started = if plan.recurrence.on_wall { plan.judged } else { record.sequence };
+        let started = if plan.on_wall { plan.judged() } else { record.sequence };
+        let exceptional = plan.exceptional();
         let ended = self.now_of(plan);
-        match plan.next {
-            _ if plan.runs >= plan.recurrence.max_runs => (None, 0),
-            Some(candidate) if plan.by_hand || plan.set_back => {
+        match exceptional.next {
+            _ if plan.runs >= plan.recurrence().max_runs => (None, 0),
+            Some(candidate) if exceptional.by_hand || exceptional.set_back => {
                 occurrences.resume(candidate, started, ended)
             }
             Some(rescheduled) => (Some(rescheduled), 0),
@@ -404,15 +424,21 @@ impl Engine {
     fn next_occurrence(&mut self, slot: u32) -> (Option<Nanos>, u64) {
         let (next, skipped) = self.next_after_run(slot);
         let sequence = self.next_sequence + 1;
-        let plan = &mut self.plans[self.slab[slot].plan];
-        plan.ended = Some(self.now);
-        let kept = std::mem::take(&mut plan.by_hand) | std::mem::take(&mut plan.set_back);
-        if plan.next.take().is_some() && !kept && next.is_some() {
-            // Rescheduled: a new time has a new number in the order.
-            plan.sequence = sequence;
-            self.next_sequence = sequence;
+        let record = &self.slab[slot];
+        let plan = &mut self.plans[record.plan];
+        plan.end(record.sequence, self.now);
+        if skipped > 0 {
+            plan.exceptional_mut().skipped += skipped;
         }
-        plan.skipped += skipped;
+        if let Some(exceptional) = plan.exceptional_if_any() {
+            let by_hand = std::mem::take(&mut exceptional.by_hand);
+            let kept = std::mem::take(&mut exceptional.set_back) | by_hand;
+            if exceptional.next.take().is_some() && !kept && next.is_some() {
+                // Rescheduled: a new time has a new number in the order.
+                plan.sequence = sequence;
+                self.next_sequence = sequence;
+            }
+        }
         (next, skipped)
     }
 
@@ -448,19 +474,19 @@ impl Engine {
         };
         if let Some(number) = record.planned() {
             let plan = &mut self.plans[number];
-            ended.started = ended.started.or(plan.started);
-            ended.ended = ended.ended.or(plan.ended);
+            let exceptional = plan.exceptional();
+            ended.started = ended.started.or(plan.started());
+            ended.ended = ended.ended.or(plan.ended());
             ended.runs = plan.runs;
-            ended.missed = if running { plan.missed_by_run } else { plan.missed_since_run };
-            if let Some(second) = plan.load {
+            ended.missed =
+                if running { exceptional.missed_by_run } else { exceptional.missed_since_run };
+            if let Some(second) = plan.load() {
                 self.load.remove(second);
             }
-            // A calendar is not kept by a task that has ended; the last reference is dropped later.
-            let recurrence = std::mem::take(&mut plan.recurrence);
-            if matches!(&recurrence.repeat, Repeat::Calendar(one) if Arc::strong_count(one) == 1) {
-                drop_later(&mut self.calendars, recurrence.repeat);
+            // A calendar is not kept by a task that has ended.
+            if let Some(recurrence) = plan.clear() {
+                self.retire_recurrence(recurrence);
             }
-            plan.judging = None;
             self.plans.free(number);
         }
         ended.started = ended.started.map(|axis| self.to_wall(axis));

@@ -76,7 +76,7 @@ impl Engine {
     fn is_within_grace(&self, slot: u32, moment: Nanos) -> bool {
         let Some(plan) = self.slab[slot].planned() else { return true };
         let plan = &self.plans[plan];
-        let limit = after(self.deadline(slot, plan.nominal), plan.recurrence.effective_grace());
+        let limit = after(self.deadline(slot, plan.nominal), plan.recurrence().effective_grace());
         moment.saturating_sub(self.now) <= limit.saturating_sub(self.now) / 2
     }
 }

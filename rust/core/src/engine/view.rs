@@ -83,12 +83,13 @@ impl Engine {
         };
         if let Some(plan) = record.planned() {
             let plan = &self.plans[plan];
-            view.started = started.or(plan.started.map(|axis| self.to_wall(axis)));
-            view.ended = plan.ended.map(|axis| self.to_wall(axis));
+            let exceptional = plan.exceptional();
+            view.started = started.or(plan.started().map(|axis| self.to_wall(axis)));
+            view.ended = plan.ended().map(|axis| self.to_wall(axis));
             view.runs = plan.runs;
-            view.missed = plan.missed;
-            view.missed_by_run = plan.missed_by_run;
-            view.skipped = plan.skipped;
+            view.missed = exceptional.missed;
+            view.missed_by_run = exceptional.missed_by_run;
+            view.skipped = exceptional.skipped;
         }
         Some(view)
     }
@@ -141,20 +142,21 @@ impl Engine {
             return (!running).then_some(timing);
         };
         let plan = &self.plans[number];
-        let nominal = match (running, plan.next) {
+        let exceptional = plan.exceptional();
+        let nominal = match (running, exceptional.next) {
             (true, _) => self.next_after_run(slot).0?,
             (false, Some(next)) => next,
             (false, None) => plan.nominal,
         };
         Some(TaskTiming {
-            recurrence: Some(&plan.recurrence),
+            recurrence: Some(plan.recurrence()),
             nominal,
-            offset: if plan.recurrence.on_wall { 0 } else { self.wall_offset() },
-            end: plan.recurrence.end,
+            offset: if plan.on_wall { 0 } else { self.wall_offset() },
+            end: plan.recurrence().end,
             runs: plan.runs,
-            window_offset: plan.window_offset,
+            window_offset: exceptional.window_offset,
             seed: self.seed_of(slot),
-            by_hand: plan.by_hand && !running,
+            by_hand: exceptional.by_hand && !running,
         })
     }
 

@@ -5,7 +5,7 @@
 //! model, and so with each other: neither the cuts nor the budgets change the results.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use scheduler_core::{
     Cancelled, Engine, FAR_FUTURE, LAST_GENERATION, NEVER, Nanos, Recurrence, ScheduleError, State,
@@ -47,6 +47,8 @@ pub struct Trial<'a> {
     dice: Dice,
     /// Ids given out; those that ended move on as they are met.
     known: Vec<TaskId>,
+    /// The rules of all tasks so far: those that are equal are shared.
+    rules: Vec<Arc<Recurrence>>,
     ended: VecDeque<TaskId>,
     /// Slots that belong to the test.
     reserved: Vec<u32>,
@@ -75,6 +77,7 @@ impl<'a> Trial<'a> {
             lanes: [Lane::new(program.start), Lane::new(program.start)],
             dice: Dice(program.cuts),
             known: Vec::new(),
+            rules: Vec::new(),
             ended: VecDeque::new(),
             reserved: Vec::new(),
             retired: BTreeSet::new(),
@@ -198,7 +201,18 @@ impl<'a> Trial<'a> {
         self.arm_at(slot, nominal, priority, rule);
     }
 
+    /// The same rule that a task before had, if there is an equal one.
+    fn share(&mut self, rule: Recurrence) -> Arc<Recurrence> {
+        if let Some(known) = self.rules.iter().find(|known| ***known == rule) {
+            return known.clone();
+        }
+        let rule = Arc::new(rule);
+        self.rules.push(rule.clone());
+        rule
+    }
+
     fn arm_at(&mut self, slot: u32, nominal: Nanos, priority: u8, rule: Option<Recurrence>) {
+        let rule = rule.map(|rule| self.share(rule));
         let ids = self
             .lanes
             .each_mut()
@@ -206,7 +220,7 @@ impl<'a> Trial<'a> {
         assert_eq!(ids[0], ids[1]);
         let id = ids[0].unwrap();
         assert_eq!(id.slot(), slot);
-        self.model.schedule(id, nominal, priority, rule.as_ref());
+        self.model.schedule(id, nominal, priority, rule.as_deref());
         self.known.push(id);
         self.compare_one(id);
     }
@@ -560,7 +574,7 @@ pub fn assert_memory_returned(engine: &Engine, tolerated: u64) {
     static BASELINE: OnceLock<u64> = OnceLock::new();
     let baseline = BASELINE.get_or_init(|| {
         let mut fresh = Engine::new(0, HISTORY);
-        let rule = Recurrence::default();
+        let rule = Arc::new(Recurrence::default());
         let ids: Vec<_> =
             (0..300_000).map(|_| fresh.schedule(1, 0, Some(&rule)).unwrap()).collect();
         fresh.cancel_batch(&ids);

@@ -7,14 +7,16 @@ import errno
 import os
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from num_agents.scheduler.cli.arguments import count
 from num_agents.scheduler.cli.bench import layout
 from num_agents.scheduler.cli.bench.adapters import PEERS, load
+from num_agents.scheduler.cli.bench.plan import Plan
 from num_agents.scheduler.cli.bench.report import Report, Sample
-from num_agents.scheduler.cli.bench.runner import Plan, run_bench
+from num_agents.scheduler.cli.bench.runner import run_bench
 from num_agents.scheduler.cli.bench.workloads import WORKLOADS
 from num_agents.scheduler.cli.errors import CommandError, import_with_extra
 from num_agents.scheduler.cli.text import is_ascii_only, width_of
@@ -88,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments that select peers and workloads."""
+    """Adds the arguments that select peers, versions and workloads."""
     parser.add_argument(
         "--peers",
         type=names_of(PEERS),
@@ -104,6 +106,13 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         help=f"which of: {', '.join(WORKLOADS)} (default: all)",
     )
     parser.add_argument(
+        "--before",
+        type=Path,
+        metavar="PYTHON",
+        help="also measure another version of this package, the one that this interpreter imports;"
+        " its samples are taken in turn with ours",
+    )
+    parser.add_argument(
         "--quick",
         action="store_true",
         help="one round with few tasks, to see whether it works; the figures mean little",
@@ -112,23 +121,26 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 def quick(plan: Plan) -> Plan:
     """The same plan with few tasks and one round; its figures mean little."""
-    return Plan(
-        peers=plan.peers,
-        workloads=plan.workloads,
+    return replace(
+        plan,
         sizes=(min(QUICK_TASKS, *plan.sizes),),
         rounds=1,
         lateness_s=1.0,
         recurring_s=1.0,
+        is_growth=False,
     )
 
 
-def measure(plan: Plan, save_to: Path | None, *, quietly: bool = False) -> Report:
+def measure(
+    plan: Plan, save_to: Path | None, *, quietly: bool = False, earlier: Report | None = None
+) -> Report:
     """Measures, and saves after each sample.
 
     Args:
         plan: What to measure.
         save_to: The file to save to; None for none.
         quietly: Show no progress on standard error.
+        earlier: An interrupted run of the same plan, which is continued.
 
     Raises:
         CommandError: The file cannot be written.
@@ -149,6 +161,7 @@ def measure(plan: Plan, save_to: Path | None, *, quietly: bool = False) -> Repor
             plan,
             before_sample=None if progress is None else progress.update,
             after_sample=after_sample,
+            earlier=earlier,
         )
 
 
@@ -199,6 +212,7 @@ def run(namespace: argparse.Namespace) -> int:
         rounds=namespace.rounds,
         lateness_s=3.0,
         recurring_s=3.0,
+        before=namespace.before,
     )
     if namespace.quick:
         plan = quick(plan)

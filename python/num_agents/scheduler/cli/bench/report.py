@@ -28,6 +28,15 @@ class Sample:
     error: str | None = None
     exit_status: int = 0
     """What the process returned after the measurement; negative is a signal."""
+    took_s: float = 0.0
+    """How long the process took, its start and all preparation included."""
+    timed_out: bool = False
+    """Whether it was given up at the time limit."""
+
+    @property
+    def place(self) -> tuple[str, str, int, int]:
+        """Which measurement of a run it is."""
+        return self.workload, self.peer, self.size, self.round
 
 
 @dataclass(slots=True)

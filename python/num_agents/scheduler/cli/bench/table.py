@@ -155,14 +155,20 @@ def remarks(report: Report) -> list[str]:
     return [remark for peer in report.peers if peer.version for remark in peer.remarks]
 
 
+def markdown_rows(table: Table) -> list[str]:
+    """The rows of a table and its header as lines of Markdown."""
+    return [
+        "| " + " | ".join(table.header) + " |",
+        "|" + " --- |" + " ---: |" * (len(table.header) - 1),
+        *("| " + " | ".join(cell.strip() for cell in row) + " |" for row in table.rows),
+    ]
+
+
 def markdown(report: Report) -> str:
     """The tables as Markdown."""
     lines = [*caption(report), ""]
     for table in tables(report):
-        lines += [f"### {table.title}", ""]
-        lines.append("| " + " | ".join(table.header) + " |")
-        lines.append("|" + " --- |" + " ---: |" * (len(table.header) - 1))
-        lines += ["| " + " | ".join(row) + " |" for row in table.rows]
+        lines += [f"### {table.title}", "", *markdown_rows(table)]
         lines += ["", *(f"- {note}" for note in table.notes), ""]
     lines += [f"- {remark}" for remark in remarks(report)]
     return "\n".join(lines).rstrip() + "\n"

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from num_agents.scheduler.cli.bench.layout import name_of
+from num_agents.scheduler.cli.bench.layout import about, name_of
 from num_agents.scheduler.cli.terminal import PipeConsole
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def update(self, sample: Sample, done: int, total: int) -> None:
-        """Shows which sample is next."""
-        text = name_of(sample)
+    def update(self, sample: Sample, done: int, total: int, left_s: float) -> None:
+        """Shows which sample is next, and about how long those to come will take."""
+        text = f"{name_of(sample)}; {about(left_s)} left"
         if not self._has_bar:
             self._console.print(f"{done + 1} of {total}, {text}", soft_wrap=True)
             return

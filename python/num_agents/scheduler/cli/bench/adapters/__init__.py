@@ -5,20 +5,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from num_agents.scheduler.cli.bench.adapters.base import Adapter, Burst
+from num_agents.scheduler.cli.bench.adapters.base import Adapter
+from num_agents.scheduler.cli.bench.adapters.tasks import Batch, Burst
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["OURS", "PEERS", "Adapter", "Burst", "load"]
+__all__ = ["BEFORE", "OURS", "PEERS", "Adapter", "Batch", "Burst", "load"]
 
 OURS = "num-agents-scheduler"
+BEFORE = "before"
+"""Another version of ours, measured by the same adapter in an interpreter of its own."""
 
 PEERS: Mapping[str, str] = {
     OURS: "num_agents_scheduler",
     "asyncio": "asyncio_loop",
     "uvloop": "uvloop_loop",
     "heapq": "bare_heapq",
+    "heapq-thread": "heap_thread",
+    "kombu": "kombu_timer",
     "sched": "stdlib_sched",
     "apscheduler": "apscheduler_background",
     "rust-py-scheduler": "rust_py",

@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from num_agents.scheduler.cli.bench.adapters.base import Adapter, Burst
+from num_agents.scheduler.cli.bench.adapters.base import Adapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from num_agents.scheduler.cli.bench.adapters.tasks import Batch, Burst
 
 
 class AsyncioLoop(Adapter):
@@ -19,7 +23,16 @@ class AsyncioLoop(Adapter):
     name = "asyncio"
     unable: ClassVar[Mapping[str, str]] = {
         "schedule_many": "no bulk call",
+        "schedule_many_all": "no bulk call",
         "cancel_many": "no bulk call",
+        "cancel_native": "no bulk call",
+        "memory_cancelled_many": "no bulk call",
+        "schedule_named": "tasks have no names",
+        "schedule_tags": "no tags",
+        "schedule_cron": "no cron",
+        "schedule_all": "no tags, no grace time, no priority",
+        "schedule_all_own": "no names, no tags, no grace time, no priority",
+        "collection_recurring": "no tags",
     }
 
     def __init__(self) -> None:
@@ -46,18 +59,52 @@ class AsyncioLoop(Adapter):
             call_later(delay_s, callback, *args).cancel()
 
     def repeat(
-        self, first_delays_s: Sequence[float], interval_s: float, callback: Callable[[], object]
+        self,
+        first_delays_s: Sequence[float],
+        interval_s: float,
+        callback: Callable[..., object],
+        *,
+        options: bool = False,
     ) -> None:
         call_at = self._loop.call_at
 
-        def run(due_s: float) -> None:
-            callback()
+        def run(due_s: float, task: Callable[[], object]) -> None:
+            task()
             due_s += interval_s
-            call_at(due_s, run, due_s)
+            call_at(due_s, run, due_s, task)
 
         now_s = self._loop.time()
-        for delay_s in first_delays_s:
-            call_at(now_s + delay_s, run, now_s + delay_s)
+        for number, delay_s in enumerate(first_delays_s):
+            task = functools.partial(callback, number=number) if options else callback
+            call_at(now_s + delay_s, run, now_s + delay_s, task)
+
+    def schedule_method(self, batch: Batch) -> list[Any]:
+        call_later, owner = self._loop.call_later, batch.owner
+        return [call_later(delay_s, owner.work) for delay_s in batch.delays_s]
+
+    def schedule_kwargs(self, batch: Batch) -> list[Any]:
+        call_later, callback, partial = self._loop.call_later, batch.callback, functools.partial
+        return [
+            call_later(delay_s, partial(callback, number=number))
+            for number, delay_s in enumerate(batch.delays_s)
+        ]
+
+    def schedule_moment(self, batch: Batch) -> list[Any]:
+        call_at, callback = self._loop.call_at, batch.callback
+        epoch_s = self._loop.time() - time.time()
+        return [call_at(epoch_s + moment.timestamp(), callback) for moment in batch.moments]
+
+    def await_another(self) -> object:
+        future = self._loop.create_future()
+        handle = self._loop.call_later(86_400, future.set_result, None)
+
+        async def wait() -> None:
+            await future
+
+        return handle, self._loop.create_task(wait())
+
+    def set_slack(self, slack_s: float) -> None:
+        """Nothing: the loop waits for whole milliseconds anyway."""
 
     def turn(self) -> None:
         self._loop.call_soon(self._loop.stop)
@@ -72,6 +119,12 @@ class AsyncioLoop(Adapter):
         self._loop.run_forever()
 
     def close(self) -> None:
+        # Whoever waits for a task still is let go, or the interpreter complains of it.
+        waiting = asyncio.all_tasks(self._loop)
+        for task in waiting:
+            task.cancel()
+        if waiting:
+            self._loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
         self._loop.close()
 
 

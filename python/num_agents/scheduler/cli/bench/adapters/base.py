@@ -6,8 +6,6 @@ with the peer's own call inside it, so that no figure contains a call of ours.
 
 from __future__ import annotations
 
-import itertools
-import threading
 import time
 from abc import ABC, abstractmethod
 from importlib import metadata
@@ -17,30 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-
-class Burst:
-    """The task of the fire-rate workload: it does nothing but count itself.
-
-    The last of `tasks` runs takes the time. The count is one call of an iterator written in C:
-    atomic under the interpreter's lock, and cheap beside what any peer spends on a task.
-    """
-
-    def __init__(self, tasks: int) -> None:
-        self.ended = threading.Event()
-        self.ended_s = 0.0
-        self.on_end: Callable[[], object] | None = None
-        steps = itertools.chain(itertools.repeat(None, tasks - 1), map(self._end, (None,)))
-
-        def task() -> None:
-            next(steps, None)
-
-        self.task: Callable[[], object] = task
-
-    def _end(self, _: None) -> None:
-        self.ended_s = time.perf_counter()
-        self.ended.set()
-        if self.on_end is not None:
-            self.on_end()
+    from num_agents.scheduler.cli.bench.adapters.tasks import Batch, Burst
 
 
 class Adapter(ABC):
@@ -55,12 +30,14 @@ class Adapter(ABC):
 
     task_limit: ClassVar[int | None] = None
     """The most tasks it is measured with: more would take minutes a sample."""
-    pair_limit: ClassVar[int | None] = None
-    """The most schedule + cancel pairs, where that is less than `task_limit`."""
+    limits: ClassVar[Mapping[str, int]] = {}
+    """The most tasks of some workloads, where that is less than `task_limit`."""
     cancel_limit: ClassVar[int | None] = None
     """The most cancels timed in one sample, where a cancel is slow; all tasks are pending still."""
     unable: ClassVar[Mapping[str, str]] = {}
     """Workloads it has no means for, and why."""
+    cost_us: ClassVar[float] = 3.0
+    """Roughly what scheduling a task takes, to estimate how long a run will take."""
     remarks: ClassVar[Sequence[str]] = ()
     """How its use differs from the other peers', for the reader of the figures."""
 
@@ -94,9 +71,63 @@ class Adapter(ABC):
 
     @abstractmethod
     def repeat(
-        self, first_delays_s: Sequence[float], interval_s: float, callback: Callable[[], object]
+        self,
+        first_delays_s: Sequence[float],
+        interval_s: float,
+        callback: Callable[..., object],
+        *,
+        options: bool = False,
     ) -> None:
-        """Schedules one recurring task a first delay."""
+        """Schedules one recurring task a first delay; `options` asks for kwargs and tags."""
+
+    def schedule_named(self, batch: Batch) -> list[Any]:
+        """Schedules one-shot tasks, each with a name of its own."""
+        raise NotImplementedError
+
+    def schedule_method(self, batch: Batch) -> list[Any]:
+        """Schedules one-shot tasks that call a method of `batch.owner`, looked up each time."""
+        raise NotImplementedError
+
+    def schedule_kwargs(self, batch: Batch) -> list[Any]:
+        """Schedules one-shot tasks with the keyword argument `number`."""
+        raise NotImplementedError
+
+    def schedule_tags(self, batch: Batch) -> list[Any]:
+        """Schedules one-shot tasks with tags."""
+        raise NotImplementedError
+
+    def schedule_moment(self, batch: Batch) -> list[Any]:
+        """Schedules one-shot tasks at moments."""
+        raise NotImplementedError
+
+    def schedule_interval(self, batch: Batch) -> list[Any]:
+        """Schedules recurring tasks, the first run after an interval."""
+        self.repeat([batch.interval_s] * len(batch.delays_s), batch.interval_s, batch.callback)
+        return []
+
+    def schedule_cron(self, batch: Batch) -> list[Any]:
+        """Schedules tasks by cron expression."""
+        raise NotImplementedError
+
+    def schedule_all(self, batch: Batch) -> list[Any]:
+        """Schedules recurring tasks with a keyword argument and options that all share."""
+        raise NotImplementedError
+
+    def schedule_all_own(self, batch: Batch) -> list[Any]:
+        """The same, each task with a name and options of its own."""
+        raise NotImplementedError
+
+    def schedule_many_all(self, batch: Batch) -> Collection[Any]:
+        """The tasks of `schedule_all` in one call, each with a first time of its own."""
+        raise NotImplementedError
+
+    def await_another(self) -> object:
+        """Lets somebody wait for the outcome of a task that stays pending; keep the result."""
+        raise NotImplementedError
+
+    def set_slack(self, slack_s: float) -> None:
+        """Lets tasks run up to `slack_s` late; nothing to do for a peer that does anyway."""
+        raise NotImplementedError
 
     def schedule_batch(
         self, delays_s: Sequence[float], callback: Callable[..., object], args: tuple[Any, ...]

@@ -15,6 +15,8 @@ from num_agents.scheduler.cli.bench.adapters.base import Adapter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from num_agents.scheduler.cli.bench.adapters.tasks import Batch
+
 # More than the ten seconds for which probes fall due, so that no job runs a second time meanwhile.
 PROBE_INTERVAL_S = 12
 
@@ -27,9 +29,25 @@ class RustPyScheduler(Adapter):
     task_limit = 100_000
     unable: ClassVar[Mapping[str, str]] = {
         "schedule_many": "no bulk call",
+        "schedule_many_all": "no bulk call",
         "cancel_many": "no bulk call",
+        "cancel_native": "no bulk call",
+        "memory_cancelled_many": "no bulk call",
+        "schedule_named": "tasks have no names",
+        "schedule_tags": "no tags",
+        "schedule_cron": "no cron",
+        "schedule_all": "no tags, no grace time",
+        "schedule_all_own": "no names, no tags, no grace time",
+        "collection_recurring": "no tags",
+        "fire_awaited": "no outcomes",
+        "recurring_slack": "no slack",
+        "schedule_moment": "a job's first run cannot be placed",
+        "recurring_minute": "a job's first run cannot be placed",
         "recurring_spread": "a job's first run cannot be placed",
     }
+    # Their runs cannot be spread over a longer interval.
+    limits: ClassVar[Mapping[str, int]] = {"recurring": 10_000, "memory_cancelled": 20_000}
+    cost_us = 20.0
     remarks = (
         "rust-py-scheduler has no one-shot tasks and takes whole seconds: each task is an interval"
         " job, of which only the first run counts.",
@@ -62,10 +80,28 @@ class RustPyScheduler(Adapter):
             cancel(every(f"{int(delay_s)}s", bound))
 
     def repeat(
-        self, first_delays_s: Sequence[float], interval_s: float, callback: Callable[[], object]
+        self,
+        first_delays_s: Sequence[float],
+        interval_s: float,
+        callback: Callable[..., object],
+        *,
+        options: bool = False,
     ) -> None:
-        for _ in first_delays_s:
-            self._scheduler.every(f"{int(interval_s)}s", callback)
+        every = self._scheduler.every
+        for number in range(len(first_delays_s)):
+            task = functools.partial(callback, number=number) if options else callback
+            every(f"{int(interval_s)}s", task)
+
+    def schedule_method(self, batch: Batch) -> list[Any]:
+        every, owner = self._scheduler.every, batch.owner
+        return [every(f"{int(delay_s)}s", owner.work) for delay_s in batch.delays_s]
+
+    def schedule_kwargs(self, batch: Batch) -> list[Any]:
+        every, callback, partial = self._scheduler.every, batch.callback, functools.partial
+        return [
+            every(f"{int(delay_s)}s", partial(callback, number=number))
+            for number, delay_s in enumerate(batch.delays_s)
+        ]
 
     def probe(self, delay_s: float, callback: Callable[[int], object], index: int) -> float:
         # Only whole seconds can be asked for, so the moment to ask is waited for.
