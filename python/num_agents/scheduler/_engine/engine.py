@@ -238,7 +238,8 @@ class Engine:
     ) -> str:
         """Schedules a task whose options must be checked one by one; `own` are not to be shared."""
         before = warnings_given()
-        task = task_of(name, callback, delay, args, priority, {**words, **own})  # type: ignore[typeddict-item]
+        said: Any = {**words, **own}  # checked there, word by word
+        task = task_of(name, callback, delay, args, priority, said)
         shared: SharedOptions | None = None
         if delay is None and own["run_at"] is None and warnings_given() == before:
             # Without a warning, which is given each time.

@@ -80,6 +80,8 @@ class Adapter(ABC):
     ) -> None:
         """Schedules one recurring task a first delay; `options` asks for kwargs and tags."""
 
+    # The following are not asked of a peer that names their workload in `unable`.
+
     def schedule_named(self, batch: Batch) -> list[Any]:
         """Schedules one-shot tasks, each with a name of its own."""
         raise NotImplementedError

@@ -26,6 +26,7 @@ PROBES_PER_S = 1_000
 
 def _run(adapter: Adapter, burst: Burst, tasks: int, latest_s: float) -> dict[str, float]:
     """Times from the start of the peer until the last task has run; all are due by then."""
+    # By the machine's clock, which is what the peers go by.
     time.sleep(latest_s + 0.01)
     begin_s = time.perf_counter()
     adapter.run_burst(burst)
