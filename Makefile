@@ -20,7 +20,7 @@ CI_PYTHON := $(CI)/venv/bin/python
 SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE \
 	$(shell find python rust -type f '(' -name '*.py*' -o -name '*.rs' -o -name '*.toml' ')' \
 		-not -name '*.pyc')
-CHECKED := python tests benches tools
+CHECKED := python tests benches tools examples
 
 # The tests import the installed wheel, never the source tree.
 unexport PYTHONPATH

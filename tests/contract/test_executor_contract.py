@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
 
 import pytest
 
@@ -16,6 +17,7 @@ from num_agents.scheduler._engine.clock import Clock
 from num_agents.scheduler._engine.current import current
 from num_agents.scheduler._engine.engine import Engine
 from num_agents.scheduler.executors.inline import InlineExecutor
+from num_agents.scheduler.executors.loop import LoopExecutor
 from num_agents.scheduler.executors.threads import ThreadPool
 
 if TYPE_CHECKING:
@@ -29,8 +31,12 @@ HOUR = 3600.0
 class ExecutorContract:
     """The suite. Subclasses say how an executor is made, and how what is due comes to run."""
 
-    #: Whether a callback that blocks leaves other threads to carry on.
+    #: Whether a callback that blocks leaves the test's thread to carry on.
     is_concurrent: bool
+    #: Whether a callback that waits lets others run meanwhile.
+    makes_room: bool
+    #: Says where tasks run.
+    policy = RunPolicy()
 
     engine: Engine
     executor: Executor
@@ -55,7 +61,7 @@ class ExecutorContract:
     def schedule(
         self, callback: Callable[..., Any], *args: Any, delay: float = 0, priority: int = 128
     ) -> str:
-        policy = RunPolicy(priority=priority)
+        policy = RunPolicy(priority=priority, executor=self.policy.executor)
         return self.engine.schedule(
             Task("t", callback, TaskSchedule(delay=delay), args, policy=policy)
         )
@@ -191,8 +197,8 @@ class ExecutorContract:
         self.let_end(task_id)
 
     def test_a_wait_in_a_callback_lets_the_others_run(self) -> None:
-        if not self.is_concurrent:
-            pytest.skip("runs in the calling thread: who waits runs the others itself")
+        if not self.makes_room:
+            pytest.skip("runs all in one thread: who waits there has to run the others itself")
         done = threading.Event()
 
         def outer() -> bool:
@@ -211,7 +217,7 @@ class ExecutorContract:
 
 
 class TestThreadPool(ExecutorContract):
-    is_concurrent = True
+    is_concurrent = makes_room = True
     workers = 4
 
     def make_engine(self) -> Engine:
@@ -230,8 +236,22 @@ class TestThreadPoolOfOne(TestThreadPool):
     workers = 1
 
 
+class TestLoop(TestThreadPool):
+    """Callables on an event loop in a thread of its own."""
+
+    makes_room = False
+    policy = RunPolicy(executor="asyncio")
+
+    def make_executor(self, engine: Engine) -> Executor:
+        engine.call_check.prepare_loop = WeakMethod(self.is_prepared)
+        return LoopExecutor(engine, None, None)
+
+    def is_prepared(self) -> None:
+        """There is a loop from the beginning."""
+
+
 class TestInline(ExecutorContract):
-    is_concurrent = False
+    is_concurrent = makes_room = False
 
     def make_engine(self) -> Engine:
         return Engine(Clock(1_000_000_000), history=10_000)

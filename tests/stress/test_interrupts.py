@@ -143,13 +143,12 @@ class Told:
         self.scheduler = scheduler
         self.called: list[Future[Any]] = []
         self.task_id = schedule_one(scenario, scheduler)
-        futures = [
+        self.futures: list[Future[Any]] = [
             scheduler.future(self.task_id),
             scheduler.future(self.task_id),
             scheduler.future(self.task_id, until="end"),
         ]
-        self.futures: list[Future[Any]] = futures
-        for future in futures:
+        for future in self.futures:
             future.add_done_callback(self.called.append)
 
     def check(self, place: str | None, let_pass: Callable[[Scheduler], object]) -> None:

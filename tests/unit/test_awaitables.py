@@ -93,18 +93,6 @@ def test_fails_its_run_and_says_so(scheduler: Scheduler, name: str) -> None:
     gc.collect()
 
 
-@pytest.mark.parametrize(
-    "callback", [coroutine, generator, partial(coroutine, 1), partial(partial(generator))]
-)
-def test_a_coroutine_function_is_refused_at_the_call(
-    scheduler: Scheduler, callback: Callable[..., Any]
-) -> None:
-    for options in OPTIONS:
-        with pytest.raises(TypeError, match=r"^callback must be a plain function, got the corou"):
-            scheduler.schedule("t", callback, **options)
-    assert len(scheduler.tasks) == 0
-
-
 @pytest.mark.parametrize("value", [iter([1]), (one for one in "a"), object(), coroutine, Awaitable])
 def test_other_values_are_results(scheduler: Scheduler, value: object) -> None:
     for options in OPTIONS:

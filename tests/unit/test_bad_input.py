@@ -39,9 +39,6 @@ class Leaving:
         raise SystemExit(3)
 
 
-async def coroutine_function() -> None: ...
-
-
 async def asynchronous_generator() -> Any:
     yield 1
 
@@ -168,7 +165,6 @@ BAD_CALLBACKS: list[Any] = [
     "print",
     [],
     OBJECT,
-    coroutine_function,
     asynchronous_generator,
 ]
 BAD_ARGS: list[Any] = [5, "ab", b"ab", {"a": 1}, None, True, OBJECT]
@@ -464,7 +460,7 @@ def test_a_value_whose_text_ends_the_program_is_at_least_not_scheduled(
 
 
 def test_an_unknown_option_is_named(scheduler: Scheduler) -> None:
-    for unknown in ("dealy", "overlap", "jiter", "retry", "timeout", "zone"):
+    for unknown in ("dealy", "overlap", "jiter", "retrys", "timeout", "zone"):
         with pytest.raises(TypeError, match=f"unexpected keyword argument '{unknown}'"):
             scheduling(unknown)(scheduler, 5)
     assert len(scheduler.tasks) == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from num_agents.scheduler import RunPolicy, Scheduler, Task, TaskSchedule
+from num_agents.scheduler import RetryPolicy, RunPolicy, Scheduler, Task, TaskSchedule
 from num_agents.scheduler._hints import ARGUMENTS
 from num_agents.scheduler.scheduler_node import ScheduleTaskNode
 from num_agents.scheduler.utils import schedule_recurring_task
@@ -39,9 +39,10 @@ OTHER_WORDS = {
     "end_date": "write end_after=",
     "tz": "write timezone=",
     "times": "write max_runs=",
-    "max_retries": "the scheduler does not retry",
+    "max_retries": "write retries=",
+    "attempts": "it is an argument of RetryPolicy",
     "replace_existing": "tasks are kept in memory only",
-    "executor": "Scheduler(max_workers=...)",
+    "executors": "write executor='threads' or executor='asyncio'",
     # Mistyped, or in another style.
     "dealy": "did you mean 'delay'?",
     "intervall": "did you mean 'interval'?",
@@ -76,6 +77,7 @@ CLASSES: dict[str, type[Any]] = {
     "Scheduler": Scheduler,
     "Task": Task,
     "RunPolicy": RunPolicy,
+    "RetryPolicy": RetryPolicy,
     "TaskSchedule": TaskSchedule,
 }
 

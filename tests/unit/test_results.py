@@ -61,6 +61,7 @@ class TestOutcome:
             "lateness": 0.0,
             "missed": 0,
             "run_count": 1,
+            "attempt": 1,
         }
         assert outcome.unwrap() == "value"
         assert repr(outcome) == f"<Outcome completed: 'value' of 't' {task_id}, 0.000 ms late>"

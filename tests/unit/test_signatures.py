@@ -75,11 +75,11 @@ class TestTypeHints:
             typing.get_type_hints(function)
 
     def test_what_is_imported_late_is_found(self) -> None:
-        from concurrent.futures import Future
+        from num_agents.scheduler._engine.futures import TaskFuture
 
         from num_agents.scheduler.testing import VirtualClock
 
-        assert typing.get_type_hints(Scheduler.future)["return"] == Future[Any]
+        assert typing.get_type_hints(Scheduler.future)["return"] is TaskFuture
         assert typing.get_type_hints(Scheduler.__init__)["clock"] == VirtualClock | None
 
     def test_every_option_has_a_hint(self) -> None:

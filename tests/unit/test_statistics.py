@@ -38,6 +38,7 @@ def test_everything_is_counted(scheduler: Scheduler, clock: VirtualClock) -> Non
         "started": 2,
         "completed": 1,
         "failed": 1,
+        "retried": 0,
         "missed": 0,
         "skipped": 0,
         "clock_changes": 0,

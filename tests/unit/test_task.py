@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from num_agents.scheduler.testing import VirtualClock
 
 
-async def coroutine_function() -> None: ...
-
-
 class AsynchronousCallable:
     async def __call__(self) -> None: ...
 
@@ -211,24 +208,6 @@ class TestTask:
         assert (task.kwargs, task.metadata) == ({"a": 1}, {"m": 1})
         assert task.tags == {"x"}
         assert task.args == ()
-
-    @pytest.mark.parametrize(
-        "callback",
-        [
-            coroutine_function,
-            partial(coroutine_function),
-            partial(partial(coroutine_function)),
-            AsynchronousCallable(),
-            AsynchronousCallable().method,
-            partial(AsynchronousCallable()),
-        ],
-    )
-    def test_what_nobody_would_await_is_refused(self, scheduler: Scheduler, callback: Any) -> None:
-        with pytest.raises(TypeError, match=r"^callback must be a plain function"):
-            scheduler.schedule("t", callback)
-        with pytest.raises(TypeError, match=r"^callback must be a plain function"):
-            scheduler.schedule_many("t", callback, delays=[0])
-        assert len(scheduler.tasks) == 0
 
     @pytest.mark.parametrize(
         "callback", [print, list, partial(print), AsynchronousCallable, "".join]

@@ -339,7 +339,9 @@ class TestAnInterruptInADoneCallback:
     def futures(self, scheduler: Scheduler) -> list[tuple[str, Future[Any]]]:
         ids = [scheduler.schedule("t", int, delay=1) for _ in range(3)]
         called: list[Future[Any]] = []
-        futures = [(task_id, scheduler.future(task_id)) for task_id in ids for _ in range(3)]
+        futures: list[tuple[str, Future[Any]]] = [
+            (task_id, scheduler.future(task_id)) for task_id in ids for _ in range(3)
+        ]
         for _, future in futures[::2]:
             future.add_done_callback(interrupt)
             future.add_done_callback(called.append)

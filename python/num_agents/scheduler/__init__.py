@@ -25,6 +25,7 @@ from num_agents.scheduler.errors import (
 )
 from num_agents.scheduler.outcomes import Outcome
 from num_agents.scheduler.policy import RunPolicy
+from num_agents.scheduler.retry import Retry, RetryPolicy
 from num_agents.scheduler.run import Run, current_run
 from num_agents.scheduler.schedule import TaskSchedule
 from num_agents.scheduler.scheduler import Scheduler
@@ -37,6 +38,8 @@ __all__ = [
     "InvalidCronError",
     "LatenessHistogram",
     "Outcome",
+    "Retry",
+    "RetryPolicy",
     "Run",
     "RunPolicy",
     "ScheduleWarning",

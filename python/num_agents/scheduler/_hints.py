@@ -14,9 +14,36 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: Which class takes which arguments.
 ARGUMENTS = {
-    "Scheduler": ("catch_up_spread", "clock", "event_bus", "history", "max_workers", "slack"),
+    "Scheduler": (
+        "catch_up_spread",
+        "clock",
+        "event_bus",
+        "history",
+        "loop",
+        "max_concurrency",
+        "max_workers",
+        "slack",
+    ),
     "Task": ("args", "callback", "context", "kwargs", "metadata", "name", "tags"),
-    "RunPolicy": ("catch_up_limit", "grace", "misfire", "pause_after_failures", "priority"),
+    "RunPolicy": (
+        "catch_up_limit",
+        "executor",
+        "grace",
+        "misfire",
+        "pause_after_failures",
+        "priority",
+        "retries",
+        "retry",
+    ),
+    "RetryPolicy": (
+        "attempts",
+        "on",
+        "until",
+        "wait_exp_base",
+        "wait_initial",
+        "wait_jitter",
+        "wait_max",
+    ),
     "TaskSchedule": (
         "any_of",
         "calendar_interval",
@@ -53,8 +80,8 @@ _KWARGS = "write kwargs={...}"
 _RUNS = "write max_runs="
 _START = "write start_after="
 _END = "write end_after="
-_POOL = "there is one pool of threads per scheduler, whose size is Scheduler(max_workers=...)"
-_RETRY = "the scheduler does not retry; catch the error in the callback, and schedule it again"
+_POOL = "write executor='threads' or executor='asyncio'"
+_RETRY = "write retries=, how many more attempts, or retry=RetryPolicy(attempts=...)"
 _STORE = "tasks are kept in memory only"
 
 #: Words of other libraries, and what to write for them in `Scheduler.schedule` and in the
@@ -75,8 +102,8 @@ _OTHER_WORDS = {
     **dict.fromkeys(("repeat", "count", "times", "max_executions", "limit", "runs"), _RUNS),
     **dict.fromkeys(("start_date", "start_time", "start", "start_at"), _START),
     **dict.fromkeys(("end_date", "end_time", "end", "end_at", "until"), _END),
-    **dict.fromkeys(("executor", "executors", "queue", "thread_pool"), _POOL),
-    **dict.fromkeys(("retries", "retry", "max_retries", "max_attempts", "attempts"), _RETRY),
+    **dict.fromkeys(("executors", "queue", "thread_pool", "alias"), _POOL),
+    **dict.fromkeys(("max_retries", "max_attempts", "autoretry_for"), _RETRY),
     **dict.fromkeys(("jobstore", "store", "replace_existing", "persist"), _STORE),
     **dict.fromkeys(("tz", "zone", "tzinfo", "time_zone"), "write timezone="),
     "trigger": "write interval=, cron_expression=, run_at= or delay=",
@@ -96,7 +123,8 @@ _SCHEDULER_WORDS = {
         ("threads", "max_threads", "num_threads", "workers", "n_workers", "num_workers"),
         "write max_workers=",
     ),
-    **dict.fromkeys(("pool_size", "concurrency", "max_concurrency"), "write max_workers="),
+    "pool_size": "write max_workers=",
+    "concurrency": "write max_workers= for threads, max_concurrency= for coroutines",
     **dict.fromkeys(
         ("executor", "executors", "pool", "thread_pool"),
         "the scheduler makes its own pool of threads, whose size is max_workers=",
@@ -107,7 +135,7 @@ _SCHEDULER_WORDS = {
     **dict.fromkeys(("max_history", "history_size", "keep_results"), "write history="),
     "job_defaults": "give each task its options, such as misfire= and grace=",
     "daemon": "leave it out; a process that ends does not wait for pending tasks",
-    "loop": "leave it out; callbacks run in threads, and may be waited for in any event loop",
+    "event_loop": "write loop=",
     "timefunc": "write clock=VirtualClock(), of num_agents.scheduler.testing",
     "delayfunc": "write clock=VirtualClock(), of num_agents.scheduler.testing",
 }

@@ -9,12 +9,14 @@ from datetime import datetime, tzinfo
 from typing import Any, SupportsIndex, final, overload
 
 __all__ = [
+    "Alarm",
     "Calendar",
     "Call",
     "Clock",
     "ClockWatch",
     "Engine",
     "Forecast",
+    "OpenRun",
     "Part",
     "Recurrence",
     "Steps",
@@ -52,6 +54,24 @@ class Clock:
         """Sets what a manual clock's wall shows beyond the axis; whether it was a manual one."""
     def look(self) -> tuple[int, int]:
         """By how much the wall was set since the last look, and how long the machine slept."""
+
+@final
+class Alarm:
+    """Rings at the moment that it was set to last, once: wakes an executor of the engine.
+
+    An event loop watches its file descriptor, where there is one. A thread waits for it.
+    """
+
+    def __new__(cls, clock: Clock) -> Alarm: ...
+    def fileno(self) -> int | None:
+        """A file descriptor that is readable while it rings; None where the system has none."""
+    def stop_ringing(self) -> None: ...
+    def wait(self) -> bool:
+        """Sleeps until it rings, and stops ringing. False once it is closed. For one thread."""
+    def ring(self) -> None:
+        """Rings now."""
+    def close(self) -> None:
+        """Ends all waits, now and later."""
 
 @final
 class ClockWatch:
@@ -207,6 +227,46 @@ class Call:
     def options(self) -> Any: ...
 
 @final
+class OpenRun:
+    """A run that was taken and is to be completed, once.
+
+    If it is dropped before, it is given up: it is completed as failed.
+    """
+
+    @property
+    def slot(self) -> int:
+        """The slot of its task, which no other run has as long as it is open."""
+    @property
+    def task_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def callback(self) -> Callable[..., Any]: ...
+    @property
+    def arguments(self) -> tuple[Any, ...]: ...
+    @property
+    def kwargs(self) -> dict[str, Any] | None: ...
+    @property
+    def context(self) -> Context | None:
+        """The context in which the task was scheduled; None if that was empty."""
+    @property
+    def options(self) -> Any: ...
+    @property
+    def is_open(self) -> bool: ...
+    @property
+    def is_stopping(self) -> bool:
+        """Whether its task has been cancelled meanwhile."""
+    def record(self) -> TaskRecord | None:
+        """The record of its task; None once it has been completed."""
+    def complete(self, value: object) -> int | None:
+        """Completes it with a value. Returns how many occurrences are skipped.
+
+        None, and does nothing, if the value is one that somebody has to await.
+        """
+    def within(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
+        """Calls a function as if the calling thread had taken this run, and could complete it."""
+
+@final
 class Watch:
     """A waiter that is entered; it is taken out when nothing refers to this any more."""
 
@@ -281,6 +341,12 @@ class TaskRecord:
     @property
     def skipped(self) -> int: ...
     @property
+    def attempt(self) -> int:
+        """Which attempt is under way or to come; of an ended task or run, at how many it ended."""
+    @property
+    def first_started_ns(self) -> int | None:
+        """When the first attempt at a live task's run started; None before that."""
+    @property
     def callback(self) -> Callable[..., Any] | None:
         """What a live task calls; None of an ended one."""
     @property
@@ -330,7 +396,7 @@ class Engine:
         clock: Clock,
         history: int,
         instance: int,
-        check_call: Callable[[object, object], None],
+        check_call: Callable[[object, object], bool],
         slack_ns: int = 0,
     ) -> Engine: ...
     def schedule(
@@ -357,6 +423,7 @@ class Engine:
         wall_ns: int | None,
         on_grid: bool,
         follows_wall: bool,
+        executor: int | None = None,
         /,
     ) -> tuple[str, int]:
         """Schedules a task first due after a span, or at a moment of the wall clock. O(1).
@@ -365,6 +432,7 @@ class Engine:
         the two. `on_grid`: the moment is the anchor of the interval's grid,
         and the task is first due at the first point of the grid that is not before now.
         `follows_wall` is whether a task without recurrence follows when the wall clock is set.
+        `executor`: the number of the one that runs it; None for that of its kind.
 
         Returns:
             Its id, and the nominal time of the first run as the wall clock shows it.
@@ -381,6 +449,7 @@ class Engine:
         recurrence: Recurrence | None,
         now_ns: int,
         delays: object,
+        executor: int | None = None,
         /,
     ) -> TaskIds:
         """Schedules tasks first due so many seconds after `now_ns`: a buffer of float64.
@@ -405,6 +474,7 @@ class Engine:
         recurrence: Recurrence | None,
         nominals_ns: object,
         on_grid: bool,
+        executor: int | None = None,
         /,
     ) -> TaskIds:
         """Schedules tasks first due at moments of the wall clock: a buffer of uint64.
@@ -413,8 +483,8 @@ class Engine:
         """
     def cancel(self, task_id: object) -> int:
         """0: unknown or ended; 1: it will not run; 2: it runs, and will not run again. O(1)."""
-    def cancel_many(self, task_ids: Iterable[object]) -> int:
-        """How many of them it stopped."""
+    def cancel_many(self, task_ids: Iterable[object]) -> tuple[int, TaskIds]:
+        """How many of them it stopped, and those of them that run."""
     def pause(self, task_id: object) -> bool: ...
     def resume(self, task_id: object) -> bool: ...
     def forget_failures(self, task_id: object) -> None:
@@ -458,6 +528,34 @@ class Engine:
         Raises:
             BaseException: What the Python layer lets through, after the run has been completed.
         """
+    def run_batch(
+        self,
+        executor: int,
+        runs: object,
+        begin: Callable[[OpenRun], object],
+        context: Context,
+        is_announced: bool,
+        budget_ns: int,
+        room: int,
+    ) -> int:
+        """Runs what is due for an executor, in order, in the calling thread.
+
+        Until nothing is, `budget_ns` have passed, or `room` coroutines have been begun. Plain
+        callbacks are called; of a coroutine function's run `begin` is told, which completes it
+        later. It ends as well after a callback that has set a variable in `context`, in which this
+        is called.
+
+        Returns:
+            0 if nothing is due any more: the executor rests, and its alarm will ring. 1 if there
+            may be more, 2 if there is no room.
+
+        Raises:
+            BaseException: What the Python layer lets through.
+        """
+    def add_executor(self, alarm: Alarm | None, /) -> int:
+        """Adds an executor that is woken by an alarm, or asks by itself. Returns its number."""
+    def running_slot(self, task_id: object) -> int | None:
+        """The slot of a task that runs; None of any other."""
     def complete(self, value: object, failed: bool) -> tuple[str, bool, int]:
         """Completes the run that the calling thread has taken.
 
@@ -466,6 +564,13 @@ class Engine:
         """
     def note_error(self, error: BaseException) -> int:
         """Notes what the open run of this thread raises. How many failed one after another."""
+    def retry(self, after_ns: int) -> int | None:
+        """Has the run that the calling thread has taken tried again after a span.
+
+        Returns:
+            How many attempts have failed; None if it is to be completed instead: its task was
+            cancelled or given another time meanwhile.
+        """
     def open_call(self) -> Call | None:
         """What the task calls whose run the calling thread has taken; None if it is in no run."""
     def abandon_open(self) -> None:
@@ -501,8 +606,8 @@ class Engine:
         """What is known of a task, alive or remembered. O(1)."""
     def task_ids(self, kind: str) -> TaskIds:
         """The ids of "live", "pending", "due", "running" or "ended" tasks. O(slots)."""
-    def next_deadline(self) -> int | None:
-        """When something is due next; a moment that has passed if something is due now."""
+    def next_deadline(self, executor: int) -> int | None:
+        """When something is due next for an executor; a moment that has passed if it is due now."""
     def statistics(self) -> list[tuple[str, int]]: ...
     def lateness(self) -> tuple[int, int, list[tuple[int, int, int]]]: ...
 

@@ -11,6 +11,7 @@ from num_agents.scheduler._timing.moments import Moment
 from num_agents.scheduler._timing.spans import Seconds
 from num_agents.scheduler.calendar import CalendarInterval, Exclusions
 from num_agents.scheduler.policy import DEFAULT_PRIORITY, MisfireWord
+from num_agents.scheduler.retry import RetryPolicy
 from num_agents.scheduler.schedule import DialectWord, DstWord, FirstRun, TaskSchedule
 
 __all__ = ["OptionsWithoutKwargs", "ScheduleOptions", "schedule_signature"]
@@ -40,6 +41,9 @@ class OptionsWithoutKwargs(TypedDict, total=False):
     grace: Seconds | None
     catch_up_limit: int | None
     pause_after_failures: int | None
+    executor: str | None
+    retry: RetryPolicy | None
+    retries: int | None
     tags: Iterable[str]
     metadata: Mapping[str, Any] | None
     context: Context | None
@@ -81,6 +85,9 @@ def schedule_signature(
     grace: Seconds | None = None,
     catch_up_limit: int | None = None,
     pause_after_failures: int | None = None,
+    executor: str | None = None,
+    retry: RetryPolicy | None = None,
+    retries: int | None = None,
     tags: Iterable[str] = (),
     metadata: Mapping[str, Any] | None = None,
     context: Context | None = None,

@@ -23,6 +23,7 @@ class Outcome:
             it never started.
         missed: How many other occurrences were given up for this run, or before it.
         run_count: Runs of the task so far.
+        attempt: How many attempts the run took; 0 if there was no run.
     """
 
     __slots__ = (
@@ -30,6 +31,7 @@ class Outcome:
         "_nominal_ns",
         "_started_ns",
         "_zone",
+        "attempt",
         "error",
         "lateness",
         "missed",
@@ -54,6 +56,7 @@ class Outcome:
         ended_ns: int | None,
         missed: int,
         run_count: int,
+        attempt: int,
         zone: tzinfo | None,
     ) -> None:
         self.task_id = task_id
@@ -70,6 +73,7 @@ class Outcome:
         self.lateness = None if started_ns is None else (started_ns - due_ns) / 1e9
         self.missed = missed
         self.run_count = run_count
+        self.attempt = attempt
 
     @property
     def nominal_time(self) -> datetime:
@@ -115,6 +119,7 @@ class Outcome:
 
 #: What `Outcome.to_dict` has.
 _FACTS = (
+    "attempt",
     "ended_at",
     "error",
     "lateness",

@@ -8,10 +8,14 @@ from num_agents.scheduler._hints import hinted
 from num_agents.scheduler._messages import show, warn
 from num_agents.scheduler._numbers import integer
 from num_agents.scheduler._timing.spans import Seconds, bounded_span_ns
+from num_agents.scheduler.retry import RetryPolicy, retry_of
 
 MisfireWord = Literal["latest", "earliest", "all", "skip"]
 
 MISFIRE_WORDS = ("latest", "earliest", "all", "skip")
+
+#: The places where a task can run. Their places here are their numbers in the engine.
+EXECUTOR_WORDS = ("threads", "asyncio")
 
 #: The default priority, in the middle.
 DEFAULT_PRIORITY = 128
@@ -34,6 +38,12 @@ class RunPolicy:
         catch_up_limit: With `misfire="all"`, run at most this many overdue occurrences. The oldest
             are missed. None: no limit.
         pause_after_failures: Pause the task after this many failed runs in a row. None: never.
+        executor: Where it runs: `"threads"`, or `"asyncio"` for the event loop, which is the only
+            place for coroutine functions. A plain function must not block there. None (default): a
+            coroutine function on the event loop, anything else in a thread.
+        retry: A `RetryPolicy`: whether a run that has failed is tried again. None: it is not.
+        retries: Instead of that: how many more attempts to make, with the waits of
+            `RetryPolicy()`.
 
     Warns:
         ScheduleWarning: `catch_up_limit` is given without `misfire="all"`.
@@ -43,7 +53,15 @@ class RunPolicy:
         ValueError: An argument is out of its range.
     """
 
-    __slots__ = ("catch_up_limit", "grace", "misfire", "pause_after_failures", "priority")
+    __slots__ = (
+        "catch_up_limit",
+        "executor",
+        "grace",
+        "misfire",
+        "pause_after_failures",
+        "priority",
+        "retry",
+    )
 
     @hinted("RunPolicy")
     def __init__(
@@ -54,6 +72,9 @@ class RunPolicy:
         grace: Seconds | None = None,
         catch_up_limit: int | None = None,
         pause_after_failures: int | None = None,
+        executor: str | None = None,
+        retry: RetryPolicy | None = None,
+        retries: int | None = None,
     ) -> None:
         priority = checked_priority(priority)
         if misfire not in MISFIRE_WORDS:
@@ -68,6 +89,8 @@ class RunPolicy:
         if self.catch_up_limit is not None and misfire != "all":
             warn(f"catch_up_limit has no effect without misfire='all', got {catch_up_limit!r}")
         self.pause_after_failures = count(pause_after_failures, "pause_after_failures")
+        self.executor = checked_executor(executor)
+        self.retry = retry_of(retry, retries)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RunPolicy):
@@ -95,6 +118,21 @@ def checked_priority(value: object) -> int:
     return integer(value, "priority", 0, 255, expected=_PRIORITY)
 
 
+def checked_executor(value: object) -> str | None:
+    """The name of an executor, or None.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: There is no executor of that name.
+    """
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"executor must be a string or None, got {show(value)}")
+    if value is not None and value not in EXECUTOR_WORDS:
+        words = ", ".join(map(repr, EXECUTOR_WORDS))
+        raise ValueError(f"executor must be one of {words}, got {show(value)}")
+    return value
+
+
 def copied(policy: RunPolicy) -> RunPolicy:
     """A copy, which is not checked again and gives no warning."""
     found = object.__new__(RunPolicy)
@@ -110,7 +148,12 @@ _DEFAULTS = {
     "grace": None,
     "catch_up_limit": None,
     "pause_after_failures": None,
+    "executor": None,
+    "retry": None,
 }
+
+#: What can be said of a policy besides the priority, in `schedule` and elsewhere.
+POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"} | {"retries"}
 
 
 def count(value: object, argument: str) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from num_agents._lazy import LazyModule
-from num_agents.scheduler._engine.current import current
+from num_agents.scheduler._engine.current import coroutine_run, current
 from num_agents.scheduler._timing.moments import to_datetime
 
 TYPE_CHECKING = False
@@ -23,9 +23,10 @@ class Run:
         task_name: Its name.
         nominal_time: When the run was due.
         missed: How many other occurrences were missed for this run, or before it.
+        attempt: Which attempt at it this is; 1 for the first.
     """
 
-    __slots__ = ("_engine", "_group", "missed", "nominal_time", "task_id", "task_name")
+    __slots__ = ("_engine", "_group", "attempt", "missed", "nominal_time", "task_id", "task_name")
 
     def __init__(
         self, engine: _engine.Engine, group: _native.WorkerGroup | None, record: _native.TaskRecord
@@ -36,12 +37,14 @@ class Run:
         self.task_name = record.name
         self.nominal_time = to_datetime(record.nominal_ns, engine.zone)
         self.missed = record.missed_by_run
+        self.attempt = record.attempt
 
     @property
     def is_cancelled(self) -> bool:
         """The cancel token: whether the task was cancelled, or the scheduler stopped with "cancel".
 
-        A thread cannot be killed, so a callback that takes long should check this regularly.
+        A thread cannot be killed, so a callback that takes long should check this regularly. A
+        coroutine gets `asyncio.CancelledError` besides.
 
         Raises:
             SchedulerForkedError: In a forked child process.
@@ -56,9 +59,17 @@ class Run:
 def current_run() -> Run | None:
     """The run whose callback calls this; None outside of callbacks, and in other threads.
 
+    In a coroutine also in the asyncio tasks that it starts, until its run ends.
+
     Raises:
         SchedulerForkedError: In a child process that was forked in a callback.
     """
+    in_loop = coroutine_run.get()
+    if in_loop is not None:
+        run, session = in_loop
+        record = run.record()
+        if record is not None:
+            return Run(session.engine, session.group, record)
     engine = current.engine
     record = None if engine is None else engine.current_record()
     return None if engine is None or record is None else Run(engine, current.group, record)

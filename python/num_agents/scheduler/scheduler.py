@@ -8,11 +8,13 @@ from threading import RLock
 from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVarTuple, Unpack, overload
+from weakref import WeakMethod
 
 from num_agents._lazy import LazyModule
 from num_agents.scheduler._engine import clock_watch, lifetime
 from num_agents.scheduler._engine.bulk import Many
 from num_agents.scheduler._engine.clock import Clock, default_clocks
+from num_agents.scheduler._engine.control import RUNS
 from num_agents.scheduler._engine.engine import Engine
 from num_agents.scheduler._engine.view import TaskIds, TasksMapping
 from num_agents.scheduler._hints import hinted
@@ -34,26 +36,31 @@ from num_agents.scheduler._timing.spans import (
 )
 from num_agents.scheduler._timing.zones import zone_of
 from num_agents.scheduler.events import SupportsPublish
-from num_agents.scheduler.executors.base import Executor
+from num_agents.scheduler.executors import group
 from num_agents.scheduler.forecast import Forecast
 from num_agents.scheduler.outcomes import Outcome
-from num_agents.scheduler.policy import DEFAULT_PRIORITY, RunPolicy
+from num_agents.scheduler.policy import DEFAULT_PRIORITY, RunPolicy, count
 from num_agents.scheduler.statistics import Statistics, StopReport
 from num_agents.scheduler.task import Task, TaskSchedule, checked_args
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from concurrent import futures
+    import asyncio
 
     from num_agents.scheduler import testing
+    from num_agents.scheduler._engine import futures
     from num_agents.scheduler._engine.announce import Announcer
 else:
-    futures = LazyModule("concurrent.futures")
+    asyncio = LazyModule("asyncio")
+    futures = LazyModule("num_agents.scheduler._engine.futures")
     testing = LazyModule("num_agents.scheduler.testing")
 
 StopMode = Literal["wait", "drain", "now", "cancel"]
 Until = Literal["run", "end"]
 Args = TypeVarTuple("Args")
+
+#: How many coroutines may be under way, unless the program says otherwise.
+DEFAULT_CONCURRENCY = 1000
 
 #: More would delay even tasks that are due once a second by whole runs.
 MAX_SLACK_S = 1
@@ -86,6 +93,12 @@ class Scheduler:
             `slack` later, never earlier, and tasks that are spread over time need fewer wake-ups:
             with 0.001 and 10,000 runs a second, a fifth of the CPU time. Workers that are awake
             ignore it. It has no effect on a virtual clock.
+        loop: The event loop that runs coroutines. None (default): the loop that runs in the thread
+            that starts the scheduler; if none does, one in a thread of its own, which is started
+            with the first coroutine.
+        max_concurrency: How many coroutines may be under way at once; 1,000 by default. What is due
+            beyond that waits for its turn, in order. A coroutine that waits for another task of
+            this scheduler is not counted meanwhile. None: any number.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -103,6 +116,8 @@ class Scheduler:
         clock: testing.VirtualClock | None = None,
         catch_up_spread: Seconds | None = None,
         slack: Seconds = 0,
+        loop: asyncio.AbstractEventLoop | None = None,
+        max_concurrency: int | None = DEFAULT_CONCURRENCY,
     ) -> None:
         if isinstance(history, bool) or not isinstance(history, int):
             raise TypeError(f"history must be an integer, got {show(history)}")
@@ -122,6 +137,7 @@ class Scheduler:
         slack_ns = bounded_span_ns(slack, "slack")
         if slack_ns > MAX_SLACK_S * SECOND_NS:
             raise ValueError(f"slack must be at most {MAX_SLACK_S} second, got {show(slack)}")
+        _check_loop(loop, max_concurrency, virtual)
         self._virtual_clock = virtual
         self._announcer = _announcer_of(event_bus, zone, virtual)
         self._engine = Engine(
@@ -132,24 +148,19 @@ class Scheduler:
             instance=None if virtual is None else virtual.new_instance(),
             catch_up_spread_ns=spread_ns,
             slack_ns=slack_ns,
-            run_until=None if virtual is None else virtual.run_until,
+            virtual=virtual,
         )
-        self._executor = self._make_executor(max_workers)
+        self._executor = group.executors_of(
+            self._engine,
+            virtual,
+            max_workers=max_workers,
+            loop=loop,
+            max_concurrency=max_concurrency,
+        )
+        self._engine.call_check.prepare_loop = WeakMethod(self._executor.prepare_loop)
         self._running = False
         # Reentrant: a handler of the event bus may stop the scheduler that it hears of.
         self._lifecycle = RLock()
-
-    def _make_executor(self, max_workers: int | None) -> Executor:
-        from num_agents.scheduler.executors.threads import ThreadPool  # noqa: PLC0415 - a cycle
-
-        threads = ThreadPool(self._engine, max_workers)
-        if self._virtual_clock is None:
-            return threads
-        from num_agents.scheduler.executors.inline import InlineExecutor  # noqa: PLC0415 - rare
-
-        inline = InlineExecutor(self._engine)
-        self._virtual_clock.attach(inline)
-        return inline
 
     # ---- scheduling --------------------------------------------------------------------------
 
@@ -205,7 +216,8 @@ class Scheduler:
 
         Args:
             name: The task's name in logs, events and lists. It need not be unique.
-            callback: Called with `args` and `kwargs` at each run.
+            callback: Called with `args` and `kwargs` at each run. If it is a coroutine function, an
+                event loop runs it, in a copy of the caller's context: see `loop` of the class.
             delay: Run once, this many seconds (or a timedelta) from now.
             args: Positional arguments.
             priority: 0 (first) to 255 (last) among the tasks that are due.
@@ -213,8 +225,8 @@ class Scheduler:
                 `rrule`, `any_of`, `exclude`, `max_runs`, `start_after`, `end_after`, `timezone`,
                 `fixed_delay`, `first_run`, `dialect`, `dst`, `jitter`, `window`, as in
                 `TaskSchedule`; how to run, `misfire`, `grace`, `catch_up_limit`,
-                `pause_after_failures`, as in `RunPolicy`; and `kwargs`, `tags`, `metadata`,
-                `context`, as in `Task`.
+                `pause_after_failures`, `executor`, `retry`, `retries`, as in `RunPolicy`; and
+                `kwargs`, `tags`, `metadata`, `context`, as in `Task`.
 
         Returns:
             The task's id: a UUID (version 8) as a string, unique to this scheduler.
@@ -349,7 +361,10 @@ class Scheduler:
         Raises:
             TypeError: The id is not a string.
         """
-        return self._engine.cancel(task_id) != 0
+        done = self._engine.cancel(task_id)
+        if done == RUNS:
+            self._interrupt(task_id)
+        return done != 0
 
     def cancel_many(self, task_ids: Iterable[str]) -> int:
         """Cancels many tasks at once. Returns how many of them it stopped.
@@ -358,7 +373,16 @@ class Scheduler:
             TypeError: `task_ids` is not an iterable, or an id is not a string. Nothing is
                 cancelled then.
         """
-        return self._engine.control.cancel_many(task_ids)
+        stopped, running = self._engine.control.cancel_many(task_ids)
+        for task_id in running:
+            self._interrupt(task_id)
+        return stopped
+
+    def _interrupt(self, task_id: str) -> None:
+        """Cancels the coroutine of a task that has been cancelled."""
+        slot = self._engine.running_slot(task_id)
+        if slot is not None:
+            self._executor.interrupt(slot)
 
     def pause_task(self, task_id: str) -> bool:
         """Pauses a task until it is resumed. If it is running, it is paused when the run ends.
@@ -451,8 +475,31 @@ class Scheduler:
             self._announcer.publish("scheduler.started")
 
     async def start_async(self) -> None:
-        """Does the same as `start`. Callbacks run in worker threads."""
+        """Does the same as `start`. Coroutines run on the loop of the caller."""
         self.start()
+
+    async def stop_async(self, mode: StopMode = "wait", timeout: Seconds = 5.0) -> StopReport:
+        """Stops the scheduler as `stop` does, without blocking the event loop.
+
+        So coroutines that run on this loop can end meanwhile. With `"cancel"` they get
+        `asyncio.CancelledError`, and what they do in `finally` is waited for. The coroutine that
+        calls this is neither cancelled nor waited for.
+        """
+        from asyncio import to_thread  # noqa: PLC0415 - 40 ms, and asyncio users have it
+
+        if self._virtual_clock is None:
+            return await to_thread(self.stop, mode, timeout)
+        if not self._virtual_clock.runs_caller() or mode == "now":
+            return self.stop(mode, timeout)
+        # In another thread it could not move the clock.
+        limit = wait_s(span_ns(timeout, "timeout"))
+        if mode == "drain":
+            await self._executor.end_async(limit)
+        report = self.stop("cancel" if mode == "cancel" else "now")
+        await self._executor.end_async(limit)
+        return StopReport.of(
+            self.statistics(), was_running=report.was_running, ended=self._executor.join(0)
+        )
 
     def stop(self, mode: StopMode = "wait", timeout: Seconds = 5.0) -> StopReport:
         """Stops the scheduler. Pending tasks stay, and run after the next `start`.
@@ -465,8 +512,8 @@ class Scheduler:
                 what is already due. `"now"`: do not wait. `"cancel"`: set the cancel tokens of the
                 runs under way, and wait for them.
             timeout: Seconds or a timedelta to wait at most. The calling thread is blocked. In a
-                coroutine write `await asyncio.to_thread(scheduler.stop)`: callbacks that wait for
-                the event loop could not end while it is blocked.
+                coroutine write `await scheduler.stop_async()`: what runs on the event loop, or
+                waits for it, cannot end while it is blocked.
 
         Returns:
             What was left: runs that go on, and pending tasks.
@@ -528,7 +575,21 @@ class Scheduler:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        report = self.stop()
+        self._log_left(self.stop())
+
+    async def __aenter__(self) -> Self:
+        await self.start_async()
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._log_left(await self.stop_async())
+
+    def _log_left(self, report: StopReport) -> None:
         if report.running:
             lifetime.log_running(
                 self._engine, "still ran when the with block of its scheduler ended"
@@ -580,11 +641,12 @@ class Scheduler:
         """
         return self.wait_for_task(task_id, timeout, until=until).unwrap()
 
-    def future(self, task_id: str, *, until: Until = "run") -> futures.Future[Any]:
+    def future(self, task_id: str, *, until: Until = "run") -> futures.TaskFuture:
         """A future for what the task's next run returns, or with `until="end"` its last.
 
         It is cancelled if the task is; cancelling it does not cancel the task. When the scheduler
-        is stopped before the task ran, it fails with `SchedulerStoppedError`.
+        is stopped before the task ran, it fails with `SchedulerStoppedError`. In a coroutine it can
+        be awaited.
 
         Raises:
             UnknownTaskError: There is no such task, or it ended and is forgotten.
@@ -597,30 +659,18 @@ class Scheduler:
     ) -> Outcome:
         """As `wait_for_task`, without blocking the event loop.
 
-        On a virtual clock it is the same: waiting moves the time, and takes none.
+        On a virtual clock waiting takes no time, and moves the clock, unless the caller itself runs
+        on the clock's event loop.
         """
-        if self._virtual_clock is not None:
-            return self.wait_for_task(task_id, timeout, until=until)
-        from asyncio import wait_for, wrap_future  # noqa: PLC0415 - 40 ms, and asyncio users have it
-
         limit_ns = None if timeout is None else span_ns(timeout, "timeout")
         waiting = self._engine.waiting
         future = waiting.future(task_id, until_end=_until_end(until))
         try:
-            # Wrapped, it would be done a turn of the loop later, too late for a timeout of 0.
-            if not future.done():
-                if limit_ns == 0:
-                    # A look is no wait, and makes no room.
-                    raise TimeoutError
-                waiting.check_running(future)
-                # The loop may be one of a worker's own, which then is busy with it.
-                future.make_room()
-                await wait_for(wrap_future(future), None if limit_ns is None else wait_s(limit_ns))
+            await waiting.wait_async(future, limit_ns)
             outcome: Outcome = future.result(0)
         except TimeoutError:
             raise _timed_out(task_id, limit_ns) from None
         finally:
-            future.give_back_room()
             future.watch = None
         return outcome
 
@@ -708,6 +758,17 @@ def _announcer_of(
     from num_agents.scheduler._engine.announce import Announcer  # noqa: PLC0415 - with a bus only
 
     return Announcer(bus, zone, _no_stamp if virtual is None else virtual.new_stamp)
+
+
+def _check_loop(loop: object, max_concurrency: object, virtual: object) -> None:
+    if loop is not None:
+        from asyncio import AbstractEventLoop  # noqa: PLC0415 - 40 ms, and asyncio users have it
+
+        if not isinstance(loop, AbstractEventLoop):
+            raise TypeError(f"loop must be an event loop of asyncio or None, got {show(loop)}")
+        if virtual is not None:
+            raise ValueError("loop must not be given with a virtual clock, which has its own")
+    count(max_concurrency, "max_concurrency")
 
 
 def _no_stamp() -> tuple[None, None]:

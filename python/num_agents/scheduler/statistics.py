@@ -53,9 +53,10 @@ class Statistics:
     Attributes:
         scheduled: Tasks scheduled so far.
         cancelled: Tasks cancelled so far.
-        started: Runs started so far.
+        started: Attempts at runs that were started so far: without retries, runs.
         completed: Runs that returned.
-        failed: Runs that raised.
+        failed: Runs that raised, in their last attempt.
+        retried: Attempts at runs that raised and were followed by another attempt.
         missed: Occurrences given up because they were late.
         skipped: Occurrences given up because the previous run had not ended.
         clock_changes: Times that the wall clock was set, or the machine suspended.
@@ -82,6 +83,7 @@ class Statistics:
         "paused",
         "pending",
         "rekeyed",
+        "retried",
         "running",
         "scheduled",
         "skipped",
@@ -98,6 +100,7 @@ class Statistics:
         self.started = figures["started"]
         self.completed = figures["completed"]
         self.failed = figures["failed"]
+        self.retried = figures["retried"]
         self.missed = figures["missed"]
         self.skipped = figures["skipped"]
         self.clock_changes = figures["clock_changes"]
@@ -132,6 +135,7 @@ _SHOWN = (
     "running",
     "completed",
     "failed",
+    "retried",
     "cancelled",
     "missed",
     "skipped",

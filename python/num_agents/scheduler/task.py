@@ -21,7 +21,7 @@ from num_agents.scheduler._options import ScheduleOptions
 from num_agents.scheduler._timing.spans import Seconds
 from num_agents.scheduler.errors import SchedulerForkedError, UnknownTaskError
 from num_agents.scheduler.outcomes import TaskInfo
-from num_agents.scheduler.policy import RunPolicy
+from num_agents.scheduler.policy import POLICY_WORDS, RunPolicy
 from num_agents.scheduler.schedule import TaskSchedule
 
 __all__ = ["ScheduleOptions", "Task", "TaskSchedule", "TaskStatus", "task_of"]
@@ -315,21 +315,20 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
         TypeError: There is no such option, or it has the wrong type.
         ValueError: An argument is out of its range, or two contradict each other.
     """
-    unknown = options.keys() - _SCHEDULE_WORDS - _POLICY_WORDS - _TASK_WORDS
+    unknown = options.keys() - _SCHEDULE_WORDS - POLICY_WORDS - _TASK_WORDS
     if unknown:
-        known = _SCHEDULE_WORDS | _POLICY_WORDS | _TASK_WORDS | _COMMON_WORDS
+        known = _SCHEDULE_WORDS | POLICY_WORDS | _TASK_WORDS | _COMMON_WORDS
         raise unknown_keyword("schedule", min(unknown), known)
 
     def picked(words: frozenset[str]) -> dict[str, Any]:
         return {word: value for word, value in options.items() if word in words}
 
     schedule = TaskSchedule(delay=delay, **picked(_SCHEDULE_WORDS))
-    policy = RunPolicy(priority=priority, **picked(_POLICY_WORDS))
+    policy = RunPolicy(priority=priority, **picked(POLICY_WORDS))
     return Task(name, callback, schedule, args, policy=policy, **picked(_TASK_WORDS))
 
 
 _SCHEDULE_WORDS = frozenset(TaskSchedule.OPTIONS) - {"delay"}
-_POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
 _TASK_WORDS = frozenset(("kwargs", "tags", "metadata", "context"))
 _COMMON_WORDS = frozenset(("name", "callback", "delay", "args", "priority"))
 
@@ -347,35 +346,57 @@ def checked_name(name: object) -> str:
 
 
 def checked_callback(callback: object) -> Callable[..., Any]:
-    """A callable that is not a coroutine function.
+    """A callable that is not an asynchronous generator function.
 
     Raises:
-        TypeError: It cannot be called, or it is a coroutine function.
+        TypeError: It cannot be called, or it is an asynchronous generator function.
     """
-    if type(callback) is FunctionType and not callback.__code__.co_flags & _ASYNCHRONOUS:
+    if type(callback) is FunctionType and not callback.__code__.co_flags & _ASYNC_GENERATOR:
         return callback
     if not callable(callback):
         slip = "its name" if isinstance(callback, str) else "what it returns"
         raise TypeError(
             f"callback must be callable, got {show(callback)}: give the function itself, not {slip}"
         )
-    function: Any = callback
-    while isinstance(function, partial):
-        function = function.func
-    if not hasattr(function, "__code__"):
-        # An instance of a class that can be called.
-        function = type(function).__call__
-    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
-    if flags & _ASYNCHRONOUS:
+    if _flags(_function_of(callback)) & _ASYNC_GENERATOR:
         raise TypeError(
-            f"callback must be a plain function, got the coroutine function {show(callback)}: "
-            "nobody would await it"
+            f"callback must be a function or a coroutine function, got the asynchronous generator "
+            f"function {show(callback)}: nobody would iterate over what it returns"
         )
     return callback
 
 
-#: `inspect.CO_COROUTINE` and `CO_ASYNC_GENERATOR`, without the 10 ms that importing inspect takes.
-_ASYNCHRONOUS = 0x80 | 0x200
+def is_coroutine_function(callback: object) -> bool:
+    """Whether what a callable returns is a coroutine, as far as the callable says so.
+
+    Functions, methods, partials of them, instances with an `async def __call__`, and what
+    `inspect.markcoroutinefunction` has marked.
+    """
+    function = _function_of(callback)
+    if hasattr(function, "_is_coroutine_mark"):
+        from inspect import iscoroutinefunction  # noqa: PLC0415 - 10 ms, and it is there already
+
+        return iscoroutinefunction(function)
+    return bool(_flags(function) & _COROUTINE)
+
+
+def _function_of(callback: Any) -> Any:
+    """The function that calling something calls."""
+    while isinstance(callback, partial):
+        callback = callback.func
+    if hasattr(callback, "__code__") or hasattr(callback, "_is_coroutine_mark"):
+        return callback
+    # An instance of a class that can be called.
+    return type(callback).__call__
+
+
+def _flags(function: object) -> int:
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    return flags if isinstance(flags, int) else 0
+
+
+#: As in `inspect`, without the 10 ms that importing it takes.
+_COROUTINE, _ASYNC_GENERATOR = 0x80, 0x200
 
 
 def checked_args(args: object) -> tuple[Any, ...]:

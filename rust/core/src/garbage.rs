@@ -21,7 +21,7 @@ pub struct Garbage {
     pub(crate) _stamps: Vec<Vec<u32>>,
     pub(crate) _chunks: Released<Chunk>,
     pub(crate) _plans: Released<Plan>,
-    pub(crate) _front: Retired,
+    pub(crate) _fronts: Vec<Retired>,
     pub(crate) _calendars: Vec<Repeat>,
 }
 

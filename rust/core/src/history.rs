@@ -51,6 +51,8 @@ pub struct Ended {
     pub runs: u64,
     /// Occurrences given up, of the last run.
     pub missed: u64,
+    /// Attempts at the last run; 0 if there was none.
+    pub attempts: u32,
 }
 
 /// Ends in one chunk of the ring.
@@ -209,6 +211,7 @@ mod tests {
             ended: None,
             runs: 1,
             missed: 0,
+            attempts: 1,
         }
     }
 

@@ -80,9 +80,10 @@ pub use recurrence::{
     Misfire, Occurrences, Recurrence, Repeat, SKIP_GRACE_NS, SKIPPED_LOOKS, Verdict, WallStep,
 };
 pub use segments::{Item, NIL, Released, Segments};
+pub use slab::MAX_EXECUTORS;
 pub use state::{Event, State, TRANSITIONS};
 pub use stats::{Counters, LatenessHistogram};
 pub use time::{
     END_OF_CALENDAR_S, FAR_FUTURE, InvalidSpan, NEVER, Nanos, SECOND_NS, after, after_seconds,
 };
-pub use wait::{Clock, Deadlines, Gate, LONG_RUN_NS, Phase};
+pub use wait::{Alarm, Clock, Deadlines, Gate, LONG_RUN_NS, Phase};

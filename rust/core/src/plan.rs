@@ -61,6 +61,21 @@ pub(crate) struct Exceptional {
     pub(crate) skipped: u64,
     /// The late-work rule is being applied, in several lock holds.
     pub(crate) judging: Option<Box<Judging>>,
+    /// The run under way has failed before, or the run to come is tried again.
+    pub(crate) retry: Option<Box<Retry>>,
+}
+
+/// A run that is tried again.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    /// How many attempts have failed.
+    pub(crate) attempts: u32,
+    /// When the attempt to come is due, or the one under way was, on the axis.
+    pub(crate) due: Nanos,
+    /// When the first attempt started, on the axis, and on the clock that the task keeps: what was
+    /// due by then has been judged.
+    pub(crate) started: Nanos,
+    pub(crate) judged: Nanos,
 }
 
 impl Exceptional {
@@ -76,6 +91,7 @@ impl Exceptional {
         missed_since_run: 0,
         skipped: 0,
         judging: None,
+        retry: None,
     };
 }
 
@@ -205,12 +221,15 @@ impl Plan {
             return false;
         }
         let exceptional = self.exceptional_mut();
-        exceptional.missed += missed;
-        exceptional.missed_by_run = exceptional.missed_since_run + missed;
-        exceptional.missed_since_run = 0;
+        if exceptional.retry.is_none() {
+            exceptional.missed += missed;
+            exceptional.missed_by_run = exceptional.missed_since_run + missed;
+            exceptional.missed_since_run = 0;
+        }
         let by_hand = exceptional.by_hand;
         let stays_paused = std::mem::take(&mut exceptional.stays_paused);
-        self.runs += u64::from(!by_hand);
+        let is_retry = exceptional.retry.is_some();
+        self.runs += u64::from(!by_hand && !is_retry);
         stays_paused
     }
 

@@ -47,16 +47,49 @@ impl Record {
     }
 }
 
-/// The list that an entry is in: a bucket of the wheel, the front, or a lane of the ready queue.
+/// The list that an entry is in: of which executor, and there which bucket of the wheel, or the
+/// front, or a lane of the ready queue. The executor is right for all tasks, the place while pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ListId(pub(crate) u16);
+pub(crate) struct ListId(u16);
+
+/// So many bits of a [`ListId`] are the place.
+const PLACE_BITS: u32 = 11;
+
+/// How many executors there can be.
+pub const MAX_EXECUTORS: usize = 1 << (16 - PLACE_BITS);
 
 impl ListId {
     /// Sorted and waiting for the exact nanosecond.
-    pub(crate) const FRONT: Self = Self(u16::MAX);
+    pub(crate) const FRONT: u16 = (1 << PLACE_BITS) - 1;
     /// The lane of the record's priority.
-    pub(crate) const LANE: Self = Self(u16::MAX - 1);
+    pub(crate) const LANE: u16 = Self::FRONT - 1;
+
+    /// A list of an executor, whichever.
+    #[inline]
+    pub(crate) const fn of(executor: u8) -> Self {
+        Self((executor as u16) << PLACE_BITS | Self::FRONT)
+    }
+
+    /// Whose list it is.
+    #[inline]
+    pub(crate) const fn executor(self) -> usize {
+        (self.0 >> PLACE_BITS) as usize
+    }
+
+    /// Which of that executor's lists.
+    #[inline]
+    pub(crate) const fn place(self) -> u16 {
+        self.0 & Self::FRONT
+    }
+
+    /// Notes another list of the same executor.
+    #[inline]
+    pub(crate) const fn move_to(&mut self, place: u16) {
+        self.0 = self.0 & !Self::FRONT | place;
+    }
 }
+
+const _: () = assert!(crate::wheel::LISTS <= ListId::LANE as u32);
 
 impl Item for Record {
     fn fresh(mark: u32) -> Self {
@@ -66,7 +99,7 @@ impl Item for Record {
             generation: mark,
             stamp: NO_STAMP,
             plan: NIL,
-            list: ListId::FRONT,
+            list: ListId::of(0),
             priority: 0,
             state: State::Vacant,
         }

@@ -53,6 +53,8 @@ pub enum Event {
     Resume,
     /// It is given another time, by a caller or because the wall clock was set.
     Reschedule,
+    /// Its run failed and is tried again.
+    Retry,
 }
 
 /// Every step that can be taken: from, by, to.
@@ -73,6 +75,7 @@ pub const TRANSITIONS: &[(State, Event, State)] = &[
     (State::Running, Event::Cancel, State::Stopping),
     (State::Running, Event::Pause, State::Pausing),
     (State::Running, Event::Reschedule, State::Rescheduled),
+    (State::Running, Event::Retry, State::Pending),
     (State::Rescheduled, Event::Continue, State::Pending),
     (State::Rescheduled, Event::Cancel, State::Stopping),
     (State::Rescheduled, Event::Pause, State::Pausing),
@@ -82,6 +85,7 @@ pub const TRANSITIONS: &[(State, Event, State)] = &[
     (State::Pausing, Event::Cancel, State::Stopping),
     (State::Pausing, Event::Resume, State::Running),
     (State::Pausing, Event::Reschedule, State::Pausing),
+    (State::Pausing, Event::Retry, State::Paused),
     (State::Stopping, Event::End, State::Reserved),
     (State::Paused, Event::Resume, State::Pending),
     (State::Paused, Event::Cancel, State::Reserved),
@@ -89,7 +93,7 @@ pub const TRANSITIONS: &[(State, Event, State)] = &[
 ];
 
 const STATES: usize = 10;
-const EVENTS: usize = 10;
+const EVENTS: usize = 11;
 
 /// [`TRANSITIONS`] as a matrix, so that a step costs one load.
 const STEPS: [[Option<State>; EVENTS]; STATES] = {

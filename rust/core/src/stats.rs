@@ -75,12 +75,14 @@ pub struct Counters {
     pub scheduled: u64,
     /// Tasks cancelled, running ones included.
     pub cancelled: u64,
-    /// Runs started.
+    /// Attempts at runs that were started.
     pub started: u64,
     /// Runs that ended well.
     pub completed: u64,
     /// Runs that failed.
     pub failed: u64,
+    /// Attempts that failed and were followed by another one.
+    pub retried: u64,
     /// Occurrences that the late-work rule gave up.
     pub missed: u64,
     /// Occurrences that fell due while the last one ran.

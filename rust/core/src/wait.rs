@@ -43,9 +43,22 @@
 //! rule 2 has a thread called. At most one thread waits at the deputy's place: it is taken until the
 //! thread that was called there is awake.
 //!
+//! # Executors that wait elsewhere
+//!
+//! An event loop sleeps in its own way. It has an *alarm* instead of a thread here: something that
+//! rings at a moment, such as a timer that the loop polls. One more rule holds for each:
+//!
+//! 5. An executor that rests has its alarm set for its next deadline plus the slack, or an earlier
+//!    moment. A thread that makes its next deadline earlier sets the alarm, under the lock: so that
+//!    of two threads which set it at the same time, the earlier moment wins.
+//!
+//! An executor rests from [`Gate::rest`] until it takes something. While it is awake nobody sets its
+//! alarm: it looks itself before it rests again.
+//!
 //! One call at a time is enough. Each thread that arrives and finds more work calls the next one, so
 //! as many threads wake as there is work, and they do not all compete for the lock at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait, wait_for};
@@ -55,6 +68,11 @@ use crate::time::{NEVER, Nanos};
 pub trait Deadlines {
     /// When something has to be done next; [`NEVER`] if nothing is pending.
     fn next_deadline(&self) -> Nanos;
+
+    /// The same for an executor that has an alarm, by its number.
+    fn next_deadline_for(&self, _executor: u8) -> Nanos {
+        NEVER
+    }
 
     /// What is to be dropped after the lock is released.
     type Garbage;
@@ -74,6 +92,17 @@ impl Deadlines for crate::engine::Engine {
     fn next_deadline(&self) -> Nanos {
         Self::next_deadline(self)
     }
+
+    fn next_deadline_for(&self, executor: u8) -> Nanos {
+        Self::next_deadline_for(self, executor)
+    }
+}
+
+/// Wakes an executor that does not wait at the gate.
+pub trait Alarm: Send + Sync {
+    /// Rings at a moment, at once if that has passed, never at [`NEVER`]; and no longer at the
+    /// moment that was set before. Called under the lock: it must neither wait nor ask for that.
+    fn set(&self, moment: Nanos);
 }
 
 /// What the gate asks of a clock.
@@ -117,6 +146,15 @@ struct Inner<Q> {
     arriving: u32,
     /// How often all that sleep were asked to look again.
     rounds: u64,
+    resting: Vec<Resting>,
+}
+
+/// An executor with an alarm.
+struct Resting {
+    executor: u8,
+    /// For when the alarm is set at the latest; 0 while the executor is awake.
+    armed: Nanos,
+    alarm: Arc<dyn Alarm>,
 }
 
 /// The place of the deputy.
@@ -145,6 +183,21 @@ impl<Q: Deadlines> Inner<Q> {
     #[inline]
     fn patience(&self) -> Nanos {
         LONG_RUN_NS + self.slack.min(LONG_RUN_NS)
+    }
+
+    /// Rule 5, where work may have come.
+    fn set_alarms(&mut self) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        let Self { queue, resting, slack, .. } = self;
+        for resting in resting.iter_mut().filter(|resting| resting.armed > 0) {
+            let until = queue.next_deadline_for(resting.executor).saturating_add(*slack);
+            if until < resting.armed {
+                resting.armed = until;
+                resting.alarm.set(until);
+            }
+        }
     }
 
     /// Whether the watch over the next deadline can be handed on, and nobody has it or will.
@@ -197,6 +250,7 @@ impl<Q: Deadlines> Gate<Q> {
             permits: 0,
             arriving: 0,
             rounds: 0,
+            resting: Vec::new(),
         };
         Self {
             inner: Mutex::new(inner),
@@ -256,6 +310,56 @@ impl<Q: Deadlines> Gate<Q> {
         self.leave_to_deputy(inner, now);
         drop(garbage);
         taken
+    }
+
+    /// Adds an executor that has an alarm. It is awake. Its number is the queue's for it.
+    pub fn add_alarm(&self, executor: u8, alarm: Arc<dyn Alarm>) {
+        lock(&self.inner).resting.push(Resting { executor, armed: 0, alarm });
+    }
+
+    /// As [`Gate::take`], for an executor that has an alarm, and is awake from here on.
+    #[inline]
+    pub fn take_for<R>(
+        &self,
+        executor: u8,
+        clock: &impl Clock,
+        work: impl FnOnce(&mut Q, bool, Nanos) -> R,
+    ) -> R {
+        let mut inner = lock(&self.inner);
+        for resting in &mut inner.resting {
+            if resting.executor == executor {
+                resting.armed = 0;
+            }
+        }
+        let open = inner.phase != Phase::Closed;
+        let taken = work(&mut inner.queue, open, clock.now());
+        let garbage = inner.queue.take_garbage();
+        drop(inner);
+        drop(garbage);
+        taken
+    }
+
+    /// Lets an executor rest: its alarm will ring when it has something to do. Returns false if it has
+    /// already. O(1).
+    pub fn rest(&self, executor: u8, clock: &impl Clock) -> bool {
+        let mut inner = lock(&self.inner);
+        let next = match inner.phase {
+            Phase::Closed => NEVER,
+            _ => inner.queue.next_deadline_for(executor),
+        };
+        if next <= clock.now() {
+            return false;
+        }
+        // Drained is what is due now; what comes later stays.
+        let next = if inner.phase == Phase::Open { next } else { NEVER };
+        let until = inner.latest(next);
+        for resting in &mut inner.resting {
+            if resting.executor == executor {
+                resting.armed = until;
+                resting.alarm.set(until);
+            }
+        }
+        true
     }
 
     /// Turns back, as a thread that comes from [`Gate::wait`] and will take nothing.
@@ -418,6 +522,9 @@ impl<Q: Deadlines> Gate<Q> {
     /// Rules 1 and 2, where work may have come.
     #[inline]
     fn call_if_needed(&self, mut inner: MutexGuard<'_, Inner<Q>>) {
+        if !inner.resting.is_empty() {
+            inner.set_alarms();
+        }
         if let Some(armed) = inner.leader {
             let until = inner.latest(inner.queue.next_deadline());
             if until < armed {

@@ -87,9 +87,9 @@ impl Wheel {
         })
     }
 
-    /// Puts an entry into its bucket and returns which. O(1).
+    /// Puts an entry into its bucket and returns its number. O(1).
     #[inline]
-    pub(crate) fn insert(&mut self, entry: Entry, pool: &mut ChunkPool) -> ListId {
+    pub(crate) fn insert(&mut self, entry: Entry, pool: &mut ChunkPool) -> u16 {
         let tick = tick_of(entry.deadline).max(self.position);
         let level = ((tick ^ self.position) | 1).ilog2() as usize / 8;
         let index = level * BUCKETS + digit(tick, level);
@@ -97,13 +97,13 @@ impl Wheel {
         bucket.list.push(entry, pool);
         bucket.minimum = bucket.minimum.min(entry.deadline);
         self.occupied[level][index % BUCKETS / 64] |= 1 << (index % 64);
-        ListId(index as u16)
+        index as u16
     }
 
     /// Counts the entry of a task that left as dead. Amortised O(1).
     #[inline]
-    pub(crate) fn add_tombstone(&mut self, list: ListId, pool: &mut ChunkPool, slab: &mut Slab) {
-        let index = list.0 as usize;
+    pub(crate) fn add_tombstone(&mut self, bucket: u16, pool: &mut ChunkPool, slab: &mut Slab) {
+        let index = bucket as usize;
         let bucket = &mut self.buckets[index];
         bucket.list.add_tombstone(pool, slab);
         if bucket.list.is_empty() {
@@ -159,7 +159,8 @@ impl Wheel {
             let index = level * BUCKETS + digit;
             while !budget.is_spent() {
                 let Some(entry) = self.take_live(index, budget, pool, slab) else { break };
-                slab[entry.slot].list = self.insert(entry, pool);
+                let bucket = self.insert(entry, pool);
+                slab[entry.slot].list.move_to(bucket);
             }
             if !self.buckets[index].list.is_empty() {
                 return false;
@@ -188,7 +189,7 @@ impl Wheel {
         while !budget.is_spent() && self.drained.len() < room {
             let Some(entry) = self.take_live(index, budget, pool, slab) else { break };
             let record = &mut slab[entry.slot];
-            record.list = ListId::FRONT;
+            record.list.move_to(ListId::FRONT);
             let Entry { deadline, slot, stamp } = entry;
             self.drained.push(Due { deadline, sequence: record.sequence, slot, stamp });
         }

@@ -28,7 +28,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use scheduler_core::calendar::{Calendar, Dst, Part, Rule, Zone};
-use scheduler_core::{Clock, Deadlines, Gate, LONG_RUN_NS, NEVER, Nanos, Phase};
+use scheduler_core::{Alarm, Clock, Deadlines, Gate, LONG_RUN_NS, NEVER, Nanos, Phase};
 
 /// The threads that sleep until a moment, and that moment. Only used under the lock of the gate.
 #[derive(Default)]
@@ -45,9 +45,10 @@ impl Watch {
     }
 }
 
-/// A queue of deadlines.
+/// A queue of deadlines, and of those for an executor with an alarm.
 struct Queue {
     deadlines: Vec<Nanos>,
+    others: Vec<Nanos>,
     watch: std::sync::Arc<Cell<Watch>>,
 }
 
@@ -71,6 +72,23 @@ impl Deadlines for Queue {
 
     fn next_deadline(&self) -> Nanos {
         self.deadlines.iter().min().copied().unwrap_or(NEVER)
+    }
+
+    fn next_deadline_for(&self, executor: u8) -> Nanos {
+        assert_eq!(executor, OTHER);
+        self.others.iter().min().copied().unwrap_or(NEVER)
+    }
+}
+
+/// The executor that has an alarm.
+const OTHER: u8 = 1;
+
+/// An alarm, and for when it is set. Only used under the lock of the gate.
+struct Bell(Cell<Nanos>);
+
+impl Alarm for Bell {
+    fn set(&self, moment: Nanos) {
+        *self.0.lock().unwrap() = moment;
     }
 }
 
@@ -118,7 +136,8 @@ impl Bench {
 
     fn with_slack(deadlines: &[Nanos], expected: usize, slack: Nanos) -> Arc<Self> {
         let watch = std::sync::Arc::<Cell<Watch>>::default();
-        let queue = Queue { deadlines: deadlines.to_vec(), watch: watch.clone() };
+        let (deadlines, others) = (deadlines.to_vec(), Vec::new());
+        let queue = Queue { deadlines, others, watch: watch.clone() };
         let gate = Gate::with_slack(queue, slack);
         gate.set_phase(Phase::Open);
         let (taken, progress) = (Mutex::new(0), Condvar::new());
@@ -632,6 +651,98 @@ fn a_gate_opened_again_is_watched_by_those_who_did_not_leave() {
             assert!(*bench.taken.lock().unwrap() <= 1);
         });
     }
+}
+
+// ---- rule 5: executors with an alarm -----------------------------------------------------------
+
+impl Bench {
+    /// Adds the executor with an alarm.
+    fn add_bell(&self) -> std::sync::Arc<Bell> {
+        let bell = std::sync::Arc::new(Bell(Cell::new(NEVER)));
+        self.gate.add_alarm(OTHER, bell.clone());
+        bell
+    }
+
+    /// Adds a piece of work for it.
+    fn insert_other(&self, deadline: Nanos) {
+        self.gate.with(|queue| queue.others.push(deadline));
+    }
+
+    /// Takes what is due for it until nothing is, and rests. How many pieces there were.
+    fn take_others_and_rest(&self, thread: usize) -> usize {
+        let (clock, mut count) = (self.clock(thread), 0);
+        loop {
+            let taken = self.gate.take_for(OTHER, &clock, |queue, open, now| {
+                let due = queue.others.iter().position(|deadline| open && *deadline <= now);
+                due.map(|index| queue.others.swap_remove(index))
+            });
+            count += usize::from(taken.is_some());
+            if taken.is_none() && self.gate.rest(OTHER, &clock) {
+                return count;
+            }
+        }
+    }
+}
+
+#[test]
+fn of_two_threads_that_set_the_alarm_the_earlier_deadline_wins() {
+    check(|| {
+        let bench = Bench::new(&[], 0);
+        let bell = bench.add_bell();
+        assert_eq!(bench.take_others_and_rest(MAIN), 0);
+        let other = bench.clone();
+        let thread = thread::spawn(move || other.insert_other(10));
+        bench.insert_other(20);
+        thread.join().unwrap();
+        assert_eq!(*bell.0.lock().unwrap(), 10);
+    });
+}
+
+#[test]
+fn what_comes_before_the_executor_rests_is_taken_or_has_the_alarm_set() {
+    check(|| {
+        let bench = Bench::new(&[], 0);
+        let bell = bench.add_bell();
+        let other = bench.clone();
+        let thread = thread::spawn(move || {
+            other.insert_other(0);
+            other.insert_other(10);
+        });
+        let taken = bench.take_others_and_rest(MAIN);
+        thread.join().unwrap();
+        let rings_at = *bell.0.lock().unwrap();
+        assert_eq!(rings_at, if taken == 0 { 0 } else { 10 });
+    });
+}
+
+#[test]
+fn an_executor_that_rested_while_the_gate_was_closed_is_woken_when_it_opens() {
+    check(|| {
+        let bench = Bench::new(&[], 0);
+        let bell = bench.add_bell();
+        bench.gate.set_phase(Phase::Closed);
+        bench.insert_other(0);
+        let other = bench.clone();
+        let thread = thread::spawn(move || other.gate.set_phase(Phase::Open));
+        let taken = bench.take_others_and_rest(MAIN);
+        thread.join().unwrap();
+        assert!(taken == 1 || *bell.0.lock().unwrap() == 0);
+    });
+}
+
+#[test]
+fn with_slack_the_alarm_is_set_for_later() {
+    check(|| {
+        let bench = Bench::with_slack(&[], 0, 5);
+        let bell = bench.add_bell();
+        bench.insert_other(10);
+        assert_eq!(bench.take_others_and_rest(MAIN), 0);
+        assert_eq!(*bell.0.lock().unwrap(), 15);
+        bench.insert_other(12);
+        assert_eq!(*bell.0.lock().unwrap(), 15);
+        bench.insert_other(9);
+        assert_eq!(*bell.0.lock().unwrap(), 14);
+    });
 }
 
 // ---- the memo of calendars ---------------------------------------------------------------------

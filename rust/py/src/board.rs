@@ -104,6 +104,10 @@ impl Deadlines for Board {
     fn next_deadline(&self) -> Nanos {
         self.core.next_deadline()
     }
+
+    fn next_deadline_for(&self, executor: u8) -> Nanos {
+        self.core.next_deadline_for(executor)
+    }
 }
 
 impl Board {
@@ -128,7 +132,7 @@ impl Board {
         left: &mut Option<Emptied>,
         arm: impl FnOnce(&mut Core, u32) -> Result<TaskId, ScheduleError>,
     ) -> Result<TaskId, ScheduleError> {
-        let slot = self.core.reserve()?;
+        let slot = self.core.reserve_for(call.executor)?;
         let armed = self.columns.fill(py, slot, call, arguments, left).and_then(|()| {
             arm(&mut self.core, slot).inspect_err(|_| *left = Some(self.columns.empty(slot)))
         });

@@ -40,60 +40,77 @@ impl Call {
 impl Call {
     pub(crate) fn new(py: Python<'_>, called: Called) -> PyResult<Self> {
         let Called { name, callback, names, options, arguments } = called;
-        let (arguments, kwargs) = split(py, arguments, names)?;
+        let Parts { positional, kwargs, .. } = split(py, arguments, names)?;
         Ok(Self {
             name,
             callback,
-            arguments: arguments.unbind(),
+            arguments: positional.unbind(),
             kwargs: kwargs.map(Bound::unbind),
             options,
         })
     }
 }
 
-/// Positional arguments and keyword arguments. O(arguments).
+/// What a task's tuple of arguments consists of.
+pub(crate) struct Parts<'py> {
+    pub(crate) positional: Bound<'py, PyTuple>,
+    pub(crate) kwargs: Option<Bound<'py, PyDict>>,
+    pub(crate) context: Option<Py<PyAny>>,
+}
+
+/// The parts of a tuple that [`join`] has made. O(arguments).
 pub(crate) fn split(
     py: Python<'_>,
     arguments: Option<Py<PyTuple>>,
     names: Option<Py<PyTuple>>,
-) -> PyResult<(Bound<'_, PyTuple>, Option<Bound<'_, PyDict>>)> {
+) -> PyResult<Parts<'_>> {
     let all = arguments.map_or_else(|| PyTuple::empty(py), |arguments| arguments.into_bound(py));
-    let Some(names) = names else { return Ok((all, None)) };
-    let kwargs = PyDict::new(py);
-    let positional = all.len() - names.bind(py).len();
-    for (name, value) in names.bind(py).iter().zip(all.iter().skip(positional)) {
-        kwargs.set_item(name, value)?;
+    let Some(names) = names else {
+        return Ok(Parts { positional: all, kwargs: None, context: None });
+    };
+    let names = names.bind(py);
+    let (kwargs, mut context) = (PyDict::new(py), None);
+    let positional = all.len() - names.len();
+    for (name, value) in names.iter().zip(all.iter().skip(positional)) {
+        if name.is_none() {
+            context = Some(value.unbind());
+        } else {
+            kwargs.set_item(name, value)?;
+        }
     }
-    Ok((all.get_slice(0, positional), Some(kwargs)))
+    let kwargs = (!kwargs.is_empty()).then_some(kwargs);
+    Ok(Parts { positional: all.get_slice(0, positional), kwargs, context })
 }
 
 /// The arguments of a task.
 pub(crate) struct Joined<'py> {
-    /// The positional ones, and after them the values of the keyword arguments.
+    /// The positional ones, after them the values of the keyword arguments, and then the context.
     pub(crate) arguments: Option<Py<PyTuple>>,
-    /// The names of the keyword arguments.
+    /// The names of the keyword arguments, and None for the context.
     pub(crate) names: Option<Bound<'py, PyTuple>>,
 }
 
-/// Positional arguments and keyword arguments in one tuple. O(arguments).
+/// Positional arguments, keyword arguments and a context in one tuple. O(arguments).
 #[inline]
 pub(crate) fn join<'py>(
     positional: &Bound<'py, PyAny>,
     kwargs: Option<&Bound<'py, PyDict>>,
+    context: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Joined<'py>> {
     let py = positional.py();
     let positional = match positional.cast_exact::<PyTuple>() {
         Ok(tuple) => tuple.clone(),
         Err(_) => PyTuple::new(py, positional.try_iter()?.collect::<PyResult<Vec<_>>>()?)?,
     };
-    let Some(kwargs) = kwargs.filter(|kwargs| !kwargs.is_empty()) else {
+    let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());
+    if kwargs.is_none() && context.is_none() {
         let arguments = (!positional.is_empty()).then(|| kept(positional));
         return Ok(Joined { arguments, names: None });
-    };
-    let mut names = Vec::with_capacity(kwargs.len());
+    }
+    let mut names = Vec::with_capacity(kwargs.map_or(0, |kwargs| kwargs.len()) + 1);
     let mut all: Vec<_> = positional.iter().collect();
     // Nothing of Python's is made meanwhile, so nothing can change the dict.
-    for (name, value) in kwargs.iter() {
+    for (name, value) in kwargs.into_iter().flat_map(|kwargs| kwargs.iter()) {
         names.push(name);
         all.push(value);
     }
@@ -106,6 +123,10 @@ pub(crate) fn join<'py>(
     if let Some(other) = names.iter().find(|name| !name.is_instance_of::<PyString>()) {
         let message = format!("kwargs must have strings as keys, got {}", show(other));
         return Err(PyTypeError::new_err(message));
+    }
+    if let Some(context) = context {
+        names.push(py.None().into_bound(py));
+        all.push(context.clone());
     }
     let (all, names) = (PyTuple::new(py, all)?, PyTuple::new(py, names)?);
     Ok(Joined { arguments: Some(kept(all)), names: Some(names) })
@@ -144,7 +165,7 @@ pub(crate) fn step<'py>(
     let callback = callback.into_bound(py);
     let Some(arguments) = arguments else { return PyTuple::new(py, [callback]) };
     if names.is_some() {
-        let (positional, kwargs) = split(py, Some(arguments), names)?;
+        let Parts { positional, kwargs, .. } = split(py, Some(arguments), names)?;
         let call = PyTuple::new(
             py,
             std::iter::once(callback).chain(positional.iter()).collect::<Vec<_>>(),

@@ -33,18 +33,25 @@ pub(crate) struct NewCall<'a, 'py> {
     pub(crate) names: Option<&'a Bound<'py, PyTuple>>,
     pub(crate) options: Option<&'a Bound<'py, PyAny>>,
     pub(crate) is_special: bool,
+    /// Whether the callback is a coroutine function.
+    pub(crate) is_coroutine: bool,
+    /// The number of the executor that runs it.
+    pub(crate) executor: u8,
 }
 
 /// What tasks call.
 pub(crate) struct CallRecord {
     pub(crate) name: Py<PyString>,
     pub(crate) callback: Py<PyAny>,
-    /// The names of the keyword arguments, whose values are the last of a task's arguments.
+    /// The names of the keyword arguments, whose values are the last of a task's arguments; a name
+    /// that is None is that of the context.
     pub(crate) names: Option<Py<PyTuple>>,
     /// The options of the tasks, if they have any: the Python layer's.
     pub(crate) options: Option<Py<PyAny>>,
     /// Whether the Python layer runs it: it needs more than a call with arguments.
     pub(crate) is_special: bool,
+    /// Whether the callback is a coroutine function.
+    pub(crate) is_coroutine: bool,
     /// The tuple of the callback alone, once it was needed.
     pub(crate) alone: Option<Py<PyTuple>>,
     /// Whether the last run took long.
@@ -91,6 +98,7 @@ impl CallRecord {
             names: new.names.map(|names| names.clone().unbind()),
             options: new.options.map(|options| options.clone().unbind()),
             is_special: new.is_special,
+            is_coroutine: new.is_coroutine,
             alone: None,
             is_long: false,
             has_text: new.text.is_some(),
@@ -166,7 +174,7 @@ impl Calls {
         if let Some(record) = &mut self.places[number].record {
             record.tasks += 1;
         }
-        self.known.note(new.identity.0);
+        self.known.note(new.identity.0, new.is_coroutine);
         Ok(number)
     }
 

@@ -18,7 +18,7 @@ use crate::calls::Identity;
 const KNOWN: usize = 64;
 
 /// The addresses of callbacks that were checked, and that a task keeps: so no other object can have
-/// come there since.
+/// come there since. The lowest bit says whether it is a coroutine function.
 pub(crate) struct Known([AtomicUsize; KNOWN]);
 
 /// `inspect.CO_COROUTINE` and `CO_ASYNC_GENERATOR`.
@@ -26,11 +26,21 @@ const ASYNCHRONOUS: u32 = 0x80 | 0x200;
 
 /// Checks names and callbacks.
 pub(crate) struct Checks {
-    /// Raises the error that says what is wrong.
+    /// Raises the error that says what is wrong; answers whether the callback is a coroutine function.
     check_call: Py<PyAny>,
+    copy_context: Py<PyAny>,
     function: Py<PyType>,
     method: Py<PyType>,
     known: Arc<Known>,
+}
+
+/// A name and a callback that can be those of a task.
+pub(crate) struct Checked<'a, 'py> {
+    pub(crate) name: &'a Bound<'py, PyString>,
+    /// What identifies the callback.
+    pub(crate) identity: Identity,
+    /// Whether the callback is a coroutine function.
+    pub(crate) is_coroutine: bool,
 }
 
 impl Known {
@@ -40,20 +50,22 @@ impl Known {
     }
 
     #[inline]
-    fn has(&self, address: usize) -> bool {
-        self.place(address).load(Ordering::Relaxed) == address
+    fn find(&self, address: usize) -> Option<bool> {
+        let found = self.place(address).load(Ordering::Relaxed);
+        (found & !1 == address).then_some(found & 1 == 1)
     }
 
     /// Notes that a task with this callback, which was checked, has been scheduled.
     #[inline]
-    pub(crate) fn note(&self, address: usize) {
-        self.place(address).store(address, Ordering::Relaxed);
+    pub(crate) fn note(&self, address: usize, is_coroutine: bool) {
+        // Objects lie at even addresses.
+        self.place(address).store(address | usize::from(is_coroutine), Ordering::Relaxed);
     }
 
     /// Notes that a callback may go.
     #[inline]
     pub(crate) fn forget(&self, address: usize) {
-        if self.has(address) {
+        if self.find(address).is_some() {
             self.place(address).store(0, Ordering::Relaxed);
         }
     }
@@ -67,28 +79,39 @@ impl Checks {
         };
         Ok(Self {
             check_call,
+            copy_context: py.import("contextvars")?.getattr("copy_context")?.unbind(),
             function: kind("FunctionType")?,
             method: kind("MethodType")?,
             known: Arc::new(Known(std::array::from_fn(|_| AtomicUsize::new(0)))),
         })
     }
 
-    /// Checks a name and a callback. Answers the name, and what identifies the callback. O(1).
+    /// Checks a name and a callback. O(1).
     #[inline]
     pub(crate) fn check<'a, 'py>(
         &self,
         name: &'a Bound<'py, PyAny>,
         callback: &Bound<'py, PyAny>,
-    ) -> PyResult<(&'a Bound<'py, PyString>, Identity)> {
+    ) -> PyResult<Checked<'a, 'py>> {
         let identity = self.identity(callback)?;
-        if let Ok(name) = name.cast_exact::<PyString>()
-            && (self.known.has(identity.0) || self.is_plain_function(callback))
-        {
-            return Ok((name, identity));
+        if let Ok(name) = name.cast_exact::<PyString>() {
+            if let Some(is_coroutine) = self.known.find(identity.0) {
+                return Ok(Checked { name, identity, is_coroutine });
+            }
+            if self.is_plain_function(callback) {
+                return Ok(Checked { name, identity, is_coroutine: false });
+            }
         }
-        self.check_call.bind(name.py()).call1((name, callback))?;
+        let is_coroutine = self.check_call.bind(name.py()).call1((name, callback))?.extract()?;
         let name = name.cast::<PyString>();
-        Ok((name.map_err(|_| PyTypeError::new_err("name must be a string"))?, identity))
+        let name = name.map_err(|_| PyTypeError::new_err("name must be a string"))?;
+        Ok(Checked { name, identity, is_coroutine })
+    }
+
+    /// The context of the caller; None if it is empty.
+    pub(crate) fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let context = self.copy_context.bind(py).call0()?;
+        Ok((context.len()? > 0).then_some(context))
     }
 
     /// The callbacks that need not be checked again.
@@ -121,6 +144,7 @@ impl Checks {
 
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.check_call)?;
+        visit.call(&self.copy_context)?;
         visit.call(&self.function)?;
         visit.call(&self.method)
     }

@@ -98,6 +98,8 @@ pub(crate) enum Begun {
     },
     /// Something that needs more.
     Special(Called),
+    /// A coroutine function, of which an event loop runs what it returns.
+    Coroutine(Called),
 }
 
 /// Segments to be freed without the lock; they hold no reference.
@@ -194,6 +196,9 @@ impl Columns {
     pub(crate) fn begin(&self, py: Python<'_>, slot: u32, is_announced: bool) -> Option<Begun> {
         let cell = self.cells.get(slot)?;
         let call = self.calls.get(cell.call)?;
+        if call.is_coroutine {
+            return self.called(py, slot).map(Begun::Coroutine);
+        }
         if call.is_special || is_announced {
             return self.called(py, slot).map(Begun::Special);
         }

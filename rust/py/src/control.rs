@@ -36,13 +36,13 @@ impl Engine {
         })
     }
 
-    /// Cancels many and returns how many it stopped. Ids that are no strings are a TypeError
-    /// before anything is cancelled.
+    /// Cancels many. Returns how many it stopped, and the ids of those that run. Ids that are no
+    /// strings are a TypeError before anything is cancelled.
     pub(crate) fn cancel_many(
         &self,
         py: Python<'_>,
         task_ids: &Bound<'_, PyAny>,
-    ) -> PyResult<usize> {
+    ) -> PyResult<(usize, TaskIds)> {
         let gate = self.gate()?;
         let parsed;
         let known = task_ids.cast::<TaskIds>().ok().map(Bound::get);
@@ -53,7 +53,7 @@ impl Engine {
                 &parsed
             }
         };
-        let (mut stopped, mut interrupted) = (0, Ok(()));
+        let (mut stopped, mut running, mut interrupted) = (0, Vec::new(), Ok(()));
         let mut left = Vec::with_capacity(SLICE);
         for slice in ids.chunks(SLICE) {
             left.resize_with(slice.len(), AfterUnlock::default);
@@ -61,7 +61,12 @@ impl Engine {
                 board.core.warm(slice);
                 slice.iter().for_each(|id| board.columns.warm(id.slot()));
                 for (id, left) in slice.iter().zip(&mut left) {
-                    stopped += usize::from(board.cancel(py, *id, left) != Cancelled::Unknown);
+                    match board.cancel(py, *id, left) {
+                        Cancelled::Unknown => continue,
+                        Cancelled::Removed { .. } => {}
+                        Cancelled::Signalled => running.push(*id),
+                    }
+                    stopped += 1;
                 }
             });
             for left in left.drain(..) {
@@ -71,7 +76,7 @@ impl Engine {
             }
             Self::let_others_run(py);
         }
-        interrupted.map(|()| stopped)
+        interrupted.map(|()| (stopped, TaskIds { ids: running, codec: self.codec.clone() }))
     }
 
     /// Keeps a task from running until it is resumed.

@@ -7,9 +7,11 @@
 //! the interpreter is never asked for anything, and no reference to a Python object is dropped,
 //! while the lock is held; the interpreter is given up for waits and for long work only.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::PyTraverseError;
+use pyo3::exceptions::PyValueError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -18,10 +20,11 @@ use scheduler_core::{
     ScheduleError, TaskId, after_seconds,
 };
 
+use crate::alarm::Alarm;
 use crate::board::{Board, HistoryEntry};
 use crate::call::{Joined, join};
 use crate::calls::NewCall;
-use crate::checks::Checks;
+use crate::checks::{Checked, Checks};
 use crate::clock::Clock;
 use crate::columns::Columns;
 use crate::convert::{numbers, priority, seconds};
@@ -46,6 +49,8 @@ pub(crate) struct Engine {
     checks: Checks,
     /// Missed occurrences to be reported.
     pub(crate) misses: Mutex<Vec<(Missed, HistoryEntry)>>,
+    /// How many executors there are.
+    executors: AtomicU8,
     /// How many forks lay before this engine when it was made.
     forks: u64,
 }
@@ -75,6 +80,7 @@ impl Engine {
             codec: Arc::new(IdCodec::new(instance)),
             checks,
             misses: Mutex::default(),
+            executors: AtomicU8::new(1),
             forks: fork::count(),
         })
     }
@@ -91,20 +97,23 @@ impl Engine {
         delay: &Bound<'py, PyAny>,
         priority: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyString>> {
-        let (name, identity) = self.checks.check(name, callback)?;
+        let Checked { name, identity, is_coroutine } = self.checks.check(name, callback)?;
         let seconds = seconds(delay, "delay")?;
         let priority = self::priority(priority)?;
         let nominal = after_seconds(self.clock.get().now(), seconds)
             .map_err(|reason| Error::Span { argument: "delay", index: None, seconds, reason })?;
-        let Joined { arguments, .. } = join(arguments, None)?;
+        let context = if is_coroutine { self.checks.context(py)? } else { None };
+        let Joined { arguments, names } = join(arguments, None, context.as_ref())?;
         let call = NewCall {
             name,
             text: text_of(name),
             callback,
             identity,
-            names: None,
+            names: names.as_ref(),
             options: None,
             is_special: false,
+            is_coroutine,
+            executor: u8::from(is_coroutine),
         };
         let id =
             self.arm(py, &call, arguments, |core, slot| core.arm(slot, nominal, priority, None))?;
@@ -116,7 +125,7 @@ impl Engine {
     #[expect(clippy::too_many_arguments, reason = "what a task can have")]
     #[pyo3(signature = (
         name, callback, arguments, kwargs, options, is_special, priority, recurrence, after_ns,
-        wall_ns, on_grid, follows_wall, /
+        wall_ns, on_grid, follows_wall, executor=None, /
     ))]
     fn schedule_at<'py>(
         &self,
@@ -133,13 +142,18 @@ impl Engine {
         wall_ns: Option<Nanos>,
         on_grid: bool,
         follows_wall: bool,
+        executor: Option<u8>,
     ) -> PyResult<(Bound<'py, PyString>, Nanos)> {
-        let (name, identity) = self.checks.check(name, callback)?;
+        let Checked { name, identity, is_coroutine } = self.checks.check(name, callback)?;
+        let executor = self.executor_of(executor, is_coroutine)?;
         let priority = self::priority(priority)?;
         let recurrence = recurrence.map(|recurrence| &recurrence.0);
         let now = self.clock.get().now();
         let when = When { now, after: after_ns, wall: wall_ns, on_grid, follows_wall };
-        let Joined { arguments, names } = join(arguments, kwargs)?;
+        // A context of its own is among the options.
+        let captures = is_coroutine && !is_special;
+        let context = if captures { self.checks.context(py)? } else { None };
+        let Joined { arguments, names } = join(arguments, kwargs, context.as_ref())?;
         let call = NewCall {
             name,
             text: text_of(name),
@@ -148,6 +162,8 @@ impl Engine {
             names: names.as_ref(),
             options,
             is_special,
+            is_coroutine,
+            executor,
         };
         let mut nominal = 0;
         let id = self.arm(py, &call, arguments, |core, slot| {
@@ -163,7 +179,7 @@ impl Engine {
     #[expect(clippy::too_many_arguments, reason = "what tasks can have")]
     #[pyo3(signature = (
         name, callback, arguments, kwargs, options, is_special, priorities, recurrence, now_ns,
-        delays, /
+        delays, executor=None, /
     ))]
     fn schedule_many(
         &self,
@@ -178,9 +194,11 @@ impl Engine {
         recurrence: Option<&Recurrence>,
         now_ns: Nanos,
         delays: &Bound<'_, PyAny>,
+        executor: Option<u8>,
     ) -> PyResult<TaskIds> {
         let nominals = Self::nominals(now_ns, delays)?;
-        let many = Many { name, callback, arguments, kwargs, options, is_special, priorities };
+        let many =
+            Many { name, callback, arguments, kwargs, options, is_special, executor, priorities };
         let recurrence = recurrence.map(|recurrence| &recurrence.0);
         self.arm_many(py, &many, &nominals, |core, slot, nominal, priority| match recurrence {
             None => core.arm(slot, nominal, priority, None),
@@ -215,7 +233,7 @@ impl Engine {
     #[expect(clippy::too_many_arguments, reason = "what tasks can have")]
     #[pyo3(signature = (
         name, callback, arguments, kwargs, options, is_special, priorities, recurrence, nominals_ns,
-        on_grid, /
+        on_grid, executor=None, /
     ))]
     fn schedule_many_at(
         &self,
@@ -230,9 +248,11 @@ impl Engine {
         recurrence: Option<&Recurrence>,
         nominals_ns: &Bound<'_, PyAny>,
         on_grid: bool,
+        executor: Option<u8>,
     ) -> PyResult<TaskIds> {
         let nominals: Vec<u64> = numbers(nominals_ns, "nominals_ns", "a buffer of uint64")?;
-        let many = Many { name, callback, arguments, kwargs, options, is_special, priorities };
+        let many =
+            Many { name, callback, arguments, kwargs, options, is_special, executor, priorities };
         let recurrence = recurrence.map(|recurrence| &recurrence.0);
         let now = self.clock.get().now();
         self.arm_many(py, &many, &nominals, |core, slot, nominal, priority| match recurrence {
@@ -244,6 +264,20 @@ impl Engine {
         })
     }
 
+    // ---- executors -----------------------------------------------------------------------
+
+    /// Adds an executor that is woken by an alarm; without one it asks by itself. Returns its number.
+    #[pyo3(signature = (alarm, /))]
+    fn add_executor(&self, alarm: Option<&Bound<'_, Alarm>>) -> PyResult<u8> {
+        let gate = self.gate()?;
+        let number = gate.edit(|board| board.core.add_executor()).map_err(Error::from)?;
+        if let Some(alarm) = alarm {
+            gate.add_alarm(number, alarm.get().0.clone());
+        }
+        self.executors.store(number + 1, Ordering::Release);
+        Ok(number)
+    }
+
     // ---- lifetime ------------------------------------------------------------------------
 
     /// Whether this engine belongs to the parent of this process: then it must not be used.
@@ -253,7 +287,7 @@ impl Engine {
     }
 
     /// Refuses to be used in a child of the process that it belongs to.
-    fn check_process(&self) -> PyResult<()> {
+    pub(crate) fn check_process(&self) -> PyResult<()> {
         Ok(self.gate().map(drop)?)
     }
 
@@ -332,7 +366,12 @@ impl Engine {
     ) -> PyResult<TaskIds> {
         let gate = self.gate()?;
         let count = nominals.len();
-        let (name, identity) = self.checks.check(many.name, many.callback)?;
+        let Checked { name, identity, is_coroutine } =
+            self.checks.check(many.name, many.callback)?;
+        let executor = self.executor_of(many.executor, is_coroutine)?;
+        // One for all: each run has a copy of its own.
+        let captures = is_coroutine && !many.is_special;
+        let context = if captures { self.checks.context(py)? } else { None };
         let text = text_of(name);
         let listed = many.check_lengths(count)?;
         let shared = if listed.is_none() { priority(many.priorities)? } else { 0 };
@@ -343,7 +382,7 @@ impl Engine {
         for (number, slice) in nominals.chunks(SLICE).enumerate() {
             let first = number * SLICE;
             let done = (first..first + slice.len()).try_for_each(|index| {
-                all.push(many.of(index)?);
+                all.push(many.of(index, context.as_ref())?);
                 Ok(())
             });
             let done = done.and_then(|()| {
@@ -358,6 +397,8 @@ impl Engine {
                             names: names.as_ref(),
                             options: options.as_ref(),
                             is_special: many.is_special,
+                            is_coroutine,
+                            executor,
                         };
                         let priority = listed.map_or(shared, |listed| listed[index]);
                         let arm = |core: &mut Core, slot| arm(core, slot, *nominal, priority);
@@ -381,10 +422,30 @@ impl Engine {
         Ok(TaskIds { ids, codec: self.codec.clone() })
     }
 
-    /// Moves due tasks to the ready queue until all are there.
-    pub(crate) fn advance(&self, py: Python<'_>, gate: &Gate<Board>) {
+    /// The number of the executor that runs a task.
+    fn executor_of(&self, asked: Option<u8>, is_coroutine: bool) -> PyResult<u8> {
+        let executor = asked.unwrap_or(u8::from(is_coroutine));
+        if is_coroutine && executor != 1 {
+            return Err(PyValueError::new_err(
+                "executor must be 'asyncio' for a coroutine function: only an event loop can run it",
+            ));
+        }
+        if executor < self.executors() {
+            return Ok(executor);
+        }
+        Err(PyValueError::new_err(format!("there is no executor {executor}")))
+    }
+
+    /// How many executors there are.
+    pub(crate) fn executors(&self) -> u8 {
+        self.executors.load(Ordering::Acquire)
+    }
+
+    /// Moves due tasks to the ready queue of an executor until all are there.
+    pub(crate) fn advance(&self, py: Python<'_>, gate: &Gate<Board>, executor: u8) {
         let clock = self.clock.get();
-        let step = || gate.with(|board| board.core.advance(clock.now(), ADVANCE_BUDGET));
+        let step =
+            || gate.with(|board| board.core.advance_for(executor, clock.now(), ADVANCE_BUDGET));
         if !step() {
             py.detach(|| while !step() {});
         }

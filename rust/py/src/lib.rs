@@ -3,6 +3,7 @@
 //! The only crate that knows Python. What it exposes is documented in `_native.pyi`, which a test
 //! compares with the built module.
 
+mod alarm;
 #[cfg(target_os = "linux")]
 mod allocator;
 mod board;
@@ -21,6 +22,7 @@ mod forecast;
 mod fork;
 mod ids;
 mod many;
+mod open_run;
 mod record;
 mod recurrence;
 mod running;
@@ -44,6 +46,8 @@ mod native {
     use super::*;
 
     #[pymodule_export]
+    use crate::alarm::Alarm;
+    #[pymodule_export]
     use crate::calendar::{Calendar, Part, Zone};
     #[pymodule_export]
     use crate::call::Call;
@@ -57,6 +61,8 @@ mod native {
     use crate::forecast::Forecast;
     #[pymodule_export]
     use crate::fork::note_fork;
+    #[pymodule_export]
+    use crate::open_run::OpenRun;
     #[pymodule_export]
     use crate::record::TaskRecord;
     #[pymodule_export]

@@ -17,6 +17,8 @@ pub(crate) struct Many<'a, 'py> {
     /// An object, or a list of objects.
     pub(crate) options: Option<&'a Bound<'py, PyAny>>,
     pub(crate) is_special: bool,
+    /// The number of the executor that runs them; None for that of their kind.
+    pub(crate) executor: Option<u8>,
     /// An int, or bytes.
     pub(crate) priorities: &'a Bound<'py, PyAny>,
 }
@@ -46,14 +48,18 @@ impl<'py> Many<'_, 'py> {
     }
 
     /// What one of them has. O(arguments).
-    pub(crate) fn of(&self, index: usize) -> PyResult<One<'py>> {
+    pub(crate) fn of(
+        &self,
+        index: usize,
+        context: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<One<'py>> {
         let item = |value: &Bound<'py, PyAny>| match value.cast::<PyList>() {
             Ok(list) => list.get_item(index),
             Err(_) => Ok(value.clone()),
         };
         let kwargs = self.kwargs.map(item).transpose()?;
         let kwargs = kwargs.as_ref().map(|kwargs| kwargs.cast::<PyDict>()).transpose()?;
-        let joined = join(&item(self.arguments)?, kwargs)?;
+        let joined = join(&item(self.arguments)?, kwargs, context)?;
         Ok(One { joined, options: self.options.map(item).transpose()? })
     }
 }

@@ -22,6 +22,7 @@ pub(crate) struct Outcome {
     ended: Option<Nanos>,
     runs: u64,
     missed: u64,
+    attempt: u32,
     kept: HistoryEntry,
 }
 
@@ -55,6 +56,10 @@ pub(crate) struct TaskRecord {
     missed_by_run: u64,
     /// Occurrences skipped because the last one still ran.
     skipped: u64,
+    /// Which attempt at its run is under way or to come; of an ended one, at how many it ended.
+    attempt: u32,
+    /// When the first attempt at the run under way or to come started; None before that.
+    first_started_ns: Option<Nanos>,
     /// What a live one calls.
     callback: Option<Py<PyAny>>,
     /// With which positional arguments; None of an ended one.
@@ -91,6 +96,7 @@ impl Outcome {
             ended: Some(ended),
             runs: view.runs,
             missed: view.missed_by_run,
+            attempt: view.attempt,
             kept,
         }
     }
@@ -108,6 +114,7 @@ impl Outcome {
             ended: ended.ended,
             runs: ended.runs,
             missed: ended.missed,
+            attempt: ended.attempts,
             kept,
         }
     }
@@ -128,6 +135,8 @@ impl Outcome {
             missed: self.missed,
             missed_by_run: self.missed,
             skipped: 0,
+            attempt: self.attempt,
+            first_started_ns: None,
             callback: None,
             arguments: None,
             kwargs: None,
@@ -164,6 +173,8 @@ impl TaskRecord {
             missed: view.missed,
             missed_by_run: view.missed_by_run,
             skipped: view.skipped,
+            attempt: view.attempt,
+            first_started_ns: view.first_started,
             callback: Some(callback),
             arguments: Some(arguments),
             kwargs,

@@ -20,31 +20,52 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
-use scheduler_core::{ADVANCE_BUDGET, Clock as _, Missed, Nanos, Phase, State, Taken as CoreTaken};
+use scheduler_core::{
+    ADVANCE_BUDGET, Clock as _, Missed, Nanos, OutOfMemory, Phase, State, Taken as CoreTaken,
+};
 
 use crate::board::{AfterUnlock, Board, HistoryEntry};
-use crate::call::{Call, split};
+use crate::call::{Call, Parts, split};
 use crate::columns::{Begun, Called};
 use crate::engine::{Engine, lock};
 use crate::errors::Error;
+use crate::open_run::OpenRun;
 use crate::record::TaskRecord;
 use crate::steps;
 use crate::workers::WorkerGroup;
 
 thread_local! {
     /// The run that this thread has taken and not completed.
-    static OPEN_RUN: Cell<Option<OpenRun>> = const { Cell::new(None) };
+    static OPEN_RUN: Cell<Option<OpenSlot>> = const { Cell::new(None) };
 }
 
 /// A run under way.
 #[derive(Clone, Copy)]
-struct OpenRun {
+pub(crate) struct OpenSlot {
     /// The address of its engine.
     engine: usize,
-    slot: u32,
+    pub(crate) slot: u32,
     taken_ns: Nanos,
-    /// Whether what it calls was known for long runs.
-    is_long: bool,
+    /// Whether what it calls was known for long runs; None where that makes no difference.
+    is_long: Option<bool>,
+}
+
+impl OpenSlot {
+    /// A run that does not keep the thread which has taken it.
+    pub(crate) fn new(engine: &Engine, slot: u32, taken_ns: Nanos) -> Self {
+        Self { engine: engine.address(), slot, taken_ns, is_long: None }
+    }
+}
+
+/// Makes a run the one that the calling thread is in. Returns what is to be restored by [`leave`].
+pub(crate) fn enter(run: Option<OpenSlot>) -> (Option<OpenSlot>, bool) {
+    (OPEN_RUN.replace(run), steps::set_worker(false))
+}
+
+/// Restores what was before [`enter`]. Returns the run, unless it has been completed.
+pub(crate) fn leave(outer: (Option<OpenSlot>, bool)) -> Option<OpenSlot> {
+    steps::set_worker(outer.1);
+    OPEN_RUN.replace(outer.0)
 }
 
 /// After a run that took longer, the watch over the next deadline is handed on before a run of the
@@ -84,15 +105,22 @@ pub(crate) struct Taken {
 
 impl Next {
     #[inline]
-    fn of(py: Python<'_>, board: &mut Board, open: bool, now: Nanos, is_announced: bool) -> Self {
+    fn of(
+        py: Python<'_>,
+        board: &mut Board,
+        executor: u8,
+        open: bool,
+        now: Nanos,
+        is_announced: bool,
+    ) -> Self {
         if !open {
             return Self::Nothing;
         }
-        if !board.core.advance(now, ADVANCE_BUDGET) {
+        if !board.core.advance_for(executor, now, ADVANCE_BUDGET) {
             return Self::Undecided;
         }
         let missed = board.core.counters().missed;
-        match board.core.take() {
+        match board.core.take_for(executor) {
             Some(CoreTaken::Run(slot)) => {
                 let missed = board.core.counters().missed - missed;
                 let is_long = board.columns.call(slot).is_some_and(|call| call.is_long);
@@ -123,11 +151,11 @@ impl Engine {
         let runs = Runs { runs };
         let next = loop {
             match self.take_or_stop(py, false, is_announced)? {
-                Next::Undecided => self.advance(py, self.gate()?),
+                Next::Undecided => self.advance(py, self.gate()?, 0),
                 decided => break decided,
             }
         };
-        let outer = (OPEN_RUN.take(), steps::set_worker(false));
+        let outer = enter(None);
         let done = match next {
             Next::Run(taken) => self.run_taken(py, &runs, taken).map(|()| true),
             Next::Missed(missed) => {
@@ -136,8 +164,34 @@ impl Engine {
             }
             Next::Nothing | Next::Undecided => Ok(false),
         };
-        OPEN_RUN.set(outer.0);
-        steps::set_worker(outer.1);
+        leave(outer);
+        done
+    }
+
+    /// Runs what is due for another executor, in order, until nothing is, `budget_ns` have passed, or
+    /// `room` coroutines have been begun. Plain callbacks are called; of a coroutine function's run
+    /// `begin(run)` is told, which completes it later.
+    ///
+    /// It ends as well after a callback that has set a variable in `context`, in which this is called:
+    /// the next one needs another.
+    ///
+    /// Returns 0 if nothing is due any more: the executor rests, and its alarm will ring. 1 if there
+    /// may be more, 2 if there is no room. Raises what the Python layer lets through.
+    #[expect(clippy::too_many_arguments, reason = "what an executor knows")]
+    fn run_batch(
+        slf: &Bound<'_, Self>,
+        executor: u8,
+        runs: &Bound<'_, PyAny>,
+        begin: &Bound<'_, PyAny>,
+        context: &Bound<'_, PyAny>,
+        is_announced: bool,
+        budget_ns: Nanos,
+        room: usize,
+    ) -> PyResult<u8> {
+        let outer = enter(None);
+        let batch = Batch { executor, runs: Runs { runs }, begin, context, is_announced };
+        let done = batch.run(slf, budget_ns, room);
+        leave(outer);
         done
     }
 
@@ -152,6 +206,23 @@ impl Engine {
     ) -> PyResult<(&'static str, bool, u64)> {
         let slot = self.open_slot().ok_or_else(|| PyRuntimeError::new_err("no run is open"))?;
         self.complete_slot(py, slot, value, failed)
+    }
+
+    /// Has the run that the calling thread has taken tried again after a span. Returns how many
+    /// attempts have failed; None if it is to be completed instead: its task was cancelled or given
+    /// another time meanwhile.
+    fn retry(&self, after_ns: Nanos) -> PyResult<Option<u32>> {
+        let slot = self.open_slot().ok_or_else(|| PyRuntimeError::new_err("no run is open"))?;
+        let (gate, now) = (self.gate()?, self.clock.get().now());
+        let attempts = gate.with(|board| {
+            board.core.reserve_plan()?;
+            Ok(board.core.retry(slot, now, after_ns))
+        });
+        let attempts = attempts.map_err(|error: OutOfMemory| Error::from(error))?;
+        if attempts.is_some() {
+            OPEN_RUN.set(None);
+        }
+        Ok(attempts)
     }
 
     /// What the task calls whose run the calling thread has taken; None if it is in no run.
@@ -206,6 +277,15 @@ impl Engine {
         let Some(slot) = self.open_slot() else { return Ok(None) };
         let id = self.gate()?.look(|board| board.core.id_of(slot));
         id.map_or(Ok(None), |id| self.record_of(py, id))
+    }
+
+    /// The slot of a task that runs; None of any other.
+    fn running_slot(&self, task_id: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+        let id = self.codec.parse(crate::convert::id_text(task_id)?);
+        let gate = self.gate()?;
+        let state = |id| gate.look(|board| board.core.view(id).map(|view| view.state));
+        let runs = |id: &scheduler_core::TaskId| state(*id).is_some_and(State::is_running);
+        Ok(id.filter(runs).map(|id| id.slot()))
     }
 
     /// Whether a task runs and has been cancelled meanwhile.
@@ -276,10 +356,11 @@ impl Engine {
     #[inline]
     pub(crate) fn open(&self, taken: &Taken) {
         let Taken { slot, now, is_long, .. } = *taken;
-        OPEN_RUN.set(Some(OpenRun { engine: self.address(), slot, taken_ns: now, is_long }));
+        let (engine, is_long) = (self.address(), Some(is_long));
+        OPEN_RUN.set(Some(OpenSlot { engine, slot, taken_ns: now, is_long }));
     }
 
-    fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
@@ -293,9 +374,9 @@ impl Engine {
         is_announced: bool,
     ) -> Result<Next, Error> {
         let clock = self.clock.get();
-        Ok(self
-            .gate()?
-            .take(clock, arriving, |board, open, now| Next::of(py, board, open, now, is_announced)))
+        Ok(self.gate()?.take(clock, arriving, |board, open, now| {
+            Next::of(py, board, 0, open, now, is_announced)
+        }))
     }
 
     /// Runs what was taken, to its end. An error is what must be raised after it.
@@ -326,9 +407,11 @@ impl Engine {
         let (callback, arguments, names) = match begun {
             Begun::Plain { callback, arguments, names, .. } => (callback, arguments, names),
             Begun::Alone(alone) => (alone.bind(py).get_item(0)?.unbind(), None, None),
-            Begun::Special(called) => return run_special(py, runs, called),
+            Begun::Special(called) | Begun::Coroutine(called) => {
+                return run_special(py, runs, called);
+            }
         };
-        let (positional, kwargs) = split(py, arguments, names)?;
+        let Parts { positional, kwargs, .. } = split(py, arguments, names)?;
         let done = callback.bind(py).call(positional.clone(), kwargs.as_ref());
         if self.belongs_to_parent() {
             // The child of a fork in the callback: nothing here is its own to drop.
@@ -359,11 +442,38 @@ impl Engine {
         value: Bound<'_, PyAny>,
         failed: bool,
     ) -> PyResult<(&'static str, bool, u64)> {
+        let run = OPEN_RUN.get();
+        let done = self.complete_run(py, slot, run, value, failed)?;
+        self.after_run(py, done.left)?;
+        Ok((done.word, done.is_last, done.skipped))
+    }
+
+    /// Completes a run that was taken and is open, in whatever thread.
+    pub(crate) fn complete_open(
+        &self,
+        py: Python<'_>,
+        run: &OpenSlot,
+        value: Bound<'_, PyAny>,
+        failed: bool,
+    ) -> PyResult<(&'static str, bool, u64)> {
+        let done = self.complete_run(py, run.slot, Some(*run), value, failed)?;
+        self.after_unlock(py, done.left)?;
+        Ok((done.word, done.is_last, done.skipped))
+    }
+
+    #[inline]
+    fn complete_run(
+        &self,
+        py: Python<'_>,
+        slot: u32,
+        run: Option<OpenSlot>,
+        value: Bound<'_, PyAny>,
+        failed: bool,
+    ) -> PyResult<Completed> {
         let gate = self.gate()?;
         let now = self.clock.get().now();
-        let run = OPEN_RUN.get();
-        let took_long =
-            run.map(|run| (now.saturating_sub(run.taken_ns) > KNOWN_LONG_NS, run.is_long));
+        let took_long = run
+            .and_then(|run| Some((now.saturating_sub(run.taken_ns) > KNOWN_LONG_NS, run.is_long?)));
         let (mut value, mut left) = (Some(value.unbind()), AfterUnlock::default());
         let (done, status) = gate.with(|board| {
             if let Some((is_long, was_long)) = took_long
@@ -376,11 +486,13 @@ impl Engine {
             board.fetch_upcoming();
             (done, ended.map(|ended| ended.ending.word()))
         });
-        OPEN_RUN.set(None);
+        if OPEN_RUN.get().is_some_and(|open| open.slot == slot && open.engine == self.address()) {
+            OPEN_RUN.set(None);
+        }
         drop(value);
-        self.after_run(py, left)?;
         let word = status.unwrap_or(if failed { "failed" } else { "completed" });
-        Ok((word, status.is_some(), done.map_or(0, |done| done.skipped)))
+        let skipped = done.map_or(0, |done| done.skipped);
+        Ok(Completed { word, is_last: status.is_some(), skipped, left })
     }
 
     /// Completes a run that came back open, as failed. Returns the error, to be raised or logged.
@@ -431,6 +543,91 @@ impl Engine {
         if told.is_err() {
             error.write_unraisable(py, None);
         }
+    }
+}
+
+/// How a run was completed.
+struct Completed {
+    /// "completed", "failed" or "cancelled".
+    word: &'static str,
+    /// Whether the task ended with it.
+    is_last: bool,
+    /// How many occurrences are skipped because they fell due while it ran.
+    skipped: u64,
+    left: AfterUnlock,
+}
+
+/// What is due for an executor that runs it in turns.
+struct Batch<'a, 'py> {
+    executor: u8,
+    runs: Runs<'a, 'py>,
+    begin: &'a Bound<'py, PyAny>,
+    context: &'a Bound<'py, PyAny>,
+    is_announced: bool,
+}
+
+impl Batch<'_, '_> {
+    /// See [`Engine::run_batch`].
+    fn run(&self, engine: &Bound<'_, Engine>, budget_ns: Nanos, mut room: usize) -> PyResult<u8> {
+        let (py, this) = (engine.py(), engine.get());
+        let clock = this.clock.get();
+        let end = clock.now().saturating_add(budget_ns);
+        loop {
+            if room == 0 {
+                return Ok(2);
+            }
+            let gate = this.gate()?;
+            let next = gate.take_for(self.executor, clock, |board, open, now| {
+                Next::of(py, board, self.executor, open, now, self.is_announced)
+            });
+            match next {
+                Next::Run(Taken {
+                    slot,
+                    now,
+                    begun: Some(Begun::Coroutine(called)),
+                    missed,
+                    ..
+                }) => {
+                    room -= 1;
+                    let run = OpenRun::new(py, engine.clone().unbind(), slot, now, called)?;
+                    self.begin(this, run, missed)?;
+                }
+                Next::Run(taken) => {
+                    this.run_taken(py, &self.runs, taken)?;
+                    if self.context.len()? > 0 {
+                        return Ok(1);
+                    }
+                }
+                Next::Missed(missed) => this.report_missed(py, &self.runs, missed),
+                Next::Undecided => this.advance(py, gate, self.executor),
+                Next::Nothing => {
+                    if gate.rest(self.executor, clock) {
+                        return Ok(0);
+                    }
+                }
+            }
+            if clock.now() >= end {
+                return Ok(1);
+            }
+        }
+    }
+
+    /// Has a coroutine begun.
+    fn begin(&self, engine: &Engine, run: OpenRun, missed: u64) -> PyResult<()> {
+        let py = self.begin.py();
+        let run = Bound::new(py, run)?;
+        let slot = run.get().slot();
+        let begun = self.begin.call1((&run,));
+        if missed > 0
+            && let Some((id, name)) = engine.name_of(py, slot)?
+        {
+            self.runs.runs.call_method1("given_up", (id, name, missed, 0_u64))?;
+        }
+        if let Err(error) = begun {
+            // The run is given up when the last reference to it goes.
+            engine.contain(py, &self.runs, error);
+        }
+        Ok(())
     }
 }
 

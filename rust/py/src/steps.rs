@@ -121,7 +121,7 @@ impl Steps {
                     engine.note_missed(py, missed)?;
                 }
                 // Without the interpreter: meanwhile the worker may be told to leave.
-                Next::Undecided => engine.advance(py, gate),
+                Next::Undecided => engine.advance(py, gate, 0),
                 Next::Nothing => {
                     let (clock, group) = (engine.clock.get(), self.group.get());
                     let wait = || gate.wait_unless(clock, || group.must_leave());
@@ -192,7 +192,7 @@ impl Steps {
                 }
                 Ok(step)
             }
-            Begun::Special(called) => {
+            Begun::Special(called) | Begun::Coroutine(called) => {
                 let run = self.runs.getattr(py, intern!(py, "run"))?.into_bound(py);
                 let call = Bound::new(py, Call::new(py, called)?)?;
                 PyTuple::new(py, [run, call.into_any()])

@@ -1,7 +1,7 @@
 //! What can be looked up: tasks, deadlines, figures.
 
 use pyo3::prelude::*;
-use scheduler_core::{Deadlines, NEVER, Nanos, State, TaskId};
+use scheduler_core::{NEVER, Nanos, State, TaskId};
 
 use crate::convert::id_text;
 use crate::engine::{Engine, SLICE};
@@ -53,11 +53,12 @@ impl Engine {
         }
     }
 
-    /// Moves due tasks on and says when something is due next; None if nothing is pending.
-    fn next_deadline(&self, py: Python<'_>) -> PyResult<Option<Nanos>> {
+    /// Moves due tasks of an executor on and says when something is due next for it; None if nothing
+    /// is pending.
+    fn next_deadline(&self, py: Python<'_>, executor: u8) -> PyResult<Option<Nanos>> {
         let gate = self.gate()?;
-        self.advance(py, gate);
-        let next = gate.look(Deadlines::next_deadline);
+        self.advance(py, gate, executor);
+        let next = gate.look(|board| board.core.next_deadline_for(executor));
         Ok((next != NEVER).then_some(next))
     }
 
@@ -71,6 +72,7 @@ impl Engine {
                 ("started", counters.started),
                 ("completed", counters.completed),
                 ("failed", counters.failed),
+                ("retried", counters.retried),
                 ("missed", counters.missed),
                 ("skipped", counters.skipped),
                 ("clock_changes", counters.clock_changes),

@@ -60,7 +60,7 @@ impl Engine {
     /// Spreads what is overdue now over a span, in order; how many tasks that were.
     fn spread(&self, py: Python<'_>, span_ns: Nanos) -> PyResult<u64> {
         let gate = self.gate()?;
-        self.advance(py, gate);
+        (0..self.executors()).for_each(|executor| self.advance(py, gate, executor));
         let (mut pace, before) =
             gate.look(|board| (board.core.pace(span_ns), board.core.counters().deferred));
         let mut step = || gate.with(|board| board.core.defer(&mut pace, SLICE as u32));

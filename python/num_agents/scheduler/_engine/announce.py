@@ -120,7 +120,7 @@ class Announcer:
                 record.nominal_ns,
                 lateness=(record.started_ns - record.due_ns) / 1e9,
                 missed=record.missed_by_run,
-                attempt=1,
+                attempt=record.attempt,
             )
 
     def ended(self, record: _native.TaskRecord, status: str, value: object, skipped: int) -> None:
@@ -142,6 +142,18 @@ class Announcer:
                 skipped=skipped,
                 reason="fell due while the last run went on",
             )
+
+    def retrying(self, record: _native.TaskRecord, error: BaseException, delay_s: float) -> None:
+        """An attempt has failed, and another one follows; `record` is from before that."""
+        self._of_task(
+            "scheduler.task_retrying",
+            record.task_id,
+            record.name,
+            record.nominal_ns,
+            error=error,
+            attempt=record.attempt,
+            delay=delay_s,
+        )
 
     def missed(self, task_id: str, name: str, nominal_ns: int, missed: int) -> None:
         """Occurrences were given up without a run."""

@@ -175,11 +175,12 @@ class Many:
         nominals: Callable[[], Iterable[int]],
     ) -> _native.TaskIds:
         options, recurrence = self._options(), self._recurrence(is_at_moment=False)
+        executor = self._executor(options)
 
         def arm() -> _native.TaskIds:
             return self._engine.native.schedule_many(
                 *(name, callback, self._args, self._kwargs, options, False),
-                *(self._lanes, recurrence, now_ns, seconds),
+                *(self._lanes, recurrence, now_ns, seconds, executor),
             )
 
         return self._engine.announced_many(name, arm, nominals)
@@ -195,11 +196,12 @@ class Many:
     ) -> _native.TaskIds:
         options = self._options()
         recurrence = self._recurrence(is_at_moment=self._schedule is None)
+        executor = self._executor(options)
 
         def arm() -> _native.TaskIds:
             return self._engine.native.schedule_many_at(
                 *(name, callback, self._args, self._kwargs, options, False),
-                *(self._lanes, recurrence, moments, on_grid),
+                *(self._lanes, recurrence, moments, on_grid, executor),
             )
 
         return self._engine.announced_many(name, arm, nominals)
@@ -208,6 +210,12 @@ class Many:
         zone = self._engine.zone
         calendar = self._said.calendar(zone, self._engine.clock.now_ns())
         return recurrence_of(self._said, self._policy, calendar, zone, is_at_moment=is_at_moment)
+
+    def _executor(self, options: SharedOptions | list[SharedOptions] | None) -> int | None:
+        """The number of the executor that runs them; None for that of their kind."""
+        # The policy is that of all.
+        one = (options[0] if options else None) if isinstance(options, list) else options
+        return self._engine.executor_of(one)
 
     def _options(self) -> SharedOptions | list[SharedOptions] | None:
         """The options of all, or of each."""

@@ -6,14 +6,14 @@ from num_agents.scheduler._messages import show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from num_agents.scheduler import _native
     from num_agents.scheduler._engine.announce import Announcer
     from num_agents.scheduler._engine.pieces import Pieces
 
-#: What the extension module answers if a cancelled task will not run.
-_REMOVED = 1
+#: What the extension module answers if a cancelled task will not run, or runs and will not again.
+_REMOVED, RUNS = 1, 2
 
 
 class Control:
@@ -46,8 +46,8 @@ class Control:
             self._announcer.changed("scheduler.task_cancelled", before, "cancelled before it ran")
         return done
 
-    def cancel_many(self, task_ids: Iterable[str]) -> int:
-        """Cancels many tasks. How many it stopped."""
+    def cancel_many(self, task_ids: Iterable[str]) -> tuple[int, Sequence[str]]:
+        """Cancels many tasks. How many it stopped, and which of them are running."""
         if isinstance(task_ids, str) or not hasattr(task_ids, "__iter__"):
             raise TypeError(f"task_ids must be an iterable of task ids, got {show(task_ids)}")
         if self._announcer is None or not self._announcer.wants("scheduler.task_cancelled"):
@@ -56,7 +56,9 @@ class Control:
         for task_id in listed:
             if not isinstance(task_id, str):
                 raise TypeError(f"task_ids must be task ids (str), got {show(task_id)}")
-        return sum(self.cancel(task_id) != 0 for task_id in listed)
+        done = [(task_id, self.cancel(task_id)) for task_id in listed]
+        running = [task_id for task_id, how in done if how == RUNS]
+        return sum(how != 0 for _, how in done), running
 
     def pause(self, task_id: str, reason: str = "paused by hand") -> bool:
         """Pauses a task."""

@@ -1,16 +1,21 @@
-"""What the calling thread works for."""
+"""What the calling thread works for, and the coroutine run that it is in."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import RLock, local
 
 from num_agents.scheduler._log import contain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from num_agents.scheduler._engine.engine import Engine
-    from num_agents.scheduler._native import WorkerGroup
+    from num_agents.scheduler._native import OpenRun, WorkerGroup
     from num_agents.scheduler.executors.base import Executor
+    from num_agents.scheduler.executors.loop import LoopSession
 
 
 class Room:
@@ -62,3 +67,23 @@ class CurrentWorker(local):
 
 
 current = CurrentWorker()
+
+#: The run that a coroutine belongs to, and where it runs. Tasks that it starts inherit it.
+coroutine_run: ContextVar[tuple[OpenRun, LoopSession] | None] = ContextVar(
+    "num_agents.scheduler.coroutine_run", default=None
+)
+
+
+@contextmanager
+def coroutine_waits() -> Iterator[None]:
+    """Lets one more coroutine run while the calling one waits for another task."""
+    in_loop = coroutine_run.get()
+    if in_loop is None or not in_loop[0].is_open:
+        yield
+        return
+    session = in_loop[1]
+    session.post(session.make_room, 1)
+    try:
+        yield
+    finally:
+        session.post(session.make_room, -1)

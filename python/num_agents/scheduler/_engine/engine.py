@@ -8,7 +8,7 @@ from contextvars import Context
 
 from num_agents.scheduler import _native
 from num_agents.scheduler._engine import lifetime
-from num_agents.scheduler._engine.call import check_call, is_special
+from num_agents.scheduler._engine.call import CallCheck, is_special
 from num_agents.scheduler._engine.clock import WallClock
 from num_agents.scheduler._engine.control import Control
 from num_agents.scheduler._engine.options import (
@@ -28,7 +28,7 @@ from num_agents.scheduler._messages import warnings_given
 from num_agents.scheduler._timing.common import common_moment_ns, common_span_ns
 from num_agents.scheduler._timing.first_due import first_due, warn_of_other_zone
 from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, SECOND_NS
-from num_agents.scheduler.policy import checked_priority
+from num_agents.scheduler.policy import EXECUTOR_WORDS, checked_executor, checked_priority
 from num_agents.scheduler.task import (
     checked_kwargs,
     checked_mapping,
@@ -43,13 +43,16 @@ if TYPE_CHECKING:
 
     from num_agents.scheduler._engine.announce import Announcer
     from num_agents.scheduler._engine.options import AnyOptions, SharedOptions
-    from num_agents.scheduler._engine.waiting import RunUntil
     from num_agents.scheduler.task import Task
+    from num_agents.scheduler.testing import VirtualClock
 
 #: The phases of the gate that workers sleep at.
 CLOSED, DRAINING, OPEN = 0, 1, 2
 
 LAST_PRIORITY = 255
+
+#: The numbers of the executors: the first, which is always there, and the one of the event loop.
+FIRST, LOOP = 0, 1
 
 WorkerGroup = _native.WorkerGroup
 sharpen_timers = _native.sharpen_timers
@@ -66,7 +69,7 @@ class Engine:
         instance: What ids and jitter are drawn from; random if None.
         catch_up_spread_ns: Over which span overdue work is spread; 0 for not at all.
         slack_ns: How far beyond a deadline a sleeping worker may sleep.
-        run_until: Moves the virtual clock, if it runs on one.
+        virtual: The virtual clock, if it runs on one.
     """
 
     def __init__(
@@ -79,21 +82,22 @@ class Engine:
         instance: int | None = None,
         catch_up_spread_ns: int = 0,
         slack_ns: int = 0,
-        run_until: RunUntil | None = None,
+        virtual: VirtualClock | None = None,
     ) -> None:
         if instance is None:
             instance = int.from_bytes(os.urandom(8), "big")
         self.clock = clock
         self.zone = zone
         self.announcer = announcer
-        self.native = native = _native.Engine(clock, history, instance, check_call, slack_ns)
+        self.call_check = CallCheck()
+        self.native = native = _native.Engine(clock, history, instance, self.call_check, slack_ns)
         self.view = View(native, zone)
-        self.waiting = Waiting(native, self.view, run_until)
+        self.waiting = Waiting(native, self.view, virtual)
         self.pieces = Pieces(native, clock, zone, announcer)
         self._shared = SharedWords()
         self.control = Control(native, clock, self.pieces, announcer)
         self.wall = WallClock(native, clock, self.pieces, announcer, catch_up_spread_ns)
-        self.runs = Runs(native, self.control, self.pieces, announcer)
+        self.runs = Runs(native, clock, self.control, self.pieces, announcer)
         self._schedule_at = native.schedule_at
         #: Schedules a one-shot without options, `delay` seconds from now: name, callback, args,
         #: delay, priority.
@@ -202,6 +206,7 @@ class Engine:
                 wall_ns,
                 False,  # noqa: FBT003 - positional only, for speed
                 follows_wall,
+                None if kept.executor is None else self.executor_of(kept),
             )[0]
         return self._armed(
             *(name, callback, args, kwargs, kept, priority, shared.recurrence, after_ns, wall_ns),
@@ -310,9 +315,25 @@ class Engine:
             return self._schedule_at(
                 *(name, callback, args, kwargs, options, is_special(options), priority),
                 *(recurrence, after_ns, wall_ns, on_grid, follows_wall),
+                self.executor_of(options),
             )
 
         return self._announced(name, arm)
+
+    def executor_of(self, options: AnyOptions | None) -> int | None:
+        """The number of the executor that runs a task; None for that of its kind.
+
+        Raises:
+            TypeError: Somebody has put a value of the wrong type into the policy.
+            ValueError: Or one that no executor has for a name.
+        """
+        name = None if options is None else checked_executor(options.executor)
+        if name is None:
+            return None
+        number = EXECUTOR_WORDS.index(name)
+        if number == LOOP:
+            self.call_check.need_loop()
+        return number
 
     def announced_many(
         self,
@@ -348,9 +369,31 @@ class Engine:
         """Lets one worker of a group go: the first to end its run, or one that sleeps."""
         self.native.remove_worker(group)
 
-    def next_deadline(self) -> int | None:
-        """When something is due next, on the axis; None if nothing is pending."""
-        return self.native.next_deadline()
+    def next_deadline(self, executor: int) -> int | None:
+        """When something is due next for an executor, on the axis; None if nothing is pending."""
+        return self.native.next_deadline(executor)
+
+    def take_turn(
+        self,
+        begin: Callable[[_native.OpenRun], object],
+        context: Context,
+        budget_ns: int,
+        room: int,
+    ) -> int:
+        """Runs what is due for the event loop: see `_native.Engine.run_batch`."""
+        is_announced = self.announcer is not None
+        return self.native.run_batch(LOOP, self.runs, begin, context, is_announced, budget_ns, room)
+
+    def running_slot(self, task_id: str) -> int | None:
+        """The slot of a task that runs; None of any other."""
+        return self.native.running_slot(task_id)
+
+    def add_loop(self) -> _native.Alarm | None:
+        """Adds the executor of the event loop. Returns what wakes it; None on a virtual clock."""
+        alarm = None if self.clock.is_manual else _native.Alarm(self.clock)
+        number = self.native.add_executor(alarm)
+        assert number == LOOP  # it is the first that is added
+        return alarm
 
     # ---- for the run that the calling thread is in -------------------------------------------
 

@@ -12,7 +12,7 @@ from num_agents.scheduler._timing.spans import span_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from typing import Any
 
     from num_agents.scheduler._engine.current import Room
@@ -128,6 +128,10 @@ class TaskFuture(Future["Any"]):
             # It is awaited in a callback, on an event loop of the callback's own.
             self.make_room()
         super().add_done_callback(fn)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Waits without blocking the event loop: `await scheduler.future(task_id)`."""
+        return self.waiting.result_async(self).__await__()
 
     def make_room(self) -> None:
         """Makes room for another worker, if the calling thread is one, until it is done."""

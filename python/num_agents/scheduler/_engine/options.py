@@ -22,7 +22,16 @@ from num_agents.scheduler._timing.moments import moment_ns, to_datetime
 from num_agents.scheduler._timing.spans import bounded_span_ns
 from num_agents.scheduler._timing.zones import zone_of
 from num_agents.scheduler.calendar import CalendarInterval, Exclusions
-from num_agents.scheduler.policy import MISFIRE_WORDS, RunPolicy, copied, count
+from num_agents.scheduler.policy import (
+    EXECUTOR_WORDS,
+    MISFIRE_WORDS,
+    POLICY_WORDS,
+    RunPolicy,
+    checked_executor,
+    copied,
+    count,
+)
+from num_agents.scheduler.retry import RetryPolicy, retry_of
 from num_agents.scheduler.schedule import TaskSchedule
 
 TYPE_CHECKING = False
@@ -40,10 +49,9 @@ if TYPE_CHECKING:
 NO_TIME, BY_DELAY, BY_MOMENT, BY_WALL_TIME, CONTRADICTING = range(5)
 _AT_MOMENTS = (BY_MOMENT, BY_WALL_TIME)
 
-_POLICY_WORDS = frozenset(RunPolicy.__slots__) - {"priority"}
 #: Not given out, and so never changed.
 _DEFAULT_POLICY = RunPolicy()
-_IDENTICAL = SAME_IF_IDENTICAL | {CalendarInterval, Exclusions}
+_IDENTICAL = SAME_IF_IDENTICAL | {CalendarInterval, Exclusions, RetryPolicy}
 _ONLY_STRINGS = frozenset((str,))
 #: The empty tuple, of which there is one.
 _NO_TAGS: tuple[str, ...] = ()
@@ -91,6 +99,16 @@ class TaskOptions:
         """After how many failed runs in a row the task is paused; None for never."""
         return self.policy.pause_after_failures
 
+    @property
+    def executor(self) -> str | None:
+        """Where the task runs; None for where tasks of its kind do."""
+        return self.policy.executor
+
+    @property
+    def retry(self) -> RetryPolicy | None:
+        """Whether a run that has failed is tried again; None for not."""
+        return self.policy.retry
+
     def policy_of(self, _priority: int) -> RunPolicy:
         """The policy that a view shows: a copy."""
         return copied(self.policy)
@@ -110,6 +128,8 @@ class SharedOptions:
         has_zone: Whether a zone was named.
         policy: How they run; with the default priority, whatever that of a task is.
         pause_after_failures: After how many failed runs in a row a task is paused; None for never.
+        executor: Where they run; None for where tasks of their kind do.
+        retry: Whether a run that has failed is tried again; None for not.
         is_common: Whether all this is known. If not, it is computed from the schedule each time.
     """
 
@@ -118,12 +138,14 @@ class SharedOptions:
         "_way",
         "_words",
         "calendar",
+        "executor",
         "has_zone",
         "is_common",
         "local_time",
         "pause_after_failures",
         "policy",
         "recurrence",
+        "retry",
         "span_ns",
         "tags",
         "zone",
@@ -144,6 +166,8 @@ class SharedOptions:
         self.tags = tags
         self.policy = policy
         self.pause_after_failures = policy.pause_after_failures
+        self.executor = policy.executor
+        self.retry = policy.retry
         self.recurrence: _native.Recurrence | None = None
         self.span_ns: int | None = None
         self.calendar: _native.Calendar | None = None
@@ -157,7 +181,7 @@ class SharedOptions:
         """When they run, apart from the times of their own."""
         found = self._schedule
         if found is None:
-            words = {word: one for word, one in self._words.items() if word not in _POLICY_WORDS}
+            words = {word: one for word, one in self._words.items() if word not in POLICY_WORDS}
             found = self._schedule = TaskSchedule(**words)
         return found
 
@@ -222,6 +246,16 @@ class OwnOptions:
     def pause_after_failures(self) -> int | None:
         """As of `SharedOptions`."""
         return self._shared.pause_after_failures
+
+    @property
+    def executor(self) -> str | None:
+        """As of `SharedOptions`."""
+        return self._shared.executor
+
+    @property
+    def retry(self) -> RetryPolicy | None:
+        """As of `SharedOptions`."""
+        return self._shared.retry
 
     def schedule_of(self, nominal_ns: int, zone: tzinfo | None) -> TaskSchedule:
         """As of `SharedOptions`, but with the text that was given."""
@@ -328,6 +362,8 @@ def options_of(schedule: TaskSchedule, policy: RunPolicy, tags: frozenset[str]) 
     """
     count(policy.catch_up_limit, "catch_up_limit")
     count(policy.pause_after_failures, "pause_after_failures")
+    checked_executor(policy.executor)
+    retry_of(policy.retry, None)
     # A copy: the user may change it afterwards.
     options = SharedOptions({}, tags, NO_TIME, copied(policy))
     options._schedule = schedule  # noqa: SLF001 - a part of making it
@@ -336,13 +372,17 @@ def options_of(schedule: TaskSchedule, policy: RunPolicy, tags: frozenset[str]) 
 
 def _policy_of(words: dict[str, Any]) -> RunPolicy:
     """The policy of words that were checked."""
-    said = words.keys() & _POLICY_WORDS
+    said = words.keys() & POLICY_WORDS
     if not said:
         return _DEFAULT_POLICY
     policy = copied(_DEFAULT_POLICY)
-    for word in said:
+    for word in said - _RETRY_WORDS:
         setattr(policy, word, words[word])
+    policy.retry = retry_of(words.get("retry"), words.get("retries"))
     return policy
+
+
+_RETRY_WORDS = frozenset(("retry", "retries"))
 
 
 def _key_of(words: dict[str, Any], tags: Any, way: int) -> tuple[Any, ...] | None:
@@ -382,6 +422,14 @@ def _count(value: object) -> int | None:
     return value if type(value) is int and 1 <= value < 2**63 else None
 
 
+def _retry(value: object) -> RetryPolicy | None:
+    return value if type(value) is RetryPolicy else None
+
+
+def _retries(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**31 - 1 else None
+
+
 def _flag(value: object) -> bool | None:
     return value if type(value) is bool else None
 
@@ -407,6 +455,9 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "max_runs": ("max_runs", _count),
     "catch_up_limit": ("catch_up_limit", _count),
     "pause_after_failures": ("pause_after_failures", _count),
+    "executor": ("executor", _one_of(*EXECUTOR_WORDS)),
+    "retry": ("retry", _retry),
+    "retries": ("retries", _retries),
     "first_run": ("first_run", _one_of("now", "after_interval")),
     "misfire": ("misfire", _one_of(*MISFIRE_WORDS)),
     "fixed_delay": ("fixed_delay", _flag),
@@ -442,6 +493,10 @@ def _common_options(words: dict[str, Any], tags: tuple[str, ...], way: int) -> S
         (options.zone,) = facts.pop("zone")
         options.has_zone = True
     facts.pop("pause_after_failures", None)
+    facts.pop("executor", None)
+    if facts.pop("retry", None) is not None and "retries" in facts:
+        return None
+    facts.pop("retries", None)
     first_run, misfire = facts.pop("first_run", None), facts.pop("misfire", "latest")
     interval = facts.get("interval_ns")
     if interval is None:

@@ -111,6 +111,7 @@ class View:
             ended_ns=record.ended_ns,
             missed=record.missed_by_run,
             run_count=record.runs,
+            attempt=record.attempt,
             zone=self.zone,
         )
 

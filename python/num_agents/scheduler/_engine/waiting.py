@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from num_agents.scheduler._engine.current import coroutine_waits
 from num_agents.scheduler._log import contain
 from num_agents.scheduler._messages import show
 from num_agents.scheduler._timing.spans import wait_s
@@ -18,10 +19,12 @@ from num_agents.scheduler.outcomes import Outcome
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from num_agents.scheduler import _native
     from num_agents.scheduler._engine.futures import TaskFuture
     from num_agents.scheduler._engine.view import View
+    from num_agents.scheduler.testing import VirtualClock
 
     #: Moves a virtual clock until a condition holds, at most this many nanoseconds.
     RunUntil = Callable[[Callable[[], bool], int | None], None]
@@ -33,13 +36,13 @@ class Waiting:
     Args:
         native: The engine.
         view: What makes outcomes of its records.
-        run_until: Moves the virtual clock, if the scheduler runs on one.
+        virtual: The virtual clock, if the scheduler runs on one.
     """
 
-    def __init__(self, native: _native.Engine, view: View, run_until: RunUntil | None) -> None:
+    def __init__(self, native: _native.Engine, view: View, virtual: VirtualClock | None) -> None:
         self._native = native
         self._view = view
-        self._run_until = run_until
+        self._virtual = virtual
         #: Whether due tasks are run; set by the scheduler.
         self.is_running = False
 
@@ -86,13 +89,38 @@ class Waiting:
         self._native.check_process()
         if not future.done() and limit_ns != 0:
             self.check_running(future)
-            if self._run_until is not None:
-                self._run_until(future.done, limit_ns)
+            if self._virtual is not None:
+                self._virtual.run_until(future.done, limit_ns)
             else:
                 future.block(None if limit_ns is None else wait_s(limit_ns))
         if not future.done():
             span = wait_s(limit_ns or 0)
             raise TimeoutError(f"task {future.task_id} did not end within {span:g} s")
+
+    async def wait_async(self, future: TaskFuture, limit_ns: int | None) -> None:
+        """As `wait`, without blocking the event loop of the caller."""
+        self._native.check_process()
+        if future.done():
+            # Wrapped, it would be done a turn of the loop later, too late for a limit of 0.
+            return
+        if limit_ns == 0 or (self._virtual is not None and not self._virtual.runs_caller()):
+            self.wait(future, limit_ns)
+            return
+        from asyncio import wait_for, wrap_future  # noqa: PLC0415 - 40 ms, and asyncio users have it
+
+        self.check_running(future)
+        # The loop may be one of a worker's own, which then is busy with it.
+        future.make_room()
+        try:
+            with coroutine_waits():
+                await wait_for(wrap_future(future), None if limit_ns is None else wait_s(limit_ns))
+        finally:
+            future.give_back_room()
+
+    async def result_async(self, future: TaskFuture) -> Any:
+        """What a future has when it is done."""
+        await self.wait_async(future, None)
+        return future.result(0)
 
     def check_running(self, future: TaskFuture) -> None:
         """Raises an error if a wait cannot end.

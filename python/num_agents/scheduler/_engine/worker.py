@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from itertools import starmap
 from operator import call
 from types import AsyncGeneratorType
+from typing import cast
 
 from num_agents.scheduler import _native
-from num_agents.scheduler._engine.current import Room, current
+from num_agents.scheduler._engine.current import Room, coroutine_run, current
 from num_agents.scheduler._log import contain, is_heard, log
+from num_agents.scheduler._timing.spans import SECOND_NS, bounded_span_ns
 from num_agents.scheduler.outcomes import describe, without_frames
+from num_agents.scheduler.retry import Retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +32,10 @@ if TYPE_CHECKING:
     from num_agents.scheduler._engine.engine import Engine
     from num_agents.scheduler._engine.options import AnyOptions
     from num_agents.scheduler._engine.pieces import Pieces
-    from num_agents.scheduler._native import Call
+    from num_agents.scheduler._native import Call, OpenRun
     from num_agents.scheduler.executors.base import Executor
+    from num_agents.scheduler.executors.loop import LoopSession
+    from num_agents.scheduler.retry import RetryPolicy
 
 
 class Runs:
@@ -37,6 +43,7 @@ class Runs:
 
     Args:
         native: The engine.
+        clock: Its clock.
         control: What changes a task.
         pieces: Calendars whose times are computed in pieces.
         announcer: Where runs are announced, if anywhere.
@@ -45,11 +52,13 @@ class Runs:
     def __init__(
         self,
         native: _native.Engine,
+        clock: _native.Clock,
         control: Control,
         pieces: Pieces,
         announcer: Announcer | None,
     ) -> None:
         self._native = native
+        self._clock = clock
         self._control = control
         self._pieces = pieces
         self._announcer = announcer
@@ -77,6 +86,50 @@ class Runs:
         else:
             self._complete(call, value, failed=False)
 
+    async def run_coroutine(self, run: OpenRun, session: LoopSession) -> None:
+        """Runs a coroutine on its event loop, and completes the run."""
+        coroutine_run.set((run, session))
+        options: AnyOptions | None = run.options
+        has_pieces = options is not None and options.known is not None
+        try:
+            if has_pieces or self._announcer is not None:
+                run.within(partial(self._prepare, has_pieces=has_pieces))
+            kwargs = run.kwargs
+            if kwargs is None:
+                value = await run.callback(*run.arguments)
+            else:
+                value = await run.callback(*run.arguments, **kwargs)
+        except BaseException as error:
+            run.within(self._fail_coroutine, run, error, session)
+        else:
+            self._complete_coroutine(run, value)
+        finally:
+            session.ended(run)
+
+    def _complete_coroutine(self, run: OpenRun, value: Any) -> None:
+        if self._announcer is not None and not _is_awaitable(value):
+            run.within(partial(self._complete, failed=False), run, value)
+            return
+        skipped = run.complete(value)
+        if skipped is None:
+            run.within(self.refuse, run, value)
+        elif skipped:
+            self.given_up(run.task_id, run.name, 0, skipped)
+
+    def _fail_coroutine(self, run: OpenRun, error: BaseException, session: LoopSession) -> None:
+        from asyncio import CancelledError  # noqa: PLC0415 - loaded, where there are coroutines
+
+        is_asked_for = run.is_stopping or session.is_dismissed
+        # Not `isinstance`: that asks the exception, which may raise.
+        if not (is_asked_for and issubclass(type(error), CancelledError)):
+            self.fail(run, error)
+            return
+        text = "Task %r (%s) was cancelled while it ran"
+        log("info", text, run.name, run.task_id, task_id=run.task_id, task_name=run.name)
+        without_frames(error)
+        self._native.note_error(error)
+        self._complete(run, error, failed=True)
+
     def _prepare(self, *, has_pieces: bool) -> None:
         """Announces a run that is about to start, and computes the next times of its task."""
         record = self._native.current_record()
@@ -87,7 +140,7 @@ class Runs:
         if record is not None and has_pieces:
             self._pieces.extend_for_run(record)
 
-    def refuse(self, call: Call, value: Any) -> None:
+    def refuse(self, call: Call | OpenRun, value: Any) -> None:
         """Fails a run whose callback returned something that would have to be awaited."""
         kind = type(value).__name__
         if isinstance(value, Coroutine):
@@ -95,14 +148,22 @@ class Runs:
             with suppress(Exception):
                 value.close()
         message = f"the callback of task {call.name!r} returned a {kind} that nobody awaits"
-        self.fail(call, TypeError(message))
+        # The next attempt would return the same.
+        self.fail(call, TypeError(message), may_retry=False)
 
-    def fail(self, call: Call, error: BaseException) -> None:
-        """Completes a run that raised: logged once, kept without its frames, announced."""
+    def fail(self, call: Call | OpenRun, error: BaseException, *, may_retry: bool = True) -> None:
+        """Ends a run that raised, or puts it off: logged once, kept without frames, announced."""
         if self._native.is_foreign:
             # The child of a fork in the callback, which has no run to complete.
             raise error
         task_id = self._native.current()
+        options: AnyOptions | None = call.options
+        policy = None if options is None else options.retry
+        if may_retry and (policy is not None or issubclass(type(error), Retry)):
+            if self._is_tried_again(call, task_id or "", policy, error):
+                return
+            if issubclass(type(error), Retry):
+                error = error.__cause__ or error
         log(
             "error",
             "Task %r (%s) failed: %s",
@@ -114,12 +175,40 @@ class Runs:
             error=error,
         )
         without_frames(error)
-        options: AnyOptions | None = call.options
         self._count_failure(options, task_id, error)
         self._complete(call, error, failed=True)
         # Not `isinstance`: that asks the exception, which may raise.
         if issubclass(type(error), KeyboardInterrupt) and _in_main_thread():
             raise error
+
+    def _is_tried_again(
+        self,
+        call: Call | OpenRun,
+        task_id: str,
+        policy: RetryPolicy | None,
+        error: BaseException,
+    ) -> bool:
+        """Has a run that raised tried again, if it is to be: logged and announced."""
+        record = self._native.current_record()
+        if record is None:
+            return False
+        try:
+            wait_ns = _wait_ns(record, policy, error, self._clock.now_ns())
+        except BaseException:
+            # The policy is the user's, and so is the class of the exception.
+            contain("Task %s could not be tried again", task_id)
+            return False
+        attempts = None if wait_ns is None else self._native.retry(wait_ns)
+        if wait_ns is None or attempts is None:
+            return False
+        most = "" if policy is None or policy.attempts is None else f" of {policy.attempts}"
+        text = "Task %r (%s) failed in attempt %d%s, and is tried again in %g s: %s"
+        seconds = wait_ns / SECOND_NS
+        values = (call.name, task_id, attempts, most, seconds, describe(error))
+        log("warning", text, *values, task_id=task_id, task_name=call.name)
+        if self._announcer is not None:
+            self._announcer.retrying(record, without_frames(error), seconds)
+        return True
 
     def _count_failure(
         self, options: AnyOptions | None, task_id: str | None, error: BaseException
@@ -175,7 +264,7 @@ class Runs:
         except BaseException:
             contain("A worker of the scheduler failed, and goes on")
 
-    def _complete(self, call: Call, value: object, *, failed: bool) -> None:
+    def _complete(self, call: Call | OpenRun, value: object, *, failed: bool) -> None:
         native, announcer = self._native, self._announcer
         # Before the run is completed: a task that ends with it may be forgotten at once.
         task_id = native.current() or ""
@@ -226,16 +315,44 @@ def _end_run(runs: Runs, error: BaseException) -> None:
         runs.contain(raised)
 
 
-def run_due(engine: Engine, group: _native.WorkerGroup) -> None:
-    """Runs what is due now, in order, in the calling thread; each run in a context of its own."""
+def run_due(engine: Engine, group: _native.WorkerGroup) -> bool:
+    """Runs what is due now, in order, in the calling thread; each run in a context of its own.
+
+    Returns:
+        Whether there was anything.
+    """
     outer = current.engine, current.group
     current.engine, current.group = engine, group
     run_next, is_announced = engine.native.run_next, engine.announcer is not None
+    has_run = False
     try:
         while Context().run(run_next, engine.runs, is_announced):
-            pass
+            has_run = True
     finally:
         current.engine, current.group = outer
+    return has_run
+
+
+def _wait_ns(
+    record: _native.TaskRecord, policy: RetryPolicy | None, error: BaseException, now_ns: int
+) -> int | None:
+    """How long to wait before another attempt; None for no other attempt."""
+    asked = cast("Retry", error) if issubclass(type(error), Retry) else None
+    if policy is None:
+        return 0 if asked is None or asked.after_ns is None else asked.after_ns
+    if asked is None:
+        if not policy.allows(error, record.attempt):
+            return None
+    elif policy.attempts is not None and record.attempt >= policy.attempts:
+        return None
+    wait_ns = policy.wait_ns(record.attempt, record.task_id)
+    if asked is not None and asked.after_ns is not None:
+        wait_ns = asked.after_ns
+    if policy.until is not None:
+        first_ns = record.first_started_ns or now_ns
+        if now_ns + wait_ns > first_ns + bounded_span_ns(policy.until, "until"):
+            return None
+    return wait_ns
 
 
 def _is_awaitable(value: object) -> bool:

@@ -8,10 +8,8 @@ another worker is idle, and priorities hold at the moment of starting.
 from __future__ import annotations
 
 import os
-from collections import deque
-from contextlib import suppress
 from itertools import count
-from threading import Lock, RLock, Thread, current_thread, get_ident
+from threading import RLock, Thread, current_thread, get_ident
 from time import monotonic
 
 from num_agents.scheduler._engine import lifetime
@@ -27,6 +25,7 @@ from num_agents.scheduler._engine.worker import work
 from num_agents.scheduler._log import contain
 from num_agents.scheduler._messages import show
 from num_agents.scheduler.errors import SchedulerForkedError
+from num_agents.scheduler.executors.latch import Latch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,36 +176,6 @@ class ThreadPool:
                 return False
 
 
-class _Latch:
-    """What can be waited for and happens once.
-
-    A signal handler or finalizer may wait for it in the midst of a wait of the same thread. So,
-    other than in `threading.Event`, each wait has a lock of its own.
-    """
-
-    def __init__(self) -> None:
-        self.is_set = False
-        self._waits: deque[Lock] = deque()
-
-    def set(self) -> None:
-        """Lets all go on that wait."""
-        self.is_set = True
-        with suppress(IndexError):
-            while True:
-                self._waits.pop().release()
-
-    def wait(self, timeout: float) -> bool:
-        """Waits at most so many seconds. Returns whether it happened."""
-        wait = Lock()
-        wait.acquire()
-        self._waits.append(wait)
-        if not self.is_set:
-            wait.acquire(timeout=timeout)
-            with suppress(ValueError):
-                self._waits.remove(wait)
-        return self.is_set
-
-
 class _Worker(Thread):
     """A worker thread.
 
@@ -222,7 +191,7 @@ class _Worker(Thread):
     def __init__(self, engine: Engine, group: WorkerGroup, pool: ThreadPool) -> None:
         super().__init__(name=f"num-agents-scheduler-{next(_numbers)}", daemon=True)
         self.group = group
-        self.ended = _Latch()
+        self.ended = Latch()
         self.is_starting = True
         self._engine = engine
         self._pool = pool

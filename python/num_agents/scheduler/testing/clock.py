@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from datetime import datetime, tzinfo
 from threading import RLock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 from weakref import ref
 
 from num_agents._lazy import LazyModule
@@ -22,11 +22,20 @@ from num_agents.scheduler.errors import SchedulerForkedError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from num_agents.scheduler.executors import inline
+    from num_agents.scheduler.testing import loop as _loop
 else:
     inline = LazyModule("num_agents.scheduler.executors.inline")
+    _loop = LazyModule("num_agents.scheduler.testing.loop")
+
+Result = TypeVar("Result")
 
 #: Where a virtual clock starts by default. Any fixed moment makes tests repeatable.
 DEFAULT_START = "2025-01-01T00:00:00Z"
+
+_NEVER = (
+    "waiting on a virtual clock would never end: nothing that is scheduled, on a running "
+    "scheduler, can end the wait"
+)
 
 _UTC = zone_of("UTC")
 _DAY_S = 86_400.0
@@ -41,6 +50,10 @@ class VirtualClock:
     moment and in the guaranteed order. Waiting for a task also moves it, as far as needed. A
     callback may schedule, cancel and wait. It may also move the clock, to simulate a callback that
     takes time. The same operations have the same results, ids and jitter included.
+
+    Coroutines run on an event loop whose time this is: `asyncio.sleep` ends when the clock is moved
+    that far. A test that is a coroutine itself is run by `run`, which moves the clock whenever all
+    wait.
 
     Its wall clock shows the same time until it is set: `set_wall` and `shift_wall` set it, and
     `suspend` suspends the machine.
@@ -74,6 +87,9 @@ class VirtualClock:
         self._instances = 0
         self._events = 0
         self._moving = RLock()
+        self._loop: _loop.VirtualLoop | None = None
+        #: Whether its loop runs by itself, and not whenever this is moved: see `run`.
+        self._is_run_by_loop = False
 
     def now(self) -> datetime:
         """What its wall clock shows, in its time zone if it was given one, else in UTC."""
@@ -150,11 +166,38 @@ class VirtualClock:
             if done():
                 return
             if end is None:
-                raise RuntimeError(
-                    "waiting on a virtual clock would never end: nothing that is scheduled, on a "
-                    "running scheduler, can end the wait"
-                )
+                raise RuntimeError(_NEVER)
             self._step_to(end)
+
+    def run(self, main: Coroutine[Any, Any, Result]) -> Result:
+        """Runs a coroutine on an event loop whose time this is: `asyncio.run` for tests.
+
+        Whenever all coroutines wait, the clock is moved to the next moment at which one of them
+        continues or a task is due. So `asyncio.sleep` and time limits take no time. Functions given
+        to `asyncio.to_thread` are called at once. Real input and output is not waited for.
+
+        Args:
+            main: The coroutine. A scheduler on this clock that it starts runs its coroutines on
+                the same loop.
+
+        Returns:
+            What the coroutine returns.
+
+        Raises:
+            RuntimeError: Nothing that is scheduled could let it continue; or another event loop
+                runs in this thread.
+        """
+        loop = self.loop()
+        outer, self._is_run_by_loop = self._is_run_by_loop, True
+        try:
+            return loop.run_until_complete(main)
+        finally:
+            self._is_run_by_loop = outer
+
+    def close(self) -> None:
+        """Cancels the coroutines that are left on its event loop, and closes that."""
+        if self._loop is not None:
+            self._loop.end()
 
     # ---- the machine -------------------------------------------------------------------------
 
@@ -206,6 +249,36 @@ class VirtualClock:
         self._executors = [other for other in self._executors if other() is not None]
         self._executors.append(ref(executor))
 
+    def loop(self) -> _loop.VirtualLoop:
+        """The event loop whose time it is; made when it is first asked for."""
+        if self._loop is None:
+            from num_agents.scheduler.testing.loop import VirtualLoop  # noqa: PLC0415 - 40 ms
+
+            self._loop = VirtualLoop(self)
+        return self._loop
+
+    def move_for(self, loop: _loop.VirtualLoop) -> bool:
+        """Moves it to the next moment at which anything is to be done: for a loop run by `run`.
+
+        Returns:
+            False if it does not: then the clock drives the loop.
+
+        Raises:
+            RuntimeError: Nothing is to come, so that the loop would wait for ever.
+        """
+        if not self._is_run_by_loop:
+            return False
+        with self._movement():
+            upcoming = self._earliest(loop.next_ns, in_loop=True)
+            if upcoming is None:
+                raise RuntimeError(_NEVER)
+            self._step_to(upcoming)
+        return True
+
+    def runs_caller(self) -> bool:
+        """Whether the calling coroutine runs on its event loop."""
+        return self._loop is not None and self._loop.is_here()
+
     def new_instance(self) -> int:
         """What a new scheduler draws its ids and jitter from: the same in each run of a test."""
         self._instances += 1
@@ -244,8 +317,13 @@ class VirtualClock:
     def _step_to(self, moment: int) -> None:
         # What is due at the end of time is never due.
         self.native.set_ns(min(moment, FAR_FUTURE_NS - 1))
-        for executor in self._running():
-            executor.run_due()
+        while True:
+            has_run = [executor.run_due() for executor in self._running()]
+            if self._loop is None:
+                return
+            # A callback may have given the loop something to do, and a coroutine the others.
+            if not (self._loop.drive() or any(has_run)):
+                return
 
     def _shift(self, shift_ns: int) -> None:
         with self._movement():
@@ -260,9 +338,14 @@ class VirtualClock:
 
     def _next_deadline(self) -> int | None:
         """When something is due next; None if nothing is, or beyond the end of time only."""
-        deadlines = (executor.engine.next_deadline() for executor in self._running())
-        known = (moment for moment in deadlines if moment is not None and moment < FAR_FUTURE_NS)
-        return min(known, default=None)
+        # A loop that is running cannot go on while this waits.
+        loop = None if self._loop is None or self._loop.is_running() else self._loop
+        return self._earliest(None if loop is None else loop.next_ns, in_loop=loop is not None)
+
+    def _earliest(self, timer_ns: int | None, *, in_loop: bool) -> int | None:
+        deadlines = [executor.next_deadline(in_loop=in_loop) for executor in self._running()]
+        known = (moment for moment in [*deadlines, timer_ns] if moment is not None)
+        return min((moment for moment in known if moment < FAR_FUTURE_NS), default=None)
 
     def _started(self) -> int:
         return sum(executor.engine.view.statistics().started for executor in self._living())

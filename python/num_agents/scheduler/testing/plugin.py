@@ -30,6 +30,7 @@ def virtual_clock() -> Iterator[VirtualClock]:
 
     with VirtualClock(timezone="UTC") as clock:
         yield clock
+    clock.close()
 
 
 @pytest.fixture

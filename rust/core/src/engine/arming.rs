@@ -16,8 +16,8 @@ use crate::state::{Event, State};
 use crate::time::{FAR_FUTURE, Nanos};
 use crate::wheel::LISTS;
 
-/// All lists that get chunks from the pool.
-const ALL_LISTS: u64 = LISTS as u64 + LANES as u64;
+/// The lists of one timeline that get chunks from the pool.
+const LISTS_EACH: u64 = LISTS as u64 + LANES as u64;
 
 impl Engine {
     /// Takes a slot for a task to come, and makes room for its entry in whatever list. O(1).
@@ -26,13 +26,24 @@ impl Engine {
     /// All slots are taken, or there is no memory for one more.
     #[inline]
     pub fn reserve(&mut self) -> Result<u32, ScheduleError> {
+        self.reserve_for(0)
+    }
+
+    /// As [`Engine::reserve`], for a task that another executor runs.
+    ///
+    /// # Errors
+    /// Those of [`Engine::reserve`].
+    #[inline]
+    pub fn reserve_for(&mut self, executor: u8) -> Result<u32, ScheduleError> {
+        debug_assert!((executor as usize) < self.timelines.len(), "there is no such executor");
         let slot = self.slab.allocate()?;
-        if let Err(error) = self.pool.ensure(chunks_for(self.slab.taken(), ALL_LISTS)) {
+        if let Err(error) = self.pool.ensure(chunks_for(self.slab.taken(), self.lists())) {
             self.slab.free(slot);
             return Err(error.into());
         }
         let record = &mut self.slab[slot];
         record.plan = NIL;
+        record.list = ListId::of(executor);
         record.state = State::Reserved;
         Ok(slot)
     }
@@ -54,7 +65,7 @@ impl Engine {
         if self.slab.get(slot).is_some_and(|record| record.state == State::Reserved) {
             self.slab[slot].state = State::Vacant;
             self.slab.free(slot);
-            self.pool.lower(chunks_for(self.slab.taken(), ALL_LISTS));
+            self.pool.lower(chunks_for(self.slab.taken(), self.lists()));
         }
     }
 
@@ -143,6 +154,12 @@ impl Engine {
         armed
     }
 
+    /// How many lists get chunks from the pool.
+    #[inline]
+    fn lists(&self) -> u64 {
+        LISTS_EACH * self.timelines.len() as u64
+    }
+
     #[inline]
     pub(super) fn draw_sequence(&mut self) -> u64 {
         self.next_sequence += 1;
@@ -154,11 +171,11 @@ impl Engine {
     pub(super) fn arm_timer(&mut self, slot: u32, deadline: Nanos, sequence: u64) {
         let stamp = self.slab.draw_stamp(slot);
         self.slab.count_work(1);
-        let list = self.wheel.insert(Entry { deadline, slot, stamp }, &mut self.pool);
         let record = &mut self.slab[slot];
         record.deadline = deadline;
         record.sequence = sequence;
-        record.list = list;
+        let wheel = &mut self.timelines[record.list.executor()].wheel;
+        record.list.move_to(wheel.insert(Entry { deadline, slot, stamp }, &mut self.pool));
         if self.slab.stamps.is_piece_due() {
             self.sweep_piece();
         }
@@ -168,15 +185,8 @@ impl Engine {
     #[inline]
     pub(super) fn disarm_timer(&mut self, slot: u32, state: State) {
         self.slab.clear_stamp(slot);
-        let record = &self.slab[slot];
-        let (list, priority) = (record.list, record.priority);
-        if state == State::Ready {
-            self.ready.add_tombstone(priority, &mut self.pool, &mut self.slab);
-        } else if list == ListId::FRONT {
-            self.front.add_tombstone(&mut self.slab);
-        } else {
-            self.wheel.add_tombstone(list, &mut self.pool, &mut self.slab);
-        }
+        let timeline = &mut self.timelines[self.slab[slot].list.executor()];
+        timeline.add_tombstone(slot, state, &mut self.pool, &mut self.slab);
     }
 
     /// Arms a task for a nominal time that may have passed.

@@ -74,6 +74,9 @@ impl Engine {
 
     fn due_after(&self, nominal: Nanos, slot: u32, plan: u32) -> Nanos {
         let plan = &self.plans[plan];
+        if let Some(retry) = &plan.exceptional().retry {
+            return self.to_wall(retry.due);
+        }
         if plan.exceptional().by_hand {
             return nominal;
         }
@@ -141,9 +144,10 @@ impl Engine {
         let deadline = match plan {
             Some(plan) if self.plans[plan].on_wall => {
                 self.follow_set_back(slot, plan, state);
-                // A run by hand is due now, whatever the wall shows.
-                let by_hand = self.plans[plan].exceptional().by_hand;
-                if state.is_running() || state == State::Paused || by_hand {
+                // A run by hand is due now, and another attempt when it is, whatever the wall shows.
+                let exceptional = self.plans[plan].exceptional();
+                let is_fixed = exceptional.by_hand || exceptional.retry.is_some();
+                if state.is_running() || state == State::Paused || is_fixed {
                     return;
                 }
                 // May be before now: what is overdue keeps the order in which it was due.
@@ -192,6 +196,10 @@ impl Engine {
         let occurrences = self.occurrences(slot, number);
         let exceptional = plan.exceptional();
         let running = state.is_running();
+        if exceptional.retry.is_some() && !running {
+            // The run has begun, and keeps its nominal time.
+            return;
+        }
         let nominal = match (running, exceptional.next) {
             // Of a run under way whose task was not given a new time: what would be next.
             (true, None) => {

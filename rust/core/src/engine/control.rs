@@ -164,6 +164,7 @@ impl Engine {
             if let Some(exceptional) = plan.exceptional_if_any() {
                 exceptional.next = None;
                 exceptional.by_hand = false;
+                exceptional.retry = None;
             }
         } else {
             record.plan = kind;
@@ -210,12 +211,17 @@ impl Engine {
         if exceptional.by_hand && !paused {
             return false;
         }
-        if !exceptional.by_hand {
-            exceptional.by_hand = true;
-            exceptional.next = Some(nominal);
-        }
         exceptional.stays_paused = paused;
-        plan.nominal = if plan.on_wall { wall } else { now };
+        if let Some(retry) = &mut exceptional.retry {
+            // The attempt to come is that run.
+            retry.due = now;
+        } else {
+            if !exceptional.by_hand {
+                exceptional.by_hand = true;
+                exceptional.next = Some(nominal);
+            }
+            plan.nominal = if plan.on_wall { wall } else { now };
+        }
         if paused {
             self.gauges.paused -= 1;
             self.gauges.pending += 1;

@@ -20,8 +20,10 @@
 mod arming;
 mod clock;
 mod control;
+mod retry;
 mod storm;
 mod sweep;
+mod timeline;
 mod view;
 
 pub use control::Cancelled;
@@ -32,22 +34,21 @@ use std::sync::Arc;
 
 use clock::GridBack;
 use sweep::Sweep;
+use timeline::Timeline;
 
 use crate::chunks::{ChunkPool, Entry};
-use crate::front::Front;
 use crate::garbage::Garbage;
 use crate::history::{Ended, Ending, History};
 use crate::id::TaskId;
 use crate::load::Load;
 use crate::memory::{OutOfMemory, abort, drop_later};
 use crate::plan::Plans;
-use crate::ready::ReadyQueue;
 use crate::recurrence::{JUDGE_LOOKS, Looks, Recurrence, Repeat, Verdict};
-use crate::slab::{ListId, Slab};
+use crate::slab::{MAX_EXECUTORS, Slab};
 use crate::state::{Event, State};
 use crate::stats::{Counters, LatenessHistogram};
 use crate::time::{NEVER, Nanos};
-use crate::wheel::{Budget, Wheel};
+use crate::wheel::Budget;
 
 /// Entries that one call of [`Engine::advance`] should touch, for a lock hold below 0.2 ms.
 pub const ADVANCE_BUDGET: u32 = 1024;
@@ -59,9 +60,8 @@ pub struct Engine {
     slab: Slab,
     plans: Plans,
     pool: ChunkPool,
-    wheel: Wheel,
-    front: Front,
-    ready: ReadyQueue,
+    /// By executor; the first is always there.
+    timelines: Vec<Timeline>,
     history: History,
     counters: Counters,
     lateness: LatenessHistogram,
@@ -78,6 +78,8 @@ pub struct Engine {
     seed: u64,
     next_sequence: u64,
     sweep: Sweep,
+    /// Whose timeline the sweep is in.
+    swept_executor: usize,
     /// The last grid that was extended because the wall was set back.
     grid_back: Option<GridBack>,
     /// Calendars of recurrences that nobody needs any more.
@@ -133,14 +135,15 @@ impl Engine {
     /// # Errors
     /// There is no memory for the index of the history, of at most 12 bytes a task.
     pub fn try_new(now: Nanos, history: u32) -> Result<Self, OutOfMemory> {
+        let mut timelines = Vec::new();
+        timelines.try_reserve(1)?;
+        timelines.push(Timeline::new(now)?);
         Ok(Self {
             now,
             slab: Slab::new(),
             plans: Plans::new(),
             pool: ChunkPool::new(),
-            wheel: Wheel::new(now)?,
-            front: Front::default(),
-            ready: ReadyQueue::new()?,
+            timelines,
             history: History::new(history)?,
             counters: Counters::default(),
             lateness: LatenessHistogram::new()?,
@@ -152,9 +155,25 @@ impl Engine {
             seed: 0,
             next_sequence: 0,
             sweep: Sweep::default(),
+            swept_executor: 0,
             grid_back: None,
             calendars: Vec::new(),
         })
+    }
+
+    /// Adds an executor, whose tasks are kept apart from those of others. Returns its number; the
+    /// first executor, 0, is always there.
+    ///
+    /// # Errors
+    /// There is no memory for it, or there are [`MAX_EXECUTORS`].
+    pub fn add_executor(&mut self) -> Result<u8, OutOfMemory> {
+        let number = self.timelines.len();
+        if number == MAX_EXECUTORS {
+            return Err(OutOfMemory);
+        }
+        self.timelines.try_reserve(1)?;
+        self.timelines.push(Timeline::new(self.now)?);
+        Ok(number as u8)
     }
 
     /// Sets what jitter is drawn from, beside the task and the moment.
@@ -179,45 +198,40 @@ impl Engine {
     /// something is ready.
     #[inline]
     pub fn next_deadline(&self) -> Nanos {
-        if self.ready.live() > 0 {
-            return 0;
-        }
-        let front = self.front.next_deadline().unwrap_or(NEVER);
-        front.min(self.wheel.next_deadline())
+        self.next_deadline_for(0)
+    }
+
+    /// As [`Engine::next_deadline`], for the tasks of another executor; `NEVER` if there is none.
+    #[inline]
+    pub fn next_deadline_for(&self, executor: u8) -> Nanos {
+        self.timelines.get(executor as usize).map_or(NEVER, Timeline::next_deadline)
     }
 
     /// Makes ready what is due by `now`, touching about `budget` entries; a moment before an
     /// earlier one counts as that. Returns whether all of it is done: if not, call again.
     pub fn advance(&mut self, now: Nanos, budget: u32) -> bool {
+        self.advance_for(0, now, budget)
+    }
+
+    /// As [`Engine::advance`], for the tasks of another executor.
+    pub fn advance_for(&mut self, executor: u8, now: Nanos, budget: u32) -> bool {
         self.tell(now);
+        let Some(timeline) = self.timelines.get_mut(executor as usize) else { return true };
         let mut budget = Budget(budget.max(1));
-        loop {
-            let Self { wheel, front, pool, slab, .. } = self;
-            let is_empty = wheel.empty_position(self.now, &mut budget, front, pool, slab);
-            if !is_empty && budget.is_spent() {
-                return false;
-            }
-            while let Some(due) = self.front.pop(self.now) {
-                self.make_ready(due.entry());
-                budget.0 = budget.0.saturating_sub(self.front.cost());
-                if budget.is_spent() {
-                    return false;
-                }
-            }
-            if !is_empty {
-                // There was no memory for another run, and may be now that one has been used up.
-                return false;
-            }
-            if !self.wheel.move_on(self.now) {
-                return self.ready.drop_leading_dead(&mut budget, &mut self.pool, &mut self.slab);
-            }
-        }
+        timeline.advance(self.now, &mut budget, &mut self.pool, &mut self.slab)
     }
 
     /// The first in order of what is ready, for a worker to run now. Amortised O(1).
     #[inline]
     pub fn take(&mut self) -> Option<Taken> {
-        let entry = self.ready.pop(&mut self.pool, &mut self.slab)?;
+        self.take_for(0)
+    }
+
+    /// As [`Engine::take`], of what another executor runs.
+    #[inline]
+    pub fn take_for(&mut self, executor: u8) -> Option<Taken> {
+        let timeline = self.timelines.get_mut(executor as usize)?;
+        let entry = timeline.ready.pop(&mut self.pool, &mut self.slab)?;
         let record = &mut self.slab[entry.slot];
         if record.planned().is_some() {
             return Some(self.take_planned(entry));
@@ -252,6 +266,7 @@ impl Engine {
         match (next, state.after(Event::Continue)) {
             ((Some(nominal), skipped), Some(after)) => {
                 self.counters.skipped += skipped;
+                self.forget_retry(slot);
                 self.slab[slot].state = after;
                 if after == State::Paused {
                     self.gauges.paused += 1;
@@ -281,7 +296,7 @@ impl Engine {
         let some = self.slab.has_retired()
             || self.pool.has_retired()
             || self.plans.has_retired()
-            || self.front.has_retired()
+            || self.timelines.iter().any(|timeline| timeline.front.has_retired())
             || !self.calendars.is_empty();
         some.then(|| self.collect_garbage())
     }
@@ -294,7 +309,11 @@ impl Engine {
             _stamps: stamps,
             _chunks: self.pool.take_retired(),
             _plans: self.plans.take_retired(),
-            _front: self.front.take_retired(),
+            _fronts: self
+                .timelines
+                .iter_mut()
+                .map(|timeline| timeline.front.take_retired())
+                .collect(),
             _calendars: std::mem::take(&mut self.calendars),
         })
     }
@@ -303,7 +322,7 @@ impl Engine {
     /// lies: to bring both into the cache before they are needed. O(1).
     #[inline]
     pub fn upcoming(&self, after: u32) -> Option<(u32, *const ())> {
-        let slot = self.ready.ahead(after, &self.pool)?.slot;
+        let slot = self.timelines.first()?.ready.ahead(after, &self.pool)?.slot;
         Some((slot, std::ptr::from_ref(self.slab.get(slot)?).cast()))
     }
 
@@ -333,12 +352,16 @@ impl Engine {
         let Some((verdict, judged)) = self.judge(slot, number) else {
             // A sweep that is past the head of the lane does not see it again.
             entry.renew_stamp(&mut self.slab);
-            self.ready.push_front(self.slab[slot].priority, entry, &mut self.pool);
+            let record = &self.slab[slot];
+            let ready = &mut self.timelines[record.list.executor()].ready;
+            ready.push_front(record.priority, entry, &mut self.pool);
             return Taken::Undecided;
         };
         match verdict {
             Verdict::Run { nominal, missed } => {
-                let lateness = now.saturating_sub(self.deadline(slot, nominal));
+                let retry = self.plans[number].exceptional().retry.as_ref();
+                let due = retry.map_or_else(|| self.deadline(slot, nominal), |retry| retry.due);
+                let lateness = now.saturating_sub(due);
                 let stays_paused = self.plans[number].start(nominal, missed, judged);
                 self.counters.missed += missed;
                 let record = &mut self.slab[slot];
@@ -383,6 +406,9 @@ impl Engine {
         if exceptional.by_hand {
             return Some((Verdict::Run { nominal: due, missed: 0 }, local_now));
         }
+        if let Some(retry) = &exceptional.retry {
+            return Some((Verdict::Run { nominal: due, missed: 0 }, retry.judged));
+        }
         let occurrences = self.occurrences(slot, number);
         // Begun before, unless the task or its clock has been given another time since.
         let begun = exceptional.judging.as_deref().copied();
@@ -407,8 +433,12 @@ impl Engine {
         let plan = &self.plans[record.plan];
         let occurrences = plan.occurrences(self.seed_of(slot));
         // As the wall showed it then: what it has been set past meanwhile has overlapped the run.
-        let started = if plan.on_wall { plan.judged() } else { record.sequence };
         let exceptional = plan.exceptional();
+        let started = match &exceptional.retry {
+            _ if plan.on_wall => plan.judged(),
+            Some(retry) => retry.started,
+            None => record.sequence,
+        };
         let ended = self.now_of(plan);
         match exceptional.next {
             _ if plan.runs >= plan.recurrence().max_runs => (None, 0),
@@ -442,18 +472,6 @@ impl Engine {
         (next, skipped)
     }
 
-    #[inline]
-    fn make_ready(&mut self, entry: Entry) {
-        if !entry.is_live(&self.slab) {
-            self.front.remove_tombstone();
-            return;
-        }
-        let record = &mut self.slab[entry.slot];
-        record.step(Event::Release);
-        record.list = ListId::LANE;
-        self.ready.push(record.priority, entry, &mut self.pool);
-    }
-
     /// Ends a task that is in no list: its id is unknown from here on, its slot reserved.
     #[inline]
     fn end(&mut self, slot: u32, ending: Ending, due: Nanos) -> u32 {
@@ -471,6 +489,7 @@ impl Engine {
             ended: running.then_some(self.now),
             runs: u64::from(running),
             missed: 0,
+            attempts: u32::from(running),
         };
         if let Some(number) = record.planned() {
             let plan = &mut self.plans[number];
@@ -478,6 +497,9 @@ impl Engine {
             ended.started = ended.started.or(plan.started());
             ended.ended = ended.ended.or(plan.ended());
             ended.runs = plan.runs;
+            let failed = exceptional.retry.as_ref().map_or(0, |retry| retry.attempts);
+            let ran = running || failed == 0 && plan.runs > 0;
+            ended.attempts = failed + u32::from(ran);
             ended.missed =
                 if running { exceptional.missed_by_run } else { exceptional.missed_since_run };
             if let Some(second) = plan.load() {

@@ -9,7 +9,9 @@ use crate::time::{Nanos, after};
 /// A pace at which overdue work is let through: see [`Engine::pace`].
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// The lane of the ready queue that is gone through, and how many in it are to be looked at.
+    /// The executor whose ready queue is gone through, the lane of it, and how many in that are to be
+    /// looked at.
+    executor: usize,
     lane: usize,
     left: u64,
     /// What was due by then is spread.
@@ -21,10 +23,11 @@ pub struct Pace {
 }
 
 impl Engine {
-    /// Spreads what is ready now over a span, in order, for [`Engine::defer`]. O(1).
+    /// Spreads what is ready now over a span, in order, for [`Engine::defer`]; one executor after
+    /// another. O(1).
     pub fn pace(&self, span: Nanos) -> Pace {
-        let gap = span / self.ready.live().max(1);
-        Pace { lane: 0, left: 0, from: self.now, gap, next: self.now, first: NIL }
+        let gap = span / self.ready().max(1);
+        Pace { executor: 0, lane: 0, left: 0, from: self.now, gap, next: self.now, first: NIL }
     }
 
     /// Delays what is ready, as a pace says, for about so many tasks. Returns whether all of it is
@@ -34,12 +37,17 @@ impl Engine {
     /// not touched: a lane is in order, so all that was ready when the storm began comes first.
     pub fn defer(&mut self, pace: &mut Pace, budget: u32) -> bool {
         for _ in 0..budget {
+            let Some(timeline) = self.timelines.get_mut(pace.executor) else { return true };
+            let ready = &mut timeline.ready;
             if pace.left == 0 {
-                let Some((lane, waiting)) = self.ready.lane_from(pace.lane) else { return true };
+                let Some((lane, waiting)) = ready.lane_from(pace.lane) else {
+                    (pace.executor, pace.lane) = (pace.executor + 1, 0);
+                    continue;
+                };
                 (pace.lane, pace.left) = (lane, waiting);
             }
             pace.left -= 1;
-            let found = self.ready.pop_lane(pace.lane, pace.from, &mut self.pool, &mut self.slab);
+            let found = ready.pop_lane(pace.lane, pace.from, &mut self.pool, &mut self.slab);
             if let Some(entry) = found {
                 self.defer_one(entry, pace);
             } else {

@@ -1,6 +1,7 @@
 //! The sweep over all lists, which lets no entry grow old: its theory is in `crate::stamps`.
 
 use super::Engine;
+use super::timeline::Timeline;
 use crate::ready::LANES;
 use crate::wheel::LISTS;
 
@@ -30,25 +31,32 @@ impl Engine {
                 self.sweep_step();
             }
             self.slab.stamps.begin_sweep();
-            self.sweep = Sweep::Wheel(0, false);
+            (self.sweep, self.swept_executor) = (Sweep::Wheel(0, false), 0);
         } else {
             self.sweep_step();
         }
         let pieces = match self.sweep {
             Sweep::Idle => 0,
-            _ => u64::from(LISTS) + LANES as u64 + self.front.runs() + self.pool.capacity(),
+            _ => {
+                let lists =
+                    |timeline: &Timeline| u64::from(LISTS) + LANES as u64 + timeline.front.runs();
+                self.timelines.iter().map(lists).sum::<u64>() + self.pool.capacity()
+            }
         };
         self.slab.stamps.schedule_piece(pieces);
     }
 
     fn sweep_step(&mut self) {
-        loop {
+        let Self { pool, slab, .. } = self;
+        while let Some(Timeline { wheel, front, ready }) =
+            self.timelines.get_mut(self.swept_executor)
+        {
             match self.sweep {
                 Sweep::Idle => return,
                 Sweep::Wheel(LISTS, _) => self.sweep = Sweep::Front(0),
                 Sweep::Wheel(number, begun) => {
-                    let worked = !self.wheel.is_bucket_empty(number);
-                    let done = self.wheel.sweep(number, !begun, &mut self.pool, &mut self.slab);
+                    let worked = !wheel.is_bucket_empty(number);
+                    let done = wheel.sweep(number, !begun, pool, slab);
                     self.sweep = if done {
                         Sweep::Wheel(number + 1, false)
                     } else {
@@ -59,23 +67,27 @@ impl Engine {
                     }
                 }
                 Sweep::Front(number) => {
-                    if self.front.sweep(number, &mut self.slab) {
+                    if front.sweep(number, slab) {
                         self.sweep = Sweep::Front(number + 1);
                         return;
                     }
                     self.sweep = Sweep::Ready(0, false);
                 }
                 Sweep::Ready(lane, begun) if (lane as usize) < LANES => {
-                    let worked = !self.ready.is_lane_empty(lane);
-                    let done = self.ready.sweep(lane, !begun, &mut self.pool, &mut self.slab);
+                    let worked = !ready.is_lane_empty(lane);
+                    let done = ready.sweep(lane, !begun, pool, slab);
                     self.sweep =
                         if done { Sweep::Ready(lane + 1, false) } else { Sweep::Ready(lane, true) };
                     if worked {
                         return;
                     }
                 }
-                Sweep::Ready(..) => self.sweep = Sweep::Idle,
+                Sweep::Ready(..) => {
+                    self.swept_executor += 1;
+                    self.sweep = Sweep::Wheel(0, false);
+                }
             }
         }
+        self.sweep = Sweep::Idle;
     }
 }

@@ -1,6 +1,8 @@
 //! Queries: what is known of tasks, live and ended, and of the engine.
 
 use super::Engine;
+#[cfg(any(test, feature = "check-invariants"))]
+use super::timeline::Timeline;
 use crate::history::Ended;
 use crate::id::TaskId;
 use crate::recurrence::Recurrence;
@@ -44,6 +46,10 @@ pub struct TaskView {
     pub missed_by_run: u64,
     /// Occurrences skipped so far because the last one still ran.
     pub skipped: u64,
+    /// Which attempt at its run is under way or is to come; 1 for the first.
+    pub attempt: u32,
+    /// When the first attempt started, if it has.
+    pub first_started: Option<Nanos>,
 }
 
 impl Engine {
@@ -56,6 +62,12 @@ impl Engine {
     #[inline]
     pub fn slot_of(&self, id: TaskId) -> Option<u32> {
         self.slab.resolve(id)
+    }
+
+    /// The state of a live task. O(1).
+    #[inline]
+    pub fn state(&self, id: TaskId) -> Option<State> {
+        self.slab.resolve(id).map(|slot| self.slab[slot].state)
     }
 
     /// The id of the task in a slot, if there is one. O(1).
@@ -80,6 +92,8 @@ impl Engine {
             missed: 0,
             missed_by_run: 0,
             skipped: 0,
+            attempt: 1,
+            first_started: started,
         };
         if let Some(plan) = record.planned() {
             let plan = &self.plans[plan];
@@ -90,6 +104,10 @@ impl Engine {
             view.missed = exceptional.missed;
             view.missed_by_run = exceptional.missed_by_run;
             view.skipped = exceptional.skipped;
+            if let Some(retry) = &exceptional.retry {
+                view.attempt = 1 + retry.attempts;
+                view.first_started = Some(self.to_wall(retry.started));
+            }
         }
         Some(view)
     }
@@ -179,8 +197,8 @@ impl Engine {
     }
 
     /// Tasks that are ready: due, released, and not taken.
-    pub const fn ready(&self) -> u64 {
-        self.ready.live()
+    pub fn ready(&self) -> u64 {
+        self.timelines.iter().map(|timeline| timeline.ready.live()).sum()
     }
 
     /// How late runs started.
@@ -193,7 +211,7 @@ impl Engine {
         self.slab.bytes()
             + self.plans.bytes()
             + self.pool.bytes()
-            + self.front.bytes()
+            + self.timelines.iter().map(|timeline| timeline.front.bytes()).sum::<u64>()
             + self.load.bytes()
             + self.history.bytes()
     }
@@ -201,20 +219,24 @@ impl Engine {
     /// Panics unless bits, counts and bounds agree throughout. O(lists).
     #[cfg(any(test, feature = "check-invariants"))]
     pub fn check(&self) {
-        self.wheel.check();
-        self.ready.check();
+        for timeline in &self.timelines {
+            timeline.wheel.check();
+            timeline.ready.check();
+        }
     }
 
     /// Panics unless each waiting task has exactly one living entry, and no entry is old. O(memory).
     #[cfg(any(test, feature = "check-invariants"))]
     pub fn check_entries(&self) {
-        self.wheel.check_entries(&self.pool, &self.slab);
-        self.front.check_entries(&self.slab);
-        self.ready.check_entries(&self.pool, &self.slab);
+        for timeline in &self.timelines {
+            timeline.wheel.check_entries(&self.pool, &self.slab);
+            timeline.front.check_entries(&self.slab);
+            timeline.ready.check_entries(&self.pool, &self.slab);
+        }
         let mut waiting = 0;
         let mut slots = std::collections::HashSet::new();
-        let waiting_or_due = self.wheel.entries(&self.pool).chain(self.front.entries());
-        for entry in waiting_or_due.chain(self.ready.entries(&self.pool)) {
+        let entries = |timeline: &Timeline| timeline.entries(&self.pool).collect::<Vec<_>>();
+        for entry in self.timelines.iter().flat_map(entries) {
             // The front blanks dead entries that it cannot drop yet.
             let blank = entry.slot == NIL;
             assert!(blank || !self.slab.stamps.is_too_old(entry.stamp), "{entry:?}");
@@ -231,7 +253,7 @@ impl Engine {
     /// How many entries the front holds, dead or alive.
     #[cfg(feature = "check-invariants")]
     pub fn front_entries(&self) -> u64 {
-        self.front.entries().count() as u64
+        self.timelines.iter().map(|timeline| timeline.front.entries().count() as u64).sum()
     }
 
     /// The steps of work done so far: entries, slots, chunks and calendar dates looked at or moved.

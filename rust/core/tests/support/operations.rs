@@ -104,6 +104,8 @@ pub enum Operation {
     Take(u32),
     /// Ends a run, or what is none.
     Complete { which: u32, step: Step, failed: bool, keep: bool },
+    /// Tries a run again, or what is none, after a step of time.
+    Retry { which: u32, step: Step },
 }
 
 /// The rule of a recurring task, relative to the program's scale.
@@ -112,7 +114,7 @@ pub struct Timing(u64);
 
 impl Operation {
     /// Of 64 draws, how many are of each kind, in the order in which [`Operation::read`] has them.
-    const WEIGHTS: [u8; 15] = [12, 10, 10, 9, 6, 1, 4, 2, 2, 3, 1, 1, 1, 1, 1];
+    const WEIGHTS: [u8; 16] = [11, 10, 9, 8, 6, 1, 4, 2, 2, 3, 1, 1, 1, 1, 1, 3];
 
     /// Reads an operation. The first three kinds cannot be left out.
     pub fn read((kind, first, second): Words, without: u16) -> Self {
@@ -159,7 +161,8 @@ impl Operation {
             13 => Self::Arm(number, When::read(first), (second >> 8) as u8 & lanes(second), {
                 flag.then_some(Timing(second >> 17))
             }),
-            _ => Self::Release(number),
+            14 => Self::Release(number),
+            _ => Self::Retry { which: number, step: Step::read(second) },
         }
     }
 }

@@ -29,6 +29,8 @@ struct Task {
     given: Option<Nanos>,
     /// Of a run by hand, to come or under way: when the task was to be due.
     by_hand: Option<Nanos>,
+    /// Of a run that has failed: what is known of its attempts.
+    retry: Option<Retry>,
     /// It was paused when that was asked for, and will be paused after it.
     stays_paused: bool,
     started: Option<Nanos>,
@@ -38,6 +40,23 @@ struct Task {
     missed_by_run: u64,
     missed_since_run: u64,
     skipped: u64,
+}
+
+impl Task {
+    /// When the run to come is due, or the one under way was.
+    fn due(&self) -> Nanos {
+        self.retry.as_ref().map_or(self.nominal, |retry| retry.due)
+    }
+}
+
+/// The attempts at a run.
+#[derive(Clone, Debug)]
+struct Retry {
+    failed: u32,
+    /// When the next one is due, or the one under way was.
+    due: Nanos,
+    /// When the first one started.
+    started: Nanos,
 }
 
 /// What must have been counted.
@@ -53,6 +72,8 @@ pub struct Counted {
     pub completed: u64,
     /// Runs that failed.
     pub failed: u64,
+    /// Attempts that failed and were not the last.
+    pub retried: u64,
     /// Occurrences given up as too late.
     pub missed: u64,
     /// Occurrences given up because the last one ran.
@@ -144,6 +165,7 @@ impl Model {
             own_sequence: sequence,
             given: None,
             by_hand: None,
+            retry: None,
             stays_paused: false,
             started: None,
             ended: None,
@@ -228,6 +250,7 @@ impl Model {
         let sequence = self.draw();
         let task = self.task(id);
         (task.nominal, task.own_sequence, task.by_hand) = (nominal, sequence, None);
+        task.retry = None;
         if std::mem::take(&mut task.stays_paused) {
             task.state = State::Paused;
         } else if state != State::Paused {
@@ -247,9 +270,14 @@ impl Model {
         self.forget_place(id);
         let (now, sequence) = (self.now, self.draw());
         let task = self.task(id);
-        task.by_hand = task.by_hand.or(Some(task.nominal));
         task.stays_paused = paused;
-        task.nominal = now;
+        if let Some(retry) = &mut task.retry {
+            // The attempt to come is that run.
+            retry.due = now;
+        } else {
+            task.by_hand = task.by_hand.or(Some(task.nominal));
+            task.nominal = now;
+        }
         self.wait(id, now, sequence);
         true
     }
@@ -279,9 +307,9 @@ impl Model {
         let (.., id) = self.due.pop_first()?;
         let now = self.now;
         let task = self.task(id);
-        let verdict = match task.by_hand {
-            Some(_) => Verdict::Run { nominal: task.nominal, missed: 0 },
-            None => occurrences::judge(&task.rule, task.nominal, now),
+        let verdict = match (task.by_hand, &task.retry) {
+            (None, None) => occurrences::judge(&task.rule, task.nominal, now),
+            _ => Verdict::Run { nominal: task.nominal, missed: 0 },
         };
         match verdict {
             Verdict::Run { nominal, missed } => {
@@ -289,14 +317,17 @@ impl Model {
                 task.state = if paused { State::Pausing } else { State::Running };
                 task.nominal = nominal;
                 task.started = Some(now);
-                task.runs += u64::from(task.by_hand.is_none());
-                task.missed += missed;
-                task.missed_by_run = task.missed_since_run + missed;
-                task.missed_since_run = 0;
+                let due = task.retry.as_ref().map_or(nominal, |retry| retry.due);
+                if task.retry.is_none() {
+                    task.runs += u64::from(task.by_hand.is_none());
+                    task.missed += missed;
+                    task.missed_by_run = task.missed_since_run + missed;
+                    task.missed_since_run = 0;
+                }
                 self.running.insert(id.slot(), id);
                 self.counted.started += 1;
                 self.counted.missed += missed;
-                self.latest_start = self.latest_start.max(now - nominal);
+                self.latest_start = self.latest_start.max(now - due);
                 Some(Taken::Run(id.slot()))
             }
             Verdict::Miss { missed, next } => {
@@ -316,6 +347,33 @@ impl Model {
         }
     }
 
+    /// Puts a run off that has failed. How many attempts there have been.
+    pub fn retry(&mut self, slot: u32, span: Nanos) -> Option<u32> {
+        let now = self.now;
+        let id = *self.running.get(&slot)?;
+        let task = self.task(id);
+        if !matches!(task.state, State::Running | State::Pausing) {
+            return None;
+        }
+        task.ended = Some(now);
+        let due = (now + span).min(FAR_FUTURE);
+        let started = task.started.unwrap_or(now);
+        let retry = task.retry.get_or_insert(Retry { failed: 0, due, started });
+        retry.failed += 1;
+        retry.due = due;
+        let failed = retry.failed;
+        let pauses = task.state == State::Pausing;
+        self.counted.retried += 1;
+        self.running.remove(&slot);
+        if pauses {
+            self.task(id).state = State::Paused;
+        } else {
+            let sequence = self.draw();
+            self.wait(id, due, sequence);
+        }
+        Some(failed)
+    }
+
     /// Ends a run.
     pub fn complete(&mut self, slot: u32, now: Nanos, failed: bool) -> Option<Completion> {
         self.tell(now);
@@ -329,8 +387,9 @@ impl Model {
             _ if failed => Ending::Failed,
             _ => Ending::Completed,
         };
-        let started = task.started.unwrap_or(now);
-        let due = task.nominal;
+        let due = task.due();
+        let first = task.retry.as_ref().map(|retry| retry.started);
+        let started = first.or(task.started).unwrap_or(now);
         let (given, by_hand) = (task.given.take(), task.by_hand.take());
         let (next, skipped) = match (given, by_hand) {
             _ if task.state == State::Stopping => (None, 0),
@@ -352,6 +411,7 @@ impl Model {
         }
         let task = self.task(id);
         task.nominal = next;
+        task.retry = None;
         if task.state == State::Pausing {
             task.state = State::Paused;
         } else {
@@ -367,13 +427,18 @@ impl Model {
             state: task.state,
             priority: task.priority,
             nominal: task.nominal,
-            due: task.nominal,
+            due: task.due(),
             started: task.started,
             ended: task.ended,
             runs: task.runs,
             missed: task.missed,
             missed_by_run: task.missed_by_run,
             skipped: task.skipped,
+            attempt: 1 + task.retry.as_ref().map_or(0, |retry| retry.failed),
+            first_started: match &task.retry {
+                Some(retry) => Some(retry.started),
+                None => task.started.filter(|_| task.state.is_running()),
+            },
         })
     }
 
@@ -464,10 +529,14 @@ impl Model {
             ending,
             priority: task.priority,
             nominal: task.nominal,
-            due: task.nominal,
+            due: task.due(),
             started: task.started,
             ended: task.ended,
             runs: task.runs,
+            attempts: {
+                let failed = task.retry.as_ref().map_or(0, |retry| retry.failed);
+                failed + u32::from(running || failed == 0 && task.runs > 0)
+            },
             missed: if running { task.missed_by_run } else { task.missed_since_run },
         });
         if self.history.len() > self.capacity as usize {

@@ -142,6 +142,7 @@ impl<'a> Trial<'a> {
             Operation::Complete { which, step, failed, keep } => {
                 self.complete(which, step, failed, keep);
             }
+            Operation::Retry { which, step } => self.retry(which, step),
         }
         self.compare();
     }
@@ -423,6 +424,24 @@ impl<'a> Trial<'a> {
         self.compare_one(id);
     }
 
+    fn retry(&mut self, which: u32, step: Step) {
+        let now = self.model.now();
+        let span = self.target(step).saturating_sub(now);
+        let (slot, id) = match self.model.running_from(which % (self.model.len() as u32 + 1)) {
+            Some((slot, id)) => (slot, Some(id)),
+            None => (which % 8, None),
+        };
+        let expected = self.model.retry(slot, span);
+        for lane in &mut self.lanes {
+            lane.engine.reserve_plan().unwrap();
+            assert_eq!(lane.engine.retry(slot, now, span), expected, "{slot} at {now}");
+            lane.behind = true;
+        }
+        if let Some(id) = id {
+            self.compare_one(id);
+        }
+    }
+
     // ---- bookkeeping ---------------------------------------------------------------------
 
     fn target(&self, step: Step) -> Nanos {
@@ -555,8 +574,8 @@ impl<'a> Trial<'a> {
                 [counted.scheduled, counted.cancelled, counted.started, counted.completed],
             );
             assert_eq!(
-                [counters.failed, counters.missed, counters.skipped],
-                [counted.failed, counted.missed, counted.skipped],
+                [counters.failed, counters.retried, counters.missed, counters.skipped],
+                [counted.failed, counted.retried, counted.missed, counted.skipped],
             );
             assert_eq!(engine.lateness().count(), counted.started);
             assert_eq!(engine.lateness().maximum(), self.model.latest_start);
