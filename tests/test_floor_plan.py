@@ -69,6 +69,7 @@ FLOORS = [
         "scheduler._engine.announce",
         "scheduler._engine.clock",
         "scheduler._engine.current",
+        "scheduler._engine.limits",
         "scheduler._engine.options",
     },
     {
@@ -76,10 +77,11 @@ FLOORS = [
         "scheduler._engine.clock_watch",
         "scheduler._engine.control",
         "scheduler._engine.futures",
+        "scheduler._engine.held",
         "scheduler._engine.view",
-        "scheduler._engine.worker",
         "scheduler.run",
     },
+    {"scheduler._engine.worker"},
     {"scheduler._engine.lifetime", "scheduler._engine.pieces", "scheduler._engine.waiting"},
     {"scheduler._engine.bulk", "scheduler._engine.engine"},
     # Where runs happen.

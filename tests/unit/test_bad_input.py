@@ -460,7 +460,7 @@ def test_a_value_whose_text_ends_the_program_is_at_least_not_scheduled(
 
 
 def test_an_unknown_option_is_named(scheduler: Scheduler) -> None:
-    for unknown in ("dealy", "overlap", "jiter", "retrys", "timeout", "zone"):
+    for unknown in ("dealy", "overlap", "jiter", "retrys", "timeuot", "zone"):
         with pytest.raises(TypeError, match=f"unexpected keyword argument '{unknown}'"):
             scheduling(unknown)(scheduler, 5)
     assert len(scheduler.tasks) == 0

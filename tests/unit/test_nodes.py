@@ -169,6 +169,7 @@ class TestSchedule:
         "pause_after_failures": {"interval": 5, "pause_after_failures": 2},
         "executor": {"interval": 5, "executor": "asyncio"},
         "retry": {"interval": 5, "retry": RetryPolicy(5)},
+        "timeout": {"interval": 5, "timeout": 2},
         "kwargs": {"delay": 5, "kwargs": {"end": ""}},
         "tags": {"delay": 5, "tags": frozenset(("a", "b"))},
         "metadata": {"delay": 5, "metadata": {"a": 1}},

@@ -76,7 +76,6 @@ class TestTypeHints:
 
     def test_what_is_imported_late_is_found(self) -> None:
         from num_agents.scheduler._engine.futures import TaskFuture
-
         from num_agents.scheduler.testing import VirtualClock
 
         assert typing.get_type_hints(Scheduler.future)["return"] is TaskFuture

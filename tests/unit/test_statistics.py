@@ -47,6 +47,7 @@ def test_everything_is_counted(scheduler: Scheduler, clock: VirtualClock) -> Non
         "pending": 6,
         "due": 0,
         "running": 0,
+        "held": 0,
         "paused": 1,
     }
     assert running == [1]

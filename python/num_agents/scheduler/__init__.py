@@ -20,6 +20,7 @@ from num_agents.scheduler.errors import (
     ScheduleWarning,
     TaskCancelledError,
     TaskMissedError,
+    TaskTimeout,
     UnknownTaskError,
     UnsupportedScheduleError,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "TaskMissedError",
     "TaskSchedule",
     "TaskStatus",
+    "TaskTimeout",
     "UnknownTaskError",
     "UnsupportedScheduleError",
     "current_run",

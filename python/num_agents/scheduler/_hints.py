@@ -34,6 +34,7 @@ ARGUMENTS = {
         "priority",
         "retries",
         "retry",
+        "timeout",
     ),
     "RetryPolicy": (
         "attempts",
@@ -111,7 +112,7 @@ _OTHER_WORDS = {
     "misfire_grace_time": "write grace=, in seconds or as a timedelta",
     "expires": "write grace=, how late it may start, in seconds or as a timedelta",
     "max_instances": "leave it out; a task never runs twice at once",
-    "timeout": "a run has no time limit; wait with result(task_id, timeout=...)",
+    "time_limit": "write timeout=",
     "tag": "write tags=(...), a tuple of strings",
     "meta": "write metadata={...}",
     "description": "write metadata={'description': ...}",

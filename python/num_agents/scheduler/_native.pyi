@@ -264,7 +264,12 @@ class OpenRun:
         None, and does nothing, if the value is one that somebody has to await.
         """
     def within(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
-        """Calls a function as if the calling thread had taken this run, and could complete it."""
+        """Calls a function as if the calling thread had taken this run."""
+    def end(self, function: Callable[..., Any], /, *arguments: Any) -> bool:
+        """Ends it, unless it has ended, by a function which completes it or has it tried again.
+
+        It is called as `within` does. Returns whether it was this call that has ended the run.
+        """
 
 @final
 class Watch:
@@ -564,6 +569,8 @@ class Engine:
         """
     def note_error(self, error: BaseException) -> int:
         """Notes what the open run of this thread raises. How many failed one after another."""
+    def detach(self) -> OpenRun:
+        """Takes the run that the calling thread has taken from it: it is a value from here on."""
     def retry(self, after_ns: int) -> int | None:
         """Has the run that the calling thread has taken tried again after a span.
 

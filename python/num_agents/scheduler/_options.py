@@ -42,6 +42,7 @@ class OptionsWithoutKwargs(TypedDict, total=False):
     catch_up_limit: int | None
     pause_after_failures: int | None
     executor: str | None
+    timeout: Seconds | None
     retry: RetryPolicy | None
     retries: int | None
     tags: Iterable[str]
@@ -86,6 +87,7 @@ def schedule_signature(
     catch_up_limit: int | None = None,
     pause_after_failures: int | None = None,
     executor: str | None = None,
+    timeout: Seconds | None = None,
     retry: RetryPolicy | None = None,
     retries: int | None = None,
     tags: Iterable[str] = (),

@@ -7,6 +7,7 @@ Exception
     │                                    last `history` tasks that ended
     ├── TaskCancelledError               there is no result, because the task was cancelled
     ├── TaskMissedError                  there is no result, because the task missed its time
+    ├── TaskTimeout                      a run took longer than its `timeout`
     ├── InvalidCronError (ValueError)    a cron expression is wrong: which field, and where
     ├── UnsupportedScheduleError (ValueError)   a schedule needs a package that is not installed
     ├── ScheduleFileError (ValueError)   lines of a file of schedules are wrong: all of them, each
@@ -46,6 +47,17 @@ class TaskCancelledError(SchedulerError):
 
 class TaskMissedError(SchedulerError):
     """The task's time was missed by more than its grace, so there is no result."""
+
+
+class TaskTimeout(SchedulerError):  # noqa: N818 - beside the built-in TimeoutError of those who wait
+    """A run took longer than its `timeout`: its error."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the run took longer than {seconds:g} s")
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[type, tuple[float]]:
+        return type(self), (self.seconds,)
 
 
 class InvalidCronError(SchedulerError, ValueError):

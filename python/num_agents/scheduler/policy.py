@@ -41,6 +41,10 @@ class RunPolicy:
         executor: Where it runs: `"threads"`, or `"asyncio"` for the event loop, which is the only
             place for coroutine functions. A plain function must not block there. None (default): a
             coroutine function on the event loop, anything else in a thread.
+        timeout: Seconds or a timedelta. A run that takes longer has failed, with `TaskTimeout`. A
+            coroutine gets `asyncio.CancelledError`. A thread cannot be stopped: the run's cancel
+            token is set, what it returns is dropped, and another thread takes its place meanwhile.
+            On a virtual clock a callable is judged when it ends. None: no limit.
         retry: A `RetryPolicy`: whether a run that has failed is tried again. None: it is not.
         retries: Instead of that: how many more attempts to make, with the waits of
             `RetryPolicy()`.
@@ -61,6 +65,7 @@ class RunPolicy:
         "pause_after_failures",
         "priority",
         "retry",
+        "timeout",
     )
 
     @hinted("RunPolicy")
@@ -73,6 +78,7 @@ class RunPolicy:
         catch_up_limit: int | None = None,
         pause_after_failures: int | None = None,
         executor: str | None = None,
+        timeout: Seconds | None = None,
         retry: RetryPolicy | None = None,
         retries: int | None = None,
     ) -> None:
@@ -90,6 +96,9 @@ class RunPolicy:
             warn(f"catch_up_limit has no effect without misfire='all', got {catch_up_limit!r}")
         self.pause_after_failures = count(pause_after_failures, "pause_after_failures")
         self.executor = checked_executor(executor)
+        self.timeout = timeout
+        if timeout is not None:
+            limit_ns(timeout)
         self.retry = retry_of(retry, retries)
 
     def __eq__(self, other: object) -> bool:
@@ -133,6 +142,19 @@ def checked_executor(value: object) -> str | None:
     return value
 
 
+def limit_ns(value: object) -> int:
+    """The time limit of a run, in nanoseconds.
+
+    Raises:
+        TypeError: It is no number of seconds or timedelta.
+        ValueError: It is NaN, infinite, or not above zero.
+    """
+    span = bounded_span_ns(value, "timeout")
+    if span == 0:
+        raise ValueError(f"timeout must be more than 0, got {show(value)}")
+    return span
+
+
 def copied(policy: RunPolicy) -> RunPolicy:
     """A copy, which is not checked again and gives no warning."""
     found = object.__new__(RunPolicy)
@@ -150,6 +172,7 @@ _DEFAULTS = {
     "pause_after_failures": None,
     "executor": None,
     "retry": None,
+    "timeout": None,
 }
 
 #: What can be said of a policy besides the priority, in `schedule` and elsewhere.

@@ -225,8 +225,8 @@ class Scheduler:
                 `rrule`, `any_of`, `exclude`, `max_runs`, `start_after`, `end_after`, `timezone`,
                 `fixed_delay`, `first_run`, `dialect`, `dst`, `jitter`, `window`, as in
                 `TaskSchedule`; how to run, `misfire`, `grace`, `catch_up_limit`,
-                `pause_after_failures`, `executor`, `retry`, `retries`, as in `RunPolicy`; and
-                `kwargs`, `tags`, `metadata`, `context`, as in `Task`.
+                `pause_after_failures`, `executor`, `timeout`, `retry`, `retries`, as in
+                `RunPolicy`; and `kwargs`, `tags`, `metadata`, `context`, as in `Task`.
 
         Returns:
             The task's id: a UUID (version 8) as a string, unique to this scheduler.

@@ -65,6 +65,7 @@ class Statistics:
         pending: Tasks that wait for their time or for a worker.
         due: Those of them that the engine has found due and that no worker has taken.
         running: Tasks that are running.
+        held: Threads that go on though the run that they were in has exceeded its `timeout`.
         paused: Tasks that are paused.
         memory_bytes: Memory that the engine holds, without callbacks and arguments.
         lateness: How late runs started.
@@ -77,6 +78,7 @@ class Statistics:
         "deferred",
         "due",
         "failed",
+        "held",
         "lateness",
         "memory_bytes",
         "missed",
@@ -109,6 +111,7 @@ class Statistics:
         self.pending = figures["pending"]
         self.due = figures["due"]
         self.running = figures["running"]
+        self.held = figures["held"]
         self.paused = figures["paused"]
         self.memory_bytes = figures["memory_bytes"]
         self.lateness = LatenessHistogram(*lateness)
@@ -133,6 +136,7 @@ _SHOWN = (
     "due",
     "paused",
     "running",
+    "held",
     "completed",
     "failed",
     "retried",

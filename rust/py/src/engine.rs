@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use scheduler_core::{
@@ -151,7 +152,7 @@ impl Engine {
         let now = self.clock.get().now();
         let when = When { now, after: after_ns, wall: wall_ns, on_grid, follows_wall };
         // A context of its own is among the options.
-        let captures = is_coroutine && !is_special;
+        let captures = is_coroutine && !has_context(options)?;
         let context = if captures { self.checks.context(py)? } else { None };
         let Joined { arguments, names } = join(arguments, kwargs, context.as_ref())?;
         let call = NewCall {
@@ -370,7 +371,7 @@ impl Engine {
             self.checks.check(many.name, many.callback)?;
         let executor = self.executor_of(many.executor, is_coroutine)?;
         // One for all: each run has a copy of its own.
-        let captures = is_coroutine && !many.is_special;
+        let captures = is_coroutine;
         let context = if captures { self.checks.context(py)? } else { None };
         let text = text_of(name);
         let listed = many.check_lengths(count)?;
@@ -455,6 +456,12 @@ impl Engine {
     pub(crate) fn let_others_run(py: Python<'_>) {
         py.detach(|| ());
     }
+}
+
+/// Whether options name a context of their own.
+fn has_context(options: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    let Some(options) = options else { return Ok(false) };
+    Ok(!options.getattr(intern!(options.py(), "context"))?.is_none())
 }
 
 /// The text of a name. An object of a subclass of str may show another one: it has none.

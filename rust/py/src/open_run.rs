@@ -112,6 +112,30 @@ impl OpenRun {
         done.map(Bound::unbind)
     }
 
+    /// Ends it, unless it has ended: calls a function as [`OpenRun::within`] does, which completes it
+    /// or has it tried again. Returns whether it was this call that has ended it.
+    #[pyo3(signature = (function, /, *arguments))]
+    fn end(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyAny>,
+        arguments: &Bound<'_, PyTuple>,
+    ) -> PyResult<bool> {
+        if !self.is_open() || !self.is_open.swap(false, Ordering::AcqRel) {
+            return Ok(false);
+        }
+        let outer = running::enter(Some(self.open));
+        let done = function.call1(arguments).map(drop);
+        // What has come back open is given up.
+        let done = if running::is_entered(&self.open) {
+            self.engine.get().abandon(py, self.open.slot, done)
+        } else {
+            done
+        };
+        running::leave(outer);
+        done.map(|()| true)
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.engine)?;
         visit.call(&self.name)?;

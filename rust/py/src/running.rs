@@ -62,6 +62,11 @@ pub(crate) fn enter(run: Option<OpenSlot>) -> (Option<OpenSlot>, bool) {
     (OPEN_RUN.replace(run), steps::set_worker(false))
 }
 
+/// Whether the calling thread is in a run that it has entered, and that has not been completed.
+pub(crate) fn is_entered(run: &OpenSlot) -> bool {
+    OPEN_RUN.get().is_some_and(|open| open.slot == run.slot && open.engine == run.engine)
+}
+
 /// Restores what was before [`enter`]. Returns the run, unless it has been completed.
 pub(crate) fn leave(outer: (Option<OpenSlot>, bool)) -> Option<OpenSlot> {
     steps::set_worker(outer.1);
@@ -206,6 +211,18 @@ impl Engine {
     ) -> PyResult<(&'static str, bool, u64)> {
         let slot = self.open_slot().ok_or_else(|| PyRuntimeError::new_err("no run is open"))?;
         self.complete_slot(py, slot, value, failed)
+    }
+
+    /// Takes the run that the calling thread has taken from it: it is a value from here on.
+    fn detach(slf: &Bound<'_, Self>) -> PyResult<OpenRun> {
+        let (py, this) = (slf.py(), slf.get());
+        let run = OPEN_RUN.get().filter(|run| run.engine == this.address());
+        let run = run.ok_or_else(|| PyRuntimeError::new_err("no run is open"))?;
+        let called = this.gate()?.look(|board| board.columns.called(py, run.slot));
+        let called = called.ok_or(Error::Absent)?;
+        let detached = OpenRun::new(py, slf.clone().unbind(), run.slot, run.taken_ns, called)?;
+        OPEN_RUN.set(None);
+        Ok(detached)
     }
 
     /// Has the run that the calling thread has taken tried again after a span. Returns how many

@@ -179,7 +179,14 @@ class Many:
 
         def arm() -> _native.TaskIds:
             return self._engine.native.schedule_many(
-                *(name, callback, self._args, self._kwargs, options, False),
+                *(
+                    name,
+                    callback,
+                    self._args,
+                    self._kwargs,
+                    options,
+                    self._policy.timeout is not None,
+                ),
                 *(self._lanes, recurrence, now_ns, seconds, executor),
             )
 
@@ -200,7 +207,14 @@ class Many:
 
         def arm() -> _native.TaskIds:
             return self._engine.native.schedule_many_at(
-                *(name, callback, self._args, self._kwargs, options, False),
+                *(
+                    name,
+                    callback,
+                    self._args,
+                    self._kwargs,
+                    options,
+                    self._policy.timeout is not None,
+                ),
                 *(self._lanes, recurrence, moments, on_grid, executor),
             )
 

@@ -50,4 +50,6 @@ class CallCheck:
 
 def is_special(options: AnyOptions | None) -> bool:
     """Whether runs of a task need more than a call with arguments: see `Runs.run`."""
-    return options is not None and (options.context is not None or options.known is not None)
+    return options is not None and (
+        options.context is not None or options.known is not None or options.timeout is not None
+    )

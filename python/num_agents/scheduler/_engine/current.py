@@ -1,4 +1,4 @@
-"""What the calling thread works for, and the coroutine run that it is in."""
+"""What the calling thread works for, and the run that the calling code belongs to."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from num_agents.scheduler._native import OpenRun, WorkerGroup
     from num_agents.scheduler.executors.base import Executor
     from num_agents.scheduler.executors.loop import LoopSession
+    from num_agents.scheduler.run import Run
 
 
 class Room:
@@ -68,20 +69,49 @@ class CurrentWorker(local):
 
 current = CurrentWorker()
 
-#: The run that a coroutine belongs to, and where it runs. Tasks that it starts inherit it.
-coroutine_run: ContextVar[tuple[OpenRun, LoopSession] | None] = ContextVar(
-    "num_agents.scheduler.coroutine_run", default=None
+
+class RunPlace:
+    """A run that does not belong to a thread: of a coroutine, or with a time limit.
+
+    Attributes:
+        open_run: The run, to be completed.
+        engine: Its engine.
+        group: Whose cancel token is its own.
+        session: Where a coroutine runs; None in a thread.
+        run: What `current_run` answers as long as its code runs, even if its time is up; None if it
+            has to be looked up, and once its code has ended.
+    """
+
+    __slots__ = ("engine", "group", "open_run", "run", "session")
+
+    def __init__(
+        self,
+        open_run: OpenRun,
+        engine: Engine,
+        group: WorkerGroup | None,
+        session: LoopSession | None = None,
+    ) -> None:
+        self.open_run = open_run
+        self.engine = engine
+        self.group = group
+        self.session = session
+        self.run: Run | None = None
+
+
+#: That of the code that asks. Tasks of asyncio that a coroutine starts inherit it.
+current_place: ContextVar[RunPlace | None] = ContextVar(
+    "num_agents.scheduler.current_place", default=None
 )
 
 
 @contextmanager
 def coroutine_waits() -> Iterator[None]:
     """Lets one more coroutine run while the calling one waits for another task."""
-    in_loop = coroutine_run.get()
-    if in_loop is None or not in_loop[0].is_open:
+    place = current_place.get()
+    session = None if place is None or not place.open_run.is_open else place.session
+    if session is None:
         yield
         return
-    session = in_loop[1]
     session.post(session.make_room, 1)
     try:
         yield

@@ -97,7 +97,8 @@ class Engine:
         self._shared = SharedWords()
         self.control = Control(native, clock, self.pieces, announcer)
         self.wall = WallClock(native, clock, self.pieces, announcer, catch_up_spread_ns)
-        self.runs = Runs(native, clock, self.control, self.pieces, announcer)
+        self.runs = runs = Runs(native, clock, self.control, self.pieces, announcer)
+        self.view.count_held = lambda: runs.held
         self._schedule_at = native.schedule_at
         #: Schedules a one-shot without options, `delay` seconds from now: name, callback, args,
         #: delay, priority.
@@ -199,7 +200,7 @@ class Engine:
                 args,
                 kwargs,
                 kept,
-                context is not None,
+                context is not None or kept.timeout is not None,
                 priority,
                 shared.recurrence,
                 after_ns,

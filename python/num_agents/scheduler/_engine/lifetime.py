@@ -22,7 +22,7 @@ from time import monotonic
 from weakref import WeakSet
 
 from num_agents.scheduler import _native
-from num_agents.scheduler._engine import clock_watch
+from num_agents.scheduler._engine import clock_watch, limits
 from num_agents.scheduler._engine.current import current
 from num_agents.scheduler._log import log
 
@@ -174,6 +174,7 @@ def _stop_all() -> None:
 def _after_fork_in_child() -> None:
     _native.note_fork()
     clock_watch.forget_all()
+    limits.begin_anew()
     _running.clear()
     # The only thread is no worker any more. Which engine it worked for is kept, so that
     # `current_run` says so.

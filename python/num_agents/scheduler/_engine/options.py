@@ -30,6 +30,7 @@ from num_agents.scheduler.policy import (
     checked_executor,
     copied,
     count,
+    limit_ns,
 )
 from num_agents.scheduler.retry import RetryPolicy, retry_of
 from num_agents.scheduler.schedule import TaskSchedule
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from num_agents.scheduler._engine.pieces import KnownTimes
+    from num_agents.scheduler._timing.spans import Seconds
     from num_agents.scheduler.task import Task
 
 #: How a task is told when it runs first, besides the words that it shares: not at all, by `delay`,
@@ -109,6 +111,11 @@ class TaskOptions:
         """Whether a run that has failed is tried again; None for not."""
         return self.policy.retry
 
+    @property
+    def timeout(self) -> Seconds | None:
+        """How long a run may take; None for any time."""
+        return self.policy.timeout
+
     def policy_of(self, _priority: int) -> RunPolicy:
         """The policy that a view shows: a copy."""
         return copied(self.policy)
@@ -130,6 +137,7 @@ class SharedOptions:
         pause_after_failures: After how many failed runs in a row a task is paused; None for never.
         executor: Where they run; None for where tasks of their kind do.
         retry: Whether a run that has failed is tried again; None for not.
+        timeout: How long a run may take; None for any time.
         is_common: Whether all this is known. If not, it is computed from the schedule each time.
     """
 
@@ -148,6 +156,7 @@ class SharedOptions:
         "retry",
         "span_ns",
         "tags",
+        "timeout",
         "zone",
     )
 
@@ -168,6 +177,7 @@ class SharedOptions:
         self.pause_after_failures = policy.pause_after_failures
         self.executor = policy.executor
         self.retry = policy.retry
+        self.timeout = policy.timeout
         self.recurrence: _native.Recurrence | None = None
         self.span_ns: int | None = None
         self.calendar: _native.Calendar | None = None
@@ -256,6 +266,11 @@ class OwnOptions:
     def retry(self) -> RetryPolicy | None:
         """As of `SharedOptions`."""
         return self._shared.retry
+
+    @property
+    def timeout(self) -> Seconds | None:
+        """As of `SharedOptions`."""
+        return self._shared.timeout
 
     def schedule_of(self, nominal_ns: int, zone: tzinfo | None) -> TaskSchedule:
         """As of `SharedOptions`, but with the text that was given."""
@@ -364,6 +379,8 @@ def options_of(schedule: TaskSchedule, policy: RunPolicy, tags: frozenset[str]) 
     count(policy.pause_after_failures, "pause_after_failures")
     checked_executor(policy.executor)
     retry_of(policy.retry, None)
+    if policy.timeout is not None:
+        limit_ns(policy.timeout)
     # A copy: the user may change it afterwards.
     options = SharedOptions({}, tags, NO_TIME, copied(policy))
     options._schedule = schedule  # noqa: SLF001 - a part of making it
@@ -422,6 +439,10 @@ def _count(value: object) -> int | None:
     return value if type(value) is int and 1 <= value < 2**63 else None
 
 
+def _limit(value: object) -> int | None:
+    return common_span_ns(value) or None
+
+
 def _retry(value: object) -> RetryPolicy | None:
     return value if type(value) is RetryPolicy else None
 
@@ -456,6 +477,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "catch_up_limit": ("catch_up_limit", _count),
     "pause_after_failures": ("pause_after_failures", _count),
     "executor": ("executor", _one_of(*EXECUTOR_WORDS)),
+    "timeout": ("timeout", _limit),
     "retry": ("retry", _retry),
     "retries": ("retries", _retries),
     "first_run": ("first_run", _one_of("now", "after_interval")),
@@ -494,6 +516,7 @@ def _common_options(words: dict[str, Any], tags: tuple[str, ...], way: int) -> S
         options.has_zone = True
     facts.pop("pause_after_failures", None)
     facts.pop("executor", None)
+    facts.pop("timeout", None)
     if facts.pop("retry", None) is not None and "retries" in facts:
         return None
     facts.pop("retries", None)

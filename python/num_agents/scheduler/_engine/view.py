@@ -13,7 +13,7 @@ from num_agents.scheduler.task import Task, view_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime, tzinfo
     from typing import Any, Literal, NoReturn
 
@@ -35,6 +35,8 @@ class View:
     def __init__(self, native: _native.Engine, zone: tzinfo | None) -> None:
         self._native = native
         self.zone = zone
+        #: How many threads go on though the time of their run is up; set by the engine.
+        self.count_held: Callable[[], int] = int
 
     def task(self, task_id: str) -> Task | None:
         """A view of a task, alive or remembered; None if there is none. O(1)."""
@@ -117,7 +119,8 @@ class View:
 
     def statistics(self) -> Statistics:
         """Counts of what was done, and of what is pending."""
-        return Statistics(dict(self._native.statistics()), self._native.lateness())
+        figures = dict(self._native.statistics()) | {"held": self.count_held()}
+        return Statistics(figures, self._native.lateness())
 
     def _moment(self, moment_ns: int) -> datetime:
         return to_datetime(moment_ns, self.zone)

@@ -17,14 +17,19 @@ from types import AsyncGeneratorType
 from typing import cast
 
 from num_agents.scheduler import _native
-from num_agents.scheduler._engine.current import Room, coroutine_run, current
+from num_agents.scheduler._engine.current import Room, RunPlace, current, current_place
+from num_agents.scheduler._engine.held import Held
 from num_agents.scheduler._log import contain, is_heard, log
 from num_agents.scheduler._timing.spans import SECOND_NS, bounded_span_ns
+from num_agents.scheduler.errors import TaskTimeout
 from num_agents.scheduler.outcomes import describe, without_frames
+from num_agents.scheduler.policy import limit_ns
 from num_agents.scheduler.retry import Retry
+from num_agents.scheduler.run import run_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import TimerHandle
     from typing import Any
 
     from num_agents.scheduler._engine.announce import Announcer
@@ -62,10 +67,20 @@ class Runs:
         self._control = control
         self._pieces = pieces
         self._announcer = announcer
+        #: Threads that go on after the time of their run was up.
+        self._held = Held(clock)
+
+    @property
+    def held(self) -> int:
+        """How many threads go on though the time of their run is up."""
+        return self._held.count
 
     def run(self, call: Call) -> None:
         """Runs what needs more than a call with arguments, and completes the run."""
         options: AnyOptions | None = call.options
+        if options is not None and options.timeout is not None:
+            self._run_limited(call, options)
+            return
         has_pieces = options is not None and options.known is not None
         if has_pieces or self._announcer is not None:
             self._prepare(has_pieces=has_pieces)
@@ -86,35 +101,76 @@ class Runs:
         else:
             self._complete(call, value, failed=False)
 
+    def _run_limited(self, call: Call, options: AnyOptions) -> None:
+        """Runs a callable that has a time limit, in a thread.
+
+        The run does not belong to the thread: whoever is first ends it, the callable or the limit.
+        """
+        assert options.timeout is not None  # it has a limit
+        run = self._native.detach()
+        if options.known is not None or self._announcer is not None:
+            run.within(partial(self._prepare, has_pieces=options.known is not None))
+        assert current.engine is not None  # it has taken the run
+        place = RunPlace(run, current.engine, current.group)
+        place.run = run_at(place)
+        context = Context() if options.context is None else options.context.copy()
+        late = TaskTimeout(limit_ns(options.timeout) / SECOND_NS)
+        held = self._held.begin(late.seconds, lambda: run.end(self.fail, run, late))
+        try:
+            with held:
+                value = context.run(_call_at, place, call)
+        except BaseException as error:
+            if self._native.is_foreign:
+                # The child of a fork in the callback, which has no run to complete.
+                raise
+            run.end(self.fail, run, error)
+        else:
+            self._native.check_process()
+            self.end_with(run, value)
+        finally:
+            place.run = None
+
+    def end_with(self, run: OpenRun, value: Any) -> None:
+        """Ends a run that has returned, unless its time was up before."""
+        if self._announcer is None:
+            skipped = run.complete(value)
+            if skipped is None:
+                run.end(self.refuse, run, value)
+            elif skipped:
+                self.given_up(run.task_id, run.name, 0, skipped)
+        elif _is_awaitable(value):
+            run.end(self.refuse, run, value)
+        else:
+            run.end(partial(self._complete, failed=False), run, value)
+
     async def run_coroutine(self, run: OpenRun, session: LoopSession) -> None:
         """Runs a coroutine on its event loop, and completes the run."""
-        coroutine_run.set((run, session))
+        place = RunPlace(run, session.engine, session.group, session)
+        current_place.set(place)
         options: AnyOptions | None = run.options
         has_pieces = options is not None and options.known is not None
+        limit: TimerHandle | None = None
         try:
             if has_pieces or self._announcer is not None:
                 run.within(partial(self._prepare, has_pieces=has_pieces))
+            if options is not None and options.timeout is not None:
+                place.run = run_at(place)
+                late = TaskTimeout(limit_ns(options.timeout) / SECOND_NS)
+                limit = session.limit(run, late.seconds, lambda: run.end(self.fail, run, late))
             kwargs = run.kwargs
             if kwargs is None:
                 value = await run.callback(*run.arguments)
             else:
                 value = await run.callback(*run.arguments, **kwargs)
         except BaseException as error:
-            run.within(self._fail_coroutine, run, error, session)
+            run.end(self._fail_coroutine, run, error, session)
         else:
-            self._complete_coroutine(run, value)
+            self.end_with(run, value)
         finally:
+            place.run = None
+            if limit is not None:
+                limit.cancel()
             session.ended(run)
-
-    def _complete_coroutine(self, run: OpenRun, value: Any) -> None:
-        if self._announcer is not None and not _is_awaitable(value):
-            run.within(partial(self._complete, failed=False), run, value)
-            return
-        skipped = run.complete(value)
-        if skipped is None:
-            run.within(self.refuse, run, value)
-        elif skipped:
-            self.given_up(run.task_id, run.name, 0, skipped)
 
     def _fail_coroutine(self, run: OpenRun, error: BaseException, session: LoopSession) -> None:
         from asyncio import CancelledError  # noqa: PLC0415 - loaded, where there are coroutines
@@ -313,6 +369,12 @@ def _end_run(runs: Runs, error: BaseException) -> None:
         runs.end(error)
     except BaseException as raised:
         runs.contain(raised)
+
+
+def _call_at(place: RunPlace, call: Call) -> Any:
+    """Calls what is to be called, so that `current_run` finds the run."""
+    current_place.set(place)
+    return call.callback(*call.arguments, **(call.kwargs or {}))
 
 
 def run_due(engine: Engine, group: _native.WorkerGroup) -> bool:

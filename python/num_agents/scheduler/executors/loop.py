@@ -17,7 +17,7 @@ from functools import partial
 from threading import RLock, Thread, current_thread, get_ident
 from time import monotonic
 
-from num_agents.scheduler._engine.current import coroutine_run, current
+from num_agents.scheduler._engine.current import current, current_place
 from num_agents.scheduler._engine.engine import CLOSED, DRAINING, OPEN, WorkerGroup
 from num_agents.scheduler._log import contain, log
 from num_agents.scheduler.executors.latch import Latch
@@ -52,6 +52,7 @@ class LoopSession:
     Attributes:
         group: Its cancel token.
         tasks: What is under way, by the slot of the task. This keeps it alive.
+        late: What goes on though the time of its run is up.
         is_full: Whether something may be due for which there is no room.
         is_dismissed: Whether it takes nothing more.
         is_over: Whether its last coroutine has ended besides.
@@ -69,6 +70,7 @@ class LoopSession:
         self.loop = loop
         self.group = WorkerGroup()
         self.tasks: dict[int, asyncio.Task[None]] = {}
+        self.late: dict[OpenRun, asyncio.Task[None]] = {}
         self._runs = engine.runs
         self._alarm = alarm
         self._room = float("inf") if max_concurrency is None else max_concurrency
@@ -114,6 +116,7 @@ class LoopSession:
         if not self.post(self._leave, cancel, self._mine()):
             # Nothing on it can go on.
             self.tasks.clear()
+            self.late.clear()
             self._end()
 
     def wait(self, deadline: float, *, until_drained: bool = False) -> bool:
@@ -186,7 +189,7 @@ class LoopSession:
         self._is_turn_due = False
         if self.is_dismissed:
             return
-        room = self._room - len(self.tasks)
+        room = self._room - len(self.tasks) - len(self.late)
         done = _MORE
         outer = current.engine, current.group
         current.engine, current.group = self.engine, self.group
@@ -219,8 +222,25 @@ class LoopSession:
 
     def ended(self, run: OpenRun) -> None:
         """Notes that the coroutine of a run has ended."""
-        if run.slot in self.tasks:
+        if run in self.late:
+            del self.late[run]
+            self._check()
+        elif run.slot in self.tasks:
             self._remove(run.slot)
+
+    def limit(self, run: OpenRun, seconds: float, end: Callable[[], bool]) -> asyncio.TimerHandle:
+        """Gives a run a time limit. Then its coroutine is cancelled, and its run ended by `end`."""
+
+        def expire() -> None:
+            if not end():
+                return
+            # Its slot may be another run's from here on.
+            task = self.tasks.pop(run.slot, None)
+            if task is not None:
+                self.late[run] = task
+                task.cancel()
+
+        return self.loop.call_later(seconds, expire, context=Context())
 
     def _fill(self) -> None:
         if self.is_full and not self.is_dismissed:
@@ -238,10 +258,14 @@ class LoopSession:
 
     def _remove(self, slot: int) -> None:
         del self.tasks[slot]
+        self._check()
+
+    def _check(self) -> None:
+        """Does what follows when a coroutine has ended."""
         if self.is_full or self._waits:
             self._fill()
             self._tell()
-        if self.is_dismissed and not self.tasks:
+        if self.is_dismissed and not self.tasks and not self.late:
             self._end()
 
     def _leave(self, cancel: bool, mine: int | None) -> None:  # noqa: FBT001 - called by the loop
@@ -255,7 +279,7 @@ class LoopSession:
             for slot, task in list(self.tasks.items()):
                 if slot != mine:
                     self._cancel(slot, task)
-        if not self.tasks:
+        if not self.tasks and not self.late:
             self._end()
 
     def _enter_wait(self, latch: Latch, mine: int | None, until_drained: bool) -> None:  # noqa: FBT001
@@ -275,13 +299,13 @@ class LoopSession:
                 latch.set()
 
     def _others(self, mine: int | None) -> list[asyncio.Task[None]]:
-        tasks = list(self.tasks.items())
-        return [task for slot, task in tasks if slot != mine and not task.done()]
+        tasks = [task for slot, task in list(self.tasks.items()) if slot != mine]
+        return [task for task in [*tasks, *list(self.late.values())] if not task.done()]
 
     def _mine(self) -> int | None:
         """The slot of the run that the calling code belongs to, if it is one of these."""
-        in_loop = coroutine_run.get()
-        return in_loop[0].slot if in_loop is not None and in_loop[1] is self else None
+        place = current_place.get()
+        return place.open_run.slot if place is not None and place.session is self else None
 
     def _end(self) -> None:
         if not self.is_over:
