@@ -83,7 +83,7 @@ def log(tmp_path: object) -> str:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize("options", ["", "tags=['a']", "kwargs={'a': 1}"])
+@pytest.mark.parametrize("options", ["", "tags=['a']", "kwargs={'a': 1}", "timeout=5"])
 @pytest.mark.parametrize(
     ("leave", "code"), [("return 5", 0), ("sys.exit(3)", 3), ("sys.exit()", 0), ("os._exit(4)", 4)]
 )
@@ -105,6 +105,32 @@ def test_a_callback_that_forks(log: str, leave: str, code: int, options: str, wo
         time.sleep(0.05)
         print(code_of(children[0]), who(), scheduler.is_running)
         assert scheduler.result(scheduler.schedule("after", lambda: 8), 10) == 8
+    """
+    assert run(program, log) == f"{code} {{'parent'}} True\n"
+
+
+@pytest.mark.parametrize("options", ["", "timeout=5"])
+@pytest.mark.parametrize(("leave", "code"), [("return 5", 0), ("sys.exit(3)", 3)])
+def test_a_coroutine_that_forks(log: str, leave: str, code: int, options: str) -> None:
+    program = f"""
+        scheduler = Scheduler(max_workers=1)
+        scheduler.start()
+        ticking = scheduler.schedule("tick", note, interval=0.01)
+        children = []
+        async def fork():
+            child = os.fork()
+            if child == 0:
+                {leave}
+            children.append(child)
+            return 7
+        task_id = scheduler.schedule("fork", fork, {options})
+        assert scheduler.result(task_id, 10) == 7
+        scheduler.wait_for_task(ticking, 10)
+        time.sleep(0.05)
+        print(code_of(children[0]), who(), scheduler.is_running)
+        async def after():
+            return 8
+        assert scheduler.result(scheduler.schedule("after", after), 10) == 8
     """
     assert run(program, log) == f"{code} {{'parent'}} True\n"
 

@@ -269,6 +269,30 @@ def test_a_coroutine_function_cannot_run_in_threads(scheduler: Scheduler) -> Non
     assert len(scheduler.tasks) == 0
 
 
+def test_a_loop_that_does_not_run_holds_up_no_stop() -> None:
+    loop = asyncio.new_event_loop()
+    scheduler = Scheduler(loop=loop)
+    scheduler.start()
+    task_id = scheduler.schedule("t", double, args=(1,))
+    start = time.monotonic()
+    assert scheduler.stop().ended
+    assert time.monotonic() - start < 4
+    assert scheduler.tasks[task_id].status == "pending"
+    loop.close()
+
+
+def test_after_the_loop_was_closed_another_one_is_found(caplog: pytest.LogCaptureFixture) -> None:
+    scheduler = Scheduler()
+    asyncio.run(scheduler.start_async())
+
+    async def triple(value: int) -> int:
+        return 3 * value
+
+    # The program has forgotten to stop it, and goes on elsewhere.
+    assert scheduler.result(scheduler.schedule("t", triple, args=(2,)), SECONDS) == 6
+    assert scheduler.stop().ended
+
+
 # ---- contexts ----------------------------------------------------------------------------------
 
 
@@ -631,6 +655,25 @@ def test_one_that_never_ends_is_given_up_with_its_loop(caplog: pytest.LogCapture
     task_id = asyncio.run(main())
     assert scheduler.tasks[task_id].status == "failed"
     assert scheduler.stop().ended
+
+
+def test_a_factory_of_eager_tasks_may_be_set() -> None:
+    factory: Any = getattr(asyncio, "eager_task_factory", None)
+    if factory is None:
+        pytest.skip("Python 3.12 and later")
+
+    async def at_once(value: int) -> int:
+        return value
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(factory)
+        async with Scheduler(max_concurrency=2) as scheduler:
+            ids = [scheduler.schedule("t", at_once, args=(number,)) for number in range(20)]
+            ids += [scheduler.schedule("t", double, args=(number,)) for number in range(20)]
+            found = [await scheduler.result_async(one, SECONDS) for one in ids]
+            assert found == [*range(20), *(2 * number for number in range(20))]
+
+    asyncio.run(main())
 
 
 # ---- stopping ----------------------------------------------------------------------------------

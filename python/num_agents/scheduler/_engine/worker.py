@@ -150,6 +150,7 @@ class Runs:
         options: AnyOptions | None = run.options
         has_pieces = options is not None and options.known is not None
         limit: TimerHandle | None = None
+        raised: BaseException | None = None
         try:
             if has_pieces or self._announcer is not None:
                 run.within(partial(self._prepare, has_pieces=has_pieces))
@@ -163,6 +164,7 @@ class Runs:
             else:
                 value = await run.callback(*run.arguments, **kwargs)
         except BaseException as error:
+            raised = error
             run.end(self._fail_coroutine, run, error, session)
         else:
             self.end_with(run, value)
@@ -170,7 +172,9 @@ class Runs:
             place.run = None
             if limit is not None:
                 limit.cancel()
-            session.ended(run)
+            session.ended(run, raised)
+            # It would keep its frame alive, and that this.
+            raised = None
 
     def _fail_coroutine(self, run: OpenRun, error: BaseException, session: LoopSession) -> None:
         from asyncio import CancelledError  # noqa: PLC0415 - loaded, where there are coroutines

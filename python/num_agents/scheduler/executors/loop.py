@@ -17,6 +17,7 @@ from functools import partial
 from threading import RLock, Thread, current_thread, get_ident
 from time import monotonic
 
+from num_agents.scheduler._engine import lifetime
 from num_agents.scheduler._engine.current import current, current_place
 from num_agents.scheduler._engine.engine import CLOSED, DRAINING, OPEN, WorkerGroup
 from num_agents.scheduler._log import contain, log
@@ -88,13 +89,15 @@ class LoopSession:
 
     def post(self, function: Callable[..., object], *args: Any) -> bool:
         """Has the loop call something; at once in its own thread. Whether the loop is open."""
+        if self.loop.is_closed():
+            return False
         if self._thread == get_ident():
             function(*args)
             return True
         try:
             self.loop.call_soon_threadsafe(function, *args, context=Context())
         except RuntimeError:
-            # It has been closed.
+            # It has been closed at this moment.
             return False
         return True
 
@@ -127,7 +130,8 @@ class LoopSession:
             self._turn()
             while self._is_turn_due:
                 self._turn()
-        if self.is_here() or self.loop.is_closed():
+        if self.is_here() or not self.loop.is_running():
+            # Nothing on it can end meanwhile.
             return not self.has_others()
         latch = Latch()
         if not self.post(self._enter_wait, latch, mine, until_drained):
@@ -215,13 +219,19 @@ class LoopSession:
             name=run.name,
             context=Context() if context is None else context.copy(),
         )
+        if task.done():
+            # A factory of eager tasks has run it to its end.
+            return
         self.tasks[run.slot] = task
         if run.is_stopping:
             # It was cancelled before it could be found here.
             self._cancel(run.slot, task)
 
-    def ended(self, run: OpenRun) -> None:
-        """Notes that the coroutine of a run has ended."""
+    def ended(self, run: OpenRun, error: BaseException | None) -> None:
+        """Notes that the coroutine of a run has ended, perhaps with an error."""
+        if self.engine.is_foreign:
+            # A child that was forked in it, whose only thread this is.
+            lifetime.exit_child(error)
         if run in self.late:
             del self.late[run]
             self._check()
@@ -408,6 +418,9 @@ class LoopExecutor:
             running: The event loop that ran in the thread that has started the scheduler.
         """
         with self._lock:
+            if self._session is not None and self._session.loop.is_closed():
+                self._session.dismiss(cancel=False)
+                self._session = None
             if self._session is None:
                 self._session = self._open(self._named_loop or running)
 
