@@ -78,6 +78,7 @@ FLOORS = [
         "scheduler._engine.control",
         "scheduler._engine.futures",
         "scheduler._engine.held",
+        "scheduler._engine.keys",
         "scheduler._engine.view",
         "scheduler.run",
     },

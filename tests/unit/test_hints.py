@@ -41,7 +41,8 @@ OTHER_WORDS = {
     "times": "write max_runs=",
     "max_retries": "write retries=",
     "attempts": "it is an argument of RetryPolicy",
-    "replace_existing": "tasks are kept in memory only",
+    "replace_existing": "write key=... and if_exists='replace'",
+    "jobstore": "tasks are kept in memory only",
     "executors": "write executor='threads' or executor='asyncio'",
     # Mistyped, or in another style.
     "dealy": "did you mean 'delay'?",

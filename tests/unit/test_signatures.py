@@ -42,7 +42,7 @@ MODULES = [
 ]
 
 #: The parameters of `Scheduler.schedule` that are no options of one of the three descriptions.
-OWN = {"self", "name", "callback", "delay", "args", "priority"}
+OWN = {"self", "name", "callback", "delay", "args", "priority", "key", "if_exists"}
 
 
 def functions_of(module: str) -> Iterator[Callable[..., Any]]:
@@ -92,7 +92,7 @@ class TestTypeHints:
         )
         command = [sys.executable, "-c", program]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert printed == "7\n"
+        assert printed == "9\n"
 
 
 class TestTheSignatureOfSchedule:

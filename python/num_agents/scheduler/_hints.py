@@ -96,7 +96,7 @@ _OTHER_WORDS = {
         ("at", "when", "run_date", "run_time", "next_run_time", "eta", "date"), _MOMENT
     ),
     **dict.fromkeys(("countdown", "after", "delay_seconds", "wait"), _DELAY),
-    **dict.fromkeys(("id", "task_id", "job_id", "key"), _ID),
+    **dict.fromkeys(("id", "task_id", "job_id"), _ID),
     **dict.fromkeys(("func", "function", "fn", "target", "action", "job", "task"), _CALLBACK),
     **dict.fromkeys(("argument", "arguments", "params", "parameters"), _ARGS),
     **dict.fromkeys(("kwds", "kw", "keyword_arguments", "named_arguments"), _KWARGS),
@@ -105,7 +105,8 @@ _OTHER_WORDS = {
     **dict.fromkeys(("end_date", "end_time", "end", "end_at", "until"), _END),
     **dict.fromkeys(("executors", "queue", "thread_pool", "alias"), _POOL),
     **dict.fromkeys(("max_retries", "max_attempts", "autoretry_for"), _RETRY),
-    **dict.fromkeys(("jobstore", "store", "replace_existing", "persist"), _STORE),
+    **dict.fromkeys(("jobstore", "store", "persist"), _STORE),
+    "replace_existing": "write key=... and if_exists='replace'",
     **dict.fromkeys(("tz", "zone", "tzinfo", "time_zone"), "write timezone="),
     "trigger": "write interval=, cron_expression=, run_at= or delay=",
     "coalesce": "leave it out for coalesce=True, and write misfire='all' for coalesce=False",

@@ -611,6 +611,8 @@ class Engine:
         """The number of waiters."""
     def record(self, task_id: object) -> TaskRecord | None:
         """What is known of a task, alive or remembered. O(1)."""
+    def is_live(self, task_id: object) -> bool:
+        """Whether a task has not ended. O(1)."""
     def task_ids(self, kind: str) -> TaskIds:
         """The ids of "live", "pending", "due", "running" or "ended" tasks. O(slots)."""
     def next_deadline(self, executor: int) -> int | None:

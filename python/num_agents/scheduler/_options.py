@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack  # noqa: F401 - for the hints of what 
 from num_agents.scheduler._timing.moments import Moment
 from num_agents.scheduler._timing.spans import Seconds
 from num_agents.scheduler.calendar import CalendarInterval, Exclusions
-from num_agents.scheduler.policy import DEFAULT_PRIORITY, MisfireWord
+from num_agents.scheduler.policy import DEFAULT_PRIORITY, IfExists, MisfireWord
 from num_agents.scheduler.retry import RetryPolicy
 from num_agents.scheduler.schedule import DialectWord, DstWord, FirstRun, TaskSchedule
 
@@ -93,6 +93,8 @@ def schedule_signature(
     tags: Iterable[str] = (),
     metadata: Mapping[str, Any] | None = None,
     context: Context | None = None,
+    key: str | None = None,
+    if_exists: IfExists = "raise",
 ) -> str:
     """What `inspect.signature`, `help` and completion show of `Scheduler.schedule`.
 

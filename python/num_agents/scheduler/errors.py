@@ -8,6 +8,7 @@ Exception
     ├── TaskCancelledError               there is no result, because the task was cancelled
     ├── TaskMissedError                  there is no result, because the task missed its time
     ├── TaskTimeout                      a run took longer than its `timeout`
+    ├── TaskExistsError                  another task has the `key`, and has not ended
     ├── InvalidCronError (ValueError)    a cron expression is wrong: which field, and where
     ├── UnsupportedScheduleError (ValueError)   a schedule needs a package that is not installed
     ├── ScheduleFileError (ValueError)   lines of a file of schedules are wrong: all of them, each
@@ -58,6 +59,25 @@ class TaskTimeout(SchedulerError):  # noqa: N818 - beside the built-in TimeoutEr
 
     def __reduce__(self) -> tuple[type, tuple[float]]:
         return type(self), (self.seconds,)
+
+
+class TaskExistsError(SchedulerError):
+    """Another task has the key, and has not ended.
+
+    Attributes:
+        key: The key.
+        task_id: The task that has it.
+    """
+
+    def __init__(self, key: str, task_id: str) -> None:
+        super().__init__(
+            f"task {task_id} has the key {key!r}: write if_exists='keep', 'replace' or 'move'"
+        )
+        self.key = key
+        self.task_id = task_id
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.key, self.task_id)
 
 
 class InvalidCronError(SchedulerError, ValueError):

@@ -12,6 +12,11 @@ from num_agents.scheduler.retry import RetryPolicy, retry_of
 
 MisfireWord = Literal["latest", "earliest", "all", "skip"]
 
+#: What to do if another task has the key of a new one.
+IfExists = Literal["raise", "keep", "replace", "move"]
+
+IF_EXISTS_WORDS = ("raise", "keep", "replace", "move")
+
 MISFIRE_WORDS = ("latest", "earliest", "all", "skip")
 
 #: The places where a task can run. Their places here are their numbers in the engine.

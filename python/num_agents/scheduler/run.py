@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from num_agents._lazy import LazyModule
-from num_agents.scheduler._engine.current import current, current_place
+from num_agents.scheduler._engine.current import RunPlace, current, current_place
 from num_agents.scheduler._timing.moments import to_datetime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from num_agents.scheduler import _native
     from num_agents.scheduler._engine import engine as _engine
-    from num_agents.scheduler._engine.current import RunPlace
 else:
     _native = LazyModule("num_agents.scheduler._native")
     _engine = LazyModule("num_agents.scheduler._engine.engine")

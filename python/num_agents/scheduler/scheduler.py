@@ -39,7 +39,7 @@ from num_agents.scheduler.events import SupportsPublish
 from num_agents.scheduler.executors import group
 from num_agents.scheduler.forecast import Forecast
 from num_agents.scheduler.outcomes import Outcome
-from num_agents.scheduler.policy import DEFAULT_PRIORITY, RunPolicy, count
+from num_agents.scheduler.policy import DEFAULT_PRIORITY, IfExists, RunPolicy, count
 from num_agents.scheduler.statistics import Statistics, StopReport
 from num_agents.scheduler.task import Task, TaskSchedule, checked_args
 
@@ -175,6 +175,8 @@ class Scheduler:
         *,
         delay: Seconds | None = None,
         priority: int = DEFAULT_PRIORITY,
+        key: str | None = None,
+        if_exists: IfExists = "raise",
         **options: Unpack[ScheduleOptions],
     ) -> str: ...
     @overload
@@ -186,6 +188,8 @@ class Scheduler:
         delay: Seconds | None = None,
         args: tuple[*Args] | MutableSequence[Any] | Set[Any] | Iterator[Any] | range,
         priority: int = DEFAULT_PRIORITY,
+        key: str | None = None,
+        if_exists: IfExists = "raise",
         **options: Unpack[OptionsWithoutKwargs],
     ) -> str: ...
     @overload
@@ -198,6 +202,8 @@ class Scheduler:
         args: Iterable[Any] = (),
         kwargs: Mapping[str, Any] | None,
         priority: int = DEFAULT_PRIORITY,
+        key: str | None = None,
+        if_exists: IfExists = "raise",
         **options: Unpack[OptionsWithoutKwargs],
     ) -> str: ...
     def schedule(
@@ -208,6 +214,8 @@ class Scheduler:
         delay: Seconds | None = None,
         args: Iterable[Any] = (),
         priority: int = DEFAULT_PRIORITY,
+        key: str | None = None,
+        if_exists: IfExists = "raise",
         **options: Unpack[ScheduleOptions],
     ) -> str:
         """Schedules a task. O(1).
@@ -221,6 +229,11 @@ class Scheduler:
             delay: Run once, this many seconds (or a timedelta) from now.
             args: Positional arguments.
             priority: 0 (first) to 255 (last) among the tasks that are due.
+            key: A name that the task has to itself until it ends.
+            if_exists: What to do if another task has the key: `"raise"` an error (default),
+                `"keep"` that task, `"replace"` it (it is cancelled, and a run under way ends), or
+                `"move"` it to the `delay` or `run_at` that is given here. With the last three the
+                same call can be made again, as at each start of a program.
             options: The other times, `run_at`, `interval`, `cron_expression`, `calendar_interval`,
                 `rrule`, `any_of`, `exclude`, `max_runs`, `start_after`, `end_after`, `timezone`,
                 `fixed_delay`, `first_run`, `dialect`, `dst`, `jitter`, `window`, as in
@@ -229,7 +242,8 @@ class Scheduler:
                 `RunPolicy`; and `kwargs`, `tags`, `metadata`, `context`, as in `Task`.
 
         Returns:
-            The task's id: a UUID (version 8) as a string, unique to this scheduler.
+            The task's id: a UUID (version 8) as a string, unique to this scheduler. With
+            `if_exists="keep"` or `"move"` that of the task that has the key.
 
         Warns:
             ScheduleWarning: An option has no effect.
@@ -239,10 +253,18 @@ class Scheduler:
             ValueError: An argument is out of its range, or two contradict each other.
             InvalidCronError: A ValueError that says where the cron expression is wrong.
             OverflowError: A time lies beyond the year 9999.
+            TaskExistsError: Another task has the key.
         """
         engine = self._engine
         if type(args) is not tuple:
             args = checked_args(args)
+        if key is not None or if_exists != "raise":
+            return engine.schedule_with_key(
+                *(name, callback, delay, args, priority),
+                options,  # type: ignore[arg-type]
+                key,
+                if_exists,
+            )
         if options:
             return engine.schedule_with_options(
                 name,
@@ -708,6 +730,12 @@ class Scheduler:
         """The tasks of `get_all_tasks` by id: a read-only mapping that looks them up when asked."""
         self._engine.check_process()
         return TasksMapping(self._engine.view)
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """The id of the task that has a key, for each key in use: a read-only mapping."""
+        self._engine.check_process()
+        return self._engine.keys
 
     def statistics(self) -> Statistics:
         """Counts of tasks and runs so far, and of tasks in each state now."""

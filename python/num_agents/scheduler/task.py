@@ -315,22 +315,23 @@ def task_of(  # noqa: PLR0917 - the arguments of `Scheduler.schedule`, passed on
         TypeError: There is no such option, or it has the wrong type.
         ValueError: An argument is out of its range, or two contradict each other.
     """
-    unknown = options.keys() - _SCHEDULE_WORDS - POLICY_WORDS - _TASK_WORDS
+    unknown = options.keys() - SCHEDULE_WORDS - POLICY_WORDS - _TASK_WORDS
     if unknown:
-        known = _SCHEDULE_WORDS | POLICY_WORDS | _TASK_WORDS | _COMMON_WORDS
+        known = SCHEDULE_WORDS | POLICY_WORDS | _TASK_WORDS | _COMMON_WORDS
         raise unknown_keyword("schedule", min(unknown), known)
 
     def picked(words: frozenset[str]) -> dict[str, Any]:
         return {word: value for word, value in options.items() if word in words}
 
-    schedule = TaskSchedule(delay=delay, **picked(_SCHEDULE_WORDS))
+    schedule = TaskSchedule(delay=delay, **picked(SCHEDULE_WORDS))
     policy = RunPolicy(priority=priority, **picked(POLICY_WORDS))
     return Task(name, callback, schedule, args, policy=policy, **picked(_TASK_WORDS))
 
 
-_SCHEDULE_WORDS = frozenset(TaskSchedule.OPTIONS) - {"delay"}
+#: What `Scheduler.schedule` passes on to a `TaskSchedule` among its options.
+SCHEDULE_WORDS = frozenset(TaskSchedule.OPTIONS) - {"delay"}
 _TASK_WORDS = frozenset(("kwargs", "tags", "metadata", "context"))
-_COMMON_WORDS = frozenset(("name", "callback", "delay", "args", "priority"))
+_COMMON_WORDS = frozenset(("name", "callback", "delay", "args", "priority", "key", "if_exists"))
 
 
 def checked_name(name: object) -> str:

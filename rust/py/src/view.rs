@@ -20,6 +20,13 @@ impl Engine {
         id.map_or(Ok(None), |id| self.record_of(py, id))
     }
 
+    /// Whether a task has not ended.
+    fn is_live(&self, task_id: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let id = self.codec.parse(id_text(task_id)?);
+        let gate = self.gate()?;
+        Ok(id.is_some_and(|id| gate.look(|board| board.core.slot_of(id).is_some())))
+    }
+
     /// The ids of live tasks (`kind` "live"), pending ones, due ones, running ones, or ended and
     /// remembered ones.
     fn task_ids(&self, py: Python<'_>, kind: &str) -> PyResult<TaskIds> {

@@ -11,6 +11,7 @@ from num_agents.scheduler._engine import lifetime
 from num_agents.scheduler._engine.call import CallCheck, is_special
 from num_agents.scheduler._engine.clock import WallClock
 from num_agents.scheduler._engine.control import Control
+from num_agents.scheduler._engine.keys import Keys
 from num_agents.scheduler._engine.options import (
     BY_DELAY,
     NO_TIME,
@@ -24,12 +25,14 @@ from num_agents.scheduler._engine.pieces import Pieces, first_piece
 from num_agents.scheduler._engine.view import View
 from num_agents.scheduler._engine.waiting import Waiting
 from num_agents.scheduler._engine.worker import Runs
-from num_agents.scheduler._messages import warnings_given
+from num_agents.scheduler._messages import show, warnings_given
 from num_agents.scheduler._timing.common import common_moment_ns, common_span_ns
 from num_agents.scheduler._timing.first_due import first_due, warn_of_other_zone
-from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, SECOND_NS
+from num_agents.scheduler._timing.moments import moment_ns
+from num_agents.scheduler._timing.spans import FAR_FUTURE_NS, SECOND_NS, after_ns, span_ns
 from num_agents.scheduler.policy import EXECUTOR_WORDS, checked_executor, checked_priority
 from num_agents.scheduler.task import (
+    SCHEDULE_WORDS,
     checked_kwargs,
     checked_mapping,
     task_of,
@@ -94,6 +97,7 @@ class Engine:
         self.view = View(native, zone)
         self.waiting = Waiting(native, self.view, virtual)
         self.pieces = Pieces(native, clock, zone, announcer)
+        self.keys = Keys(native)
         self._shared = SharedWords()
         self.control = Control(native, clock, self.pieces, announcer)
         self.wall = WallClock(native, clock, self.pieces, announcer, catch_up_spread_ns)
@@ -213,6 +217,39 @@ class Engine:
             *(name, callback, args, kwargs, kept, priority, shared.recurrence, after_ns, wall_ns),
             follows_wall=follows_wall,
         )
+
+    def schedule_with_key(  # noqa: PLR0917 - the arguments of `schedule_with_options`
+        self,
+        name: str,
+        callback: Callable[..., Any],
+        delay: Any,
+        args: tuple[Any, ...],
+        priority: int,
+        options: dict[str, Any],
+        key: object,
+        if_exists: object,
+    ) -> str:
+        """Schedules a task that has a key: see `Keys.schedule`."""
+        if key is None:
+            raise ValueError(f"if_exists needs a key, got {show(if_exists)}")
+
+        def schedule() -> str:
+            return self.schedule_with_options(name, callback, delay, args, priority, options)
+
+        def move(task_id: str) -> bool:
+            others = options.keys() & SCHEDULE_WORDS - {"run_at", "timezone"}
+            if others:
+                raise ValueError(f"if_exists='move' takes a delay or run_at, and no {min(others)}")
+            run_at = options.get("run_at")
+            if run_at is not None:
+                if delay is not None:
+                    raise ValueError("give either delay or run_at")
+                return self.control.reschedule_at(task_id, moment_ns(run_at, "run_at", self.zone))
+            span = 0 if delay is None else span_ns(delay, "delay")
+            after_ns(self.clock.now_ns(), delay or 0, "delay")  # raises if it ends too late
+            return self.control.reschedule_after(task_id, span)
+
+        return self.keys.schedule(key, if_exists, schedule, move, self.cancel)
 
     def _warn_if_passed(self, shared: SharedOptions, run_at: object, wall_ns: int) -> None:
         """Warns of a moment that has passed in its zone, and not on the system's clock."""
