@@ -345,6 +345,14 @@ def test_the_thread_for_limits_ends_when_there_are_none() -> None:
     assert again.wait(SECONDS)
 
 
+def test_a_limit_that_takes_long_delays_no_other(release: threading.Event) -> None:
+    limits, expired = TimeLimits(), threading.Event()
+    limits.add(0.001, lambda: release.wait(SECONDS))
+    limits.add(0.002, lambda: release.wait(SECONDS))
+    limits.add(0.003, expired.set)
+    assert expired.wait(SECONDS)
+
+
 def test_a_limit_that_raises_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise LookupError("wrong")

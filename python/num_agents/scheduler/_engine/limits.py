@@ -1,10 +1,13 @@
-"""Time limits of runs in threads: one thread of the process looks after all of them.
+"""Time limits of runs in threads: one thread of the process watches all of them.
 
-It sleeps until the next limit. A second after the last one it ends, and starts again with the next.
+It sleeps until the next limit. Before it ends a run, which may call handlers and done-callbacks that
+take any time, it leaves the watch to another thread. A second after the last limit the thread ends,
+and another is started with the next limit.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from heapq import heappop, heappush
 from itertools import count
 from threading import Condition, RLock, Thread
@@ -47,26 +50,42 @@ class TimeLimits:
         """Has something called in so many seconds. O(log n)."""
         limit = Limit(expire)
         with self._changed:
-            is_first = not self._limits or monotonic() + seconds < self._limits[0][0]
-            heappush(self._limits, (monotonic() + seconds, next(self._numbers), limit))
+            moment = monotonic() + seconds
+            is_first = not self._limits or moment < self._limits[0][0]
+            heappush(self._limits, (moment, next(self._numbers), limit))
             if not self._is_watched:
-                Thread(target=self._watch, name="num-agents-scheduler-limits", daemon=True).start()
-                self._is_watched = True
+                self._start()
             elif is_first:
                 self._changed.notify()
         return limit
 
+    def _start(self) -> None:
+        """Starts a thread that watches."""
+        Thread(target=self._watch, name="num-agents-scheduler-limits", daemon=True).start()
+        self._is_watched = True
+
     def _watch(self) -> None:
-        while True:
+        while (limit := self._next()) is not None:
             try:
-                limit = self._next()
-                if limit is None:
-                    return
+                self._hand_on()
                 expire = limit.expire
                 if expire is not None:
                     expire()
             except BaseException:
                 contain("A time limit of a run could not be applied")
+            with self._changed:
+                if self._is_watched:
+                    return
+                self._is_watched = True
+
+    def _hand_on(self) -> None:
+        """Leaves the watch to another thread, if there is anything to watch."""
+        with self._changed:
+            self._is_watched = False
+            if self._limits:
+                # Without another thread, this one watches again when it is done.
+                with suppress(RuntimeError):
+                    self._start()
 
     def _next(self) -> Limit | None:
         """Waits for the next limit, and takes it; None if there has been none for a while."""
