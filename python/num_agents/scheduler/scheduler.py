@@ -575,6 +575,33 @@ class Scheduler:
                 self._announcer.publish("scheduler.stopped", mode=mode)
         return report
 
+    def run_forever(self, mode: StopMode = "wait", timeout: Seconds = 5.0) -> StopReport:
+        """Runs tasks until the process is asked to end by SIGINT or SIGTERM, and then stops.
+
+        For programs that do nothing but run their tasks. A second signal while it stops does what
+        it did before the call, such as to raise `KeyboardInterrupt`.
+
+        Args:
+            mode: How to stop: see `stop`.
+            timeout: Seconds or a timedelta to wait at most for runs under way.
+
+        Returns:
+            What was left.
+
+        Raises:
+            RuntimeError: The calling thread is not the main thread, which alone hears signals.
+        """
+        # First: a callback may be what makes somebody ask.
+        with lifetime.signals_heard() as asked:
+            try:
+                self.start()
+                lifetime.wait_for_signal(asked)
+            finally:
+                report = self.stop(mode, timeout)
+        if report.running:
+            lifetime.log_running(self._engine, "still ran when the program was asked to end")
+        return report
+
     def _dismiss(self, *, cancel: bool) -> None:
         """Starts no more runs, unless it has been started again meanwhile."""
         with self._lifecycle:

@@ -17,7 +17,7 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from threading import Timer
+from threading import Event, Timer, current_thread, main_thread
 from time import monotonic
 from weakref import WeakSet
 
@@ -30,7 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from num_agents.scheduler._engine.engine import Engine
     from num_agents.scheduler.scheduler import Scheduler
@@ -127,6 +127,49 @@ def _has_running_loop(asyncio: ModuleType) -> bool:
         return False
     return True
 
+
+@contextmanager
+def signals_heard() -> Iterator[Event]:
+    """An event that is set when the process is asked to end, by SIGINT or SIGTERM.
+
+    A second such signal does what it did before.
+
+    Raises:
+        RuntimeError: This is not the main thread, which alone hears signals.
+    """
+    import signal  # noqa: PLC0415 - only programs that live in their scheduler
+
+    if current_thread() is not main_thread():
+        raise RuntimeError("run_forever must be called in the main thread, which hears signals")
+    asked = Event()
+    before: dict[int, Any] = {}
+
+    def ask(*_: object) -> None:
+        asked.set()
+        restore()
+
+    def restore() -> None:
+        while before:
+            signal.signal(*before.popitem())
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # None: it was not set from Python, and cannot be restored.
+            before[number] = signal.signal(number, ask) or signal.SIG_DFL
+        yield asked
+    finally:
+        restore()
+
+
+def wait_for_signal(asked: Event) -> None:
+    """Waits until the process is asked to end."""
+    while not asked.wait(_SIGNAL_S):
+        # On Windows a wait without limit hears no signal.
+        pass
+
+
+#: How long a wait for a signal sleeps at a time: a day, elsewhere than on Windows.
+_SIGNAL_S = 0.5 if os.name == "nt" else 86_400.0
 
 _BLOCKED = (
     "stop() blocks the event loop of its thread while %d callbacks run, and those that wait for "

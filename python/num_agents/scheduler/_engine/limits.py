@@ -1,8 +1,8 @@
 """Time limits of runs in threads: one thread of the process watches all of them.
 
-It sleeps until the next limit. Before it ends a run, which may call handlers and done-callbacks that
-take any time, it leaves the watch to another thread. A second after the last limit the thread ends,
-and another is started with the next limit.
+It sleeps until the next limit. Before it ends a run, which may call handlers and done-callbacks
+that take any time, it leaves the watch to another thread. A second after the last limit the thread
+ends, and another is started with the next limit.
 """
 
 from __future__ import annotations
