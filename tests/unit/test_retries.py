@@ -261,6 +261,19 @@ def test_it_can_be_paused_resumed_and_run_at_once(
     assert (flaky.seconds()[-1], flaky.attempts) == (320, [1, 2, 3, 4])
 
 
+def test_a_pause_does_not_shorten_the_wait(clock: VirtualClock, scheduler: Scheduler) -> None:
+    policy = RetryPolicy(5, wait_initial=100, wait_exp_base=1, wait_max=100, wait_jitter=0)
+    flaky = Flaky(clock, 1)
+    task_id = scheduler.schedule("t", flaky, retry=policy)
+    clock.advance(10)
+    scheduler.pause_task(task_id)
+    scheduler.resume_task(task_id)
+    clock.advance(89)
+    assert flaky.seconds() == [0]
+    clock.advance(1)
+    assert flaky.seconds() == [0, 100]
+
+
 def test_another_time_begins_anew(clock: VirtualClock, scheduler: Scheduler) -> None:
     flaky = Flaky(clock, 2)
     task_id = scheduler.schedule("t", flaky, retry=EXACT)

@@ -204,7 +204,7 @@ impl Engine {
             // The plan keeps since when it has been due.
             self.plan_of(slot);
         }
-        if deadline <= self.now {
+        if deadline <= self.now || self.is_tried_again(slot) {
             sequence = self.draw_sequence();
         }
         self.arm_timer(slot, deadline.max(self.now), sequence);

@@ -41,6 +41,9 @@ impl Engine {
     pub(super) fn deadline(&self, slot: u32, nominal: Nanos) -> Nanos {
         let Some(plan) = self.slab[slot].planned() else { return nominal };
         let plan = &self.plans[plan];
+        if let Some(retry) = &plan.exceptional().retry {
+            return retry.due;
+        }
         // A run by hand, or a time asked for, is due when it says.
         let by_hand = plan.exceptional().by_hand;
         let due = if by_hand { nominal } else { plan.occurrences(self.seed_of(slot)).due(nominal) };

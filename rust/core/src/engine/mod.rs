@@ -359,9 +359,7 @@ impl Engine {
         };
         match verdict {
             Verdict::Run { nominal, missed } => {
-                let retry = self.plans[number].exceptional().retry.as_ref();
-                let due = retry.map_or_else(|| self.deadline(slot, nominal), |retry| retry.due);
-                let lateness = now.saturating_sub(due);
+                let lateness = now.saturating_sub(self.deadline(slot, nominal));
                 let stays_paused = self.plans[number].start(nominal, missed, judged);
                 self.counters.missed += missed;
                 let record = &mut self.slab[slot];

@@ -53,6 +53,12 @@ impl Engine {
         Some(attempts)
     }
 
+    /// Whether the run to come, or under way, has failed before.
+    pub(super) fn is_tried_again(&self, slot: u32) -> bool {
+        let plan = self.slab[slot].planned().map(|number| &self.plans[number]);
+        plan.is_some_and(|plan| plan.exceptional().retry.is_some())
+    }
+
     /// Forgets the attempts at a run that has ended.
     pub(super) fn forget_retry(&mut self, slot: u32) {
         if let Some(number) = self.slab[slot].planned()

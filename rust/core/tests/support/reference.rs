@@ -510,9 +510,9 @@ impl Model {
     fn rearm(&mut self, id: TaskId) {
         let now = self.now;
         let task = self.task(id);
-        let (nominal, own_sequence) = (task.nominal, task.own_sequence);
-        let sequence = if nominal <= now { self.draw() } else { own_sequence };
-        self.wait(id, nominal.max(now), sequence);
+        let (due, own_sequence, again) = (task.due(), task.own_sequence, task.retry.is_some());
+        let sequence = if due <= now || again { self.draw() } else { own_sequence };
+        self.wait(id, due.max(now), sequence);
     }
 
     fn forget_place(&mut self, id: TaskId) {
