@@ -27,6 +27,11 @@ impl Engine {
             self.slab[slot].planned()?
         };
         let nominal = self.slab[slot].deadline;
+        let exceptional = self.plans[number].exceptional();
+        if exceptional.next.is_some() && !exceptional.by_hand && !exceptional.set_back {
+            // It was given another time, and paused after that.
+            return None;
+        }
         let local_now = self.now_of(&self.plans[number]);
         let plan = &mut self.plans[number];
         plan.nominal = nominal;

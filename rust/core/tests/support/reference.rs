@@ -352,7 +352,7 @@ impl Model {
         let now = self.now;
         let id = *self.running.get(&slot)?;
         let task = self.task(id);
-        if !matches!(task.state, State::Running | State::Pausing) {
+        if !matches!(task.state, State::Running | State::Pausing) || task.given.is_some() {
             return None;
         }
         task.ended = Some(now);
