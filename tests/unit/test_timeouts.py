@@ -361,7 +361,7 @@ def test_a_limit_that_raises_harms_no_other(caplog: pytest.LogCaptureFixture) ->
     limits.add(0.001, fail)
     limits.add(0.002, expired.set)
     assert expired.wait(SECONDS)
-    assert "A time limit of a run could not be applied" in caplog.text
+    wait_until(lambda: "A time limit of a run could not be applied" in caplog.text)
 
 
 # ---- bad input ---------------------------------------------------------------------------------

@@ -374,7 +374,7 @@ def is_coroutine_function(callback: object) -> bool:
     `inspect.markcoroutinefunction` has marked.
     """
     function = _function_of(callback)
-    if hasattr(function, "_is_coroutine_mark"):
+    if hasattr(function, "_is_coroutine_marker"):
         from inspect import iscoroutinefunction  # noqa: PLC0415 - 10 ms, and it is there already
 
         return iscoroutinefunction(function)
@@ -385,7 +385,7 @@ def _function_of(callback: Any) -> Any:
     """The function that calling something calls."""
     while isinstance(callback, partial):
         callback = callback.func
-    if hasattr(callback, "__code__") or hasattr(callback, "_is_coroutine_mark"):
+    if hasattr(callback, "__code__") or hasattr(callback, "_is_coroutine_marker"):
         return callback
     # An instance of a class that can be called.
     return type(callback).__call__

@@ -136,7 +136,9 @@ impl Checks {
     fn is_plain_function(&self, callback: &Bound<'_, PyAny>) -> bool {
         let py = callback.py();
         let flags = || callback.getattr(intern!(py, "__code__"))?.getattr(intern!(py, "co_flags"));
+        let is_marked = || callback.hasattr(intern!(py, "_is_coroutine_marker")).unwrap_or(true);
         callback.get_type().is(&self.function)
+            && !is_marked()
             && flags().is_ok_and(|flags: Bound<'_, PyAny>| {
                 flags.extract::<u32>().is_ok_and(|flags| flags & ASYNCHRONOUS == 0)
             })

@@ -207,6 +207,9 @@ class LoopSession:
             if done == _MORE:
                 self.turn_soon()
         self.is_full = done == _FULL
+        if self._room > len(self.tasks) + len(self.late):
+            # Eager ones have ended already.
+            self._fill()
         self._tell()
 
     def _begin(self, run: OpenRun) -> None:
